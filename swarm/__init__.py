@@ -1,0 +1,1 @@
+"""Swarm: working memory for tasks larger than any context window."""

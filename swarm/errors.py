@@ -1,0 +1,119 @@
+"""Everything that Swarm raises, in two trunks: you called it wrong, or the run went wrong.
+
+    SwarmError
+    ├── UsageError                 you called it wrong: the message says what, where, and what to do
+    │   ├── SourceError            a path, a pattern or a file that cannot be used
+    │   ├── ModelError             an unknown model, a missing key, a missing extra
+    │   ├── WindowTooSmall         the window does not hold the prompt and one passage
+    │   ├── RecipeError            a recipe that does not load or is called wrong
+    │   └── StoreError             a store in use, from a newer version, corrupt, or not writable
+    └── RunError                   the run went wrong: recorded, retried, and in the end reported
+        ├── PromptTooLong          more tokens than the window holds: split and go on
+        ├── LimitReached           a limit of the run: an outcome, never a crash
+        └── CallFailed             one model call failed
+            ├── Unavailable        transient: overload, time-out, connection; retried
+            │   └── RateLimited    the provider said to slow down; retried after `retry_after` seconds
+            ├── Refused            the model declined; not retried
+            ├── InvalidReply       the reply does not parse; repaired once, then retried fresh
+            └── Rejected           the provider will never accept this request (bad key, bad model name)
+
+This module knows nothing else of Swarm. Every error pickles and carries no secret.
+"""
+
+from __future__ import annotations
+
+
+class SwarmError(Exception):
+    """The root. Its text is one line, fit to be shown to a user."""
+
+
+class UsageError(SwarmError):
+    """You called it wrong."""
+
+
+class SourceError(UsageError):
+    """A path, a pattern or a file that cannot be used."""
+
+
+class ModelError(UsageError):
+    """An unknown model, a missing key, a missing extra, or a job that this model cannot do."""
+
+
+class WindowTooSmall(UsageError):
+    """The window does not hold the prompt, the reserved reply and one passage."""
+
+
+class RecipeError(UsageError):
+    """A recipe that does not load, or that was called wrong."""
+
+
+class StoreError(UsageError):
+    """A store that is in use, from a newer version, corrupt or not writable."""
+
+
+class RunError(SwarmError):
+    """The run went wrong."""
+
+
+class PromptTooLong(RunError):
+    """A request holds more tokens than its window; nothing was truncated, the slice is to be split.
+
+    `tokens` is the count of the request and `limit` what the window takes, both in tokens; either is 0
+    where a provider did not say it.
+    """
+
+    def __init__(self, message: str, tokens: int = 0, limit: int = 0) -> None:
+        super().__init__(message, tokens, limit)
+        self.message, self.tokens, self.limit = message, tokens, limit
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LimitReached(RunError):
+    """A limit of the run does not allow the next call. `limit` names it as in `Limits`."""
+
+    def __init__(self, message: str, limit: str = "") -> None:
+        super().__init__(message, limit)
+        self.message, self.limit = message, limit
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class CallFailed(RunError):
+    """One model call failed."""
+
+
+class Unavailable(CallFailed):
+    """A transient failure: overload, time-out, a connection that broke."""
+
+
+class RateLimited(Unavailable):
+    """The provider asked for patience: `retry_after` seconds, or None where it did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.message, self.retry_after = message, retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Refused(CallFailed):
+    """The model declined to answer."""
+
+
+class InvalidReply(CallFailed):
+    """The reply is not what the prompt asked for. `text` is what came, for the repair."""
+
+    def __init__(self, message: str, text: str = "") -> None:
+        super().__init__(message, text)
+        self.message, self.text = message, text
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Rejected(CallFailed):
+    """The provider will never accept this request: a bad key, an unknown model name, a bad parameter."""

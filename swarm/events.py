@@ -1,0 +1,93 @@
+"""What a run tells while it goes on. Typed, frozen, and small: ids and counts, never content.
+
+The last event of every run is `Finished`. This module knows the words of a task and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarm.source import Corpus
+from swarm.task import Answer, Report, Slice, Usage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStarted:
+    run_id: str
+    model: str
+    reader: str
+    window: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRead:
+    """One input was read into the store, or found there unchanged (`fresh` is false)."""
+
+    path: str
+    chars: int
+    fresh: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusReady:
+    corpus: Corpus
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlicesPlanned:
+    """`slices` more slices are ready, in the round given."""
+
+    slices: int
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceStarted:
+    slice: Slice
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceFinished:
+    slice: Slice
+    report: Report
+    replayed: bool = False
+    """True where the journal already held the report and nothing was sent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceSplit:
+    """The slice was too long for the window and is succeeded by `into` halves."""
+
+    slice: Slice
+    into: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceFailed:
+    slice: Slice
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """The running total, after each settled call."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseChanged:
+    """`phase` is one of gather, plan, dispatch, judge, consolidate, finish."""
+
+    phase: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    answer: Answer
+
+
+Event = (
+    RunStarted | SourceRead | CorpusReady | SlicesPlanned | SliceStarted | SliceFinished | SliceSplit
+    | SliceFailed | Spent | PhaseChanged | Finished
+)  # fmt: skip

@@ -1,0 +1,209 @@
+"""The file under the store: opened once, locked for one writer, upgraded, and written in grouped commits.
+
+SQLite in WAL mode with `synchronous=FULL`: what `write` returned from is on the disk. Writes that are waiting
+are committed together, so that a thousand slices that finish at once cost one flush. Only this module knows
+apsw's errors; it does not know what the tables mean.
+
+Grouped commits: DeWitt et al. 1984, "Implementation techniques for main memory database systems".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+from filelock import FileLock, Timeout
+
+from swarm.errors import StoreError
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+APPLICATION_ID = 0x5357524D  # "SWRM", in the file's header
+_BUSY_MS = 2_000
+_GROUP = 512  # writes in one commit, at the most
+
+
+def _migrations() -> list[str]:
+    """The schema's steps, oldest first; a store of version n has taken the first n."""
+    folder = resources.files("swarm.store") / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text("utf-8") for name in names]
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Apsw's errors as one clear line."""
+    try:
+        yield
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StoreError(
+            f"{path} is not a Swarm store, or is damaged ({error}): name another --store"
+        ) from None
+    except (apsw.BusyError, apsw.LockedError):
+        raise StoreError(
+            f"{path} is in use by another process: wait for it, or name another --store"
+        ) from None
+    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
+        raise StoreError(f"{path} cannot be written ({error}): name another --store") from None
+    except (apsw.FullError, apsw.IOError) as error:
+        raise StoreError(f"{path} cannot be written ({error}): free some disk and run again") from None
+
+
+class Database:
+    """One open store. `read` from any thread, `write` from the event loop, `close` when done."""
+
+    def __init__(self, path: Path, writer: apsw.Connection, reader: apsw.Connection, lock: FileLock) -> None:
+        self.path = path
+        self._writer, self._reader, self._lock = writer, reader, lock
+        self._reading = threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[Callable[[apsw.Connection], Any], Future[Any]] | None]
+        self._queue = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_loop, name="swarm-store", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open or create the store at `path`, upgrade it, and lock it for this process.
+
+        Raises:
+            StoreError: in use by another process, from a newer version, not a store, or not writable.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = FileLock(f"{path}.lock", mode=0o600)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(
+                f"{path} is in use by another process: wait for it, or name another --store"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store") from None
+        try:
+            with _translated(path):
+                if not path.exists():
+                    path.touch(mode=0o600)
+                writer = _connect(path)
+                _upgrade(writer, path)
+                return cls(path, writer, _connect(path), lock)
+        except OSError as error:
+            lock.release()
+            raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store") from None
+        except BaseException:
+            lock.release()
+            raise
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query. Quick ones may run on the event loop; put long ones on a thread."""
+        with self._reading, _translated(self.path):
+            return list(self._reader.execute(sql, parameters))
+
+    async def write(self, change: Callable[[apsw.Connection], T]) -> T:
+        """Run `change` inside a transaction and return what it returned, once that is durable.
+
+        A change that raises is undone alone; those committed with it are kept.
+        """
+        done: Future[T] = Future()
+        self._queue.put((change, done))
+        return await asyncio.wrap_future(done)
+
+    def write_sync(self, change: Callable[[apsw.Connection], T]) -> T:
+        """As `write`, for a thread that is not the event loop's."""
+        done: Future[T] = Future()
+        self._queue.put((change, done))
+        return done.result()
+
+    def close(self) -> None:
+        """Finish what is queued, close the file and release the lock. Safe to call twice."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+            self._reader.close()
+            self._writer.close()
+            self._lock.release()
+
+    def _write_loop(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            closing = False
+            with suppress(queue.Empty):
+                while len(group) < _GROUP:
+                    more = self._queue.get_nowait()
+                    if more is None:
+                        closing = True
+                        break
+                    group.append(more)
+            self._commit(group)
+            if closing:
+                return
+
+    def _commit(self, group: list[tuple[Callable[[apsw.Connection], Any], Future[Any]]]) -> None:
+        """One transaction for the group; each change in a savepoint of its own."""
+        settled: list[Callable[[], None]] = []
+        try:
+            with _translated(self.path), self._writer:
+                for change, done in group:
+                    try:
+                        with self._writer:
+                            result = change(self._writer)
+                    except apsw.FullError:
+                        raise
+                    except Exception as error:
+                        settled.append(lambda done=done, error=error: _fail(done, error))  # type: ignore[misc]
+                    else:
+                        settled.append(lambda done=done, result=result: _succeed(done, result))  # type: ignore[misc]
+        except Exception as error:
+            for _, done in group:
+                _fail(done, error)
+            return
+        for settle in settled:
+            settle()
+
+
+def _succeed(done: Future[Any], result: object) -> None:
+    if done.set_running_or_notify_cancel():
+        done.set_result(result)
+
+
+def _fail(done: Future[Any], error: BaseException) -> None:
+    if done.set_running_or_notify_cancel():
+        done.set_exception(error)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(_BUSY_MS)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _upgrade(connection: apsw.Connection, path: Path) -> None:
+    """Take the steps of the schema that this store has not taken yet, each in a transaction."""
+    steps = _migrations()
+    (application, version, tables) = (
+        connection.pragma("application_id"),
+        connection.pragma("user_version"),
+        connection.execute("SELECT count(*) FROM sqlite_schema").get,
+    )
+    if application != APPLICATION_ID and (tables or application):
+        raise StoreError(f"{path} is a database of another program: name another --store")
+    if version > len(steps):
+        raise StoreError(
+            f"{path} was written by a newer version of Swarm (schema {version}, this one knows {len(steps)}): "
+            "upgrade Swarm, or name another --store"
+        )
+    for number, step in enumerate(steps[version:], start=version + 1):
+        with connection:
+            connection.execute(step)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

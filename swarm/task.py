@@ -1,0 +1,237 @@
+"""The words of a task, from what the user asks to what comes back.
+
+Plain frozen data: no behaviour beyond small sums, no input or output. See `docs/architecture.md` for the
+vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from swarm.source import Corpus, Skip, Span
+
+Slicing = Literal["window", "source", "record"]
+"""How a corpus is cut: to fill the reader's window, one slice an input, or one slice a record."""
+
+Output = Literal["answer", "digest", "table"]
+"""What is made of the findings: an answer, a digest of a given length, or a table of items by questions."""
+
+Status = Literal["answered", "partial", "no_evidence"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a run may spend. None means no limit. Each is checked before a call is sent."""
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    """Input and output tokens of all calls together."""
+    calls: int | None = None
+    wall_seconds: float | None = None
+    rounds: int = 3
+    """Passes of the coordinator's loop: the first reads the corpus, later ones follow what was found."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What the user asked for.
+
+    `questions` holds one question for an answer, what to look for (or nothing) for a digest, and the checks of
+    a table. `paths` are files, folders, globs, or `-` for standard input. `words` is the length of a digest.
+    """
+
+    questions: tuple[str, ...]
+    paths: tuple[str, ...]
+    output: Output = "answer"
+    slicing: Slicing = "window"
+    words: int = 400
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slice:
+    """The unit of work for one sub-agent: what to ask, of which spans. `id` is the hash of the rest.
+
+    `tokens` is the size of the spans in o200k tokens. A slice that was too long is succeeded by its halves,
+    whose `parent` it is.
+    """
+
+    id: str
+    question: str
+    spans: tuple[Span, ...]
+    tokens: int
+    round: int = 1
+    parent: str | None = None
+
+    @property
+    def chars(self) -> int:
+        return sum(span.end - span.start for span in self.spans)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One claim and the spans it rests on, sorted. `id` is the hash of the claim and what qualifies it.
+
+    `relevance` is how much it bears on the question, from 0 to 1, as the reader judged. `level` is 0 for what
+    was read and higher for what was consolidated from findings, whose ids `covers` then holds.
+    """
+
+    id: str
+    claim: str
+    evidence: tuple[Span, ...]
+    relevance: float = 0.5
+    subject: str | None = None
+    attribute: str | None = None
+    value: str | None = None
+    time: str | None = None
+    level: int = 0
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a sub-agent hands back: never its transcript.
+
+    `rejected` are quotes that were not found in the slice's own text. `failure` says why a slice could not be
+    worked; its findings are then empty.
+    """
+
+    slice: str
+    question: str
+    findings: tuple[Finding, ...] = ()
+    summary: str = ""
+    open_questions: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What was spent. `cached_tokens` are the part of the input that a provider served from its cache."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Citation:
+    """A checkable quotation: `quote` is exactly the text of the source at `start:end` (characters)."""
+
+    source: str
+    source_id: str
+    start: int
+    end: int
+    quote: str
+    line: int | None = None
+    page: int | None = None
+
+    def __str__(self) -> str:
+        if self.page is not None:
+            return f"{self.source}:p{self.page}"
+        return f"{self.source}:{self.line}" if self.line is not None else self.source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """One sentence of an answer and the citations it rests on, as indexes into the answer's list."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One cell of a table: what one item says to one question. No citations: the item does not say."""
+
+    item: str
+    question: str
+    text: str
+    citations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coverage:
+    """The ledger: `chars_read + chars_skipped + chars_unread == chars_total`."""
+
+    sources: int = 0
+    chars_total: int = 0
+    chars_read: int = 0
+    chars_skipped: int = 0
+    chars_unread: int = 0
+    """In slices that failed or that a limit left undone."""
+    skipped: tuple[Skip, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceFailure:
+    """A slice that was retried and still failed: listed in the answer, never dropped."""
+
+    slice: str
+    spans: tuple[Span, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a run comes to. `complete` is false where a limit, a stop or a failure left something undone."""
+
+    run_id: str
+    status: Status
+    text: str
+    short: str | None
+    statements: tuple[Statement, ...]
+    citations: tuple[Citation, ...]
+    cells: tuple[Cell, ...]
+    findings: int
+    rejected_quotes: int
+    coverage: Coverage
+    window_limit: int
+    window_peak: int
+    usage: Usage
+    slices: int
+    rounds: int
+    failures: tuple[SliceFailure, ...]
+    stopped: str | None
+    """Why the run ended early: the limit that was reached, or `interrupted`. None where it did not."""
+    graph: str
+    """The fingerprint of the shared graph."""
+    elapsed_seconds: float
+
+    @property
+    def complete(self) -> bool:
+        return self.stopped is None and not self.failures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TermStatistics:
+    """How often words occur in a corpus: what a ranking needs and a single slice cannot know.
+
+    `frequency` maps a stemmed, lower-case word of the question to the number of passages that hold it.
+    """
+
+    passages: int = 0
+    mean_tokens: float = 0.0
+    frequency: dict[str, int] = field(default_factory=dict)
+
+
+__all__ = [
+    "Answer", "Cell", "Citation", "Corpus", "Coverage", "Finding", "Limits", "Output", "Report", "Slice",
+    "SliceFailure", "Slicing", "Statement", "Status", "Task", "TermStatistics", "Usage",
+]  # fmt: skip
