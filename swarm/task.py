@@ -29,6 +29,8 @@ class Limits:
     """Input and output tokens of all calls together."""
     calls: int | None = None
     wall_seconds: float | None = None
+    requests_per_minute: int | None = None
+    """Calls sent to providers in any 60 seconds; calls wait, none is refused."""
     rounds: int = 3
     """Passes of the coordinator's loop: the first reads the corpus, later ones follow what was found."""
 
@@ -54,7 +56,7 @@ class Slice:
     """The unit of work for one sub-agent: what to ask, of which spans. `id` is the hash of the rest.
 
     `tokens` is the size of the spans in o200k tokens. A slice that was too long is succeeded by its halves,
-    whose `parent` it is.
+    whose `parent` it is. `item` names what a table has a row for, and is empty elsewhere.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Slice:
     tokens: int
     round: int = 1
     parent: str | None = None
+    item: str = ""
 
     @property
     def chars(self) -> int:
