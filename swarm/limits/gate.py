@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
@@ -17,7 +18,7 @@ import structlog
 import tenacity
 from pydantic import ValidationError
 
-from swarm.errors import InvalidReply, PromptTooLong, RateLimited, Unavailable
+from swarm.errors import InvalidReply, PromptTooLong, RateLimited, Refused, Unavailable
 from swarm.limits.budget import Budget
 from swarm.limits.pace import Pace
 from swarm.models.base import Completion, Model
@@ -67,7 +68,7 @@ class Gate:
         except InvalidReply as error:
             log.info("reply repaired", kind=prompt.kind, model=model.name, error=error.message)
             mend = Repair(text=error.text, error=error.message)
-        again = cast("Prompt[R]", _with_repair(prompt, mend))
+        again = replace(prompt, repair=mend)
         return _validated(again, (await self._complete(model, again, attempt)).text)
 
     async def _complete(self, model: Model, prompt: Prompt[R], attempt: int) -> Completion:
@@ -82,14 +83,14 @@ class Gate:
             )
         key = _key(model, prompt, attempt)
         if (known := self._journal.finished_call(key)) is not None:
-            return known
+            return _accepted(known)
         self.peak = max(self.peak, tokens + output)
         await self._journal.begin_call(
             self._run, key, {"model": model.name, "kind": prompt.kind, "tokens": tokens, "attempt": attempt}
         )
         completion = await self._send(model, prompt, tokens, output)
         await self._journal.finish_call(key, completion)
-        return completion
+        return _accepted(completion)
 
     async def _send(self, model: Model, prompt: Prompt[R], tokens: int, output: int) -> Completion:
         """Send until it succeeds, the failure is not transient, or the attempts are used up."""
@@ -111,6 +112,12 @@ class Gate:
                     self.budget.settle(reservation, usage)
         self._on_spent(self.budget.spent)
         return completion
+
+
+def _accepted(completion: Completion) -> Completion:
+    if completion.refusal is not None:
+        raise Refused(f"the model declined: {completion.refusal}")
+    return completion
 
 
 def _patience(state: tenacity.RetryCallState) -> float:
@@ -135,9 +142,3 @@ def _validated(prompt: Prompt[R], text: str) -> R:
             for problem in error.errors(include_url=False, include_input=False)[:5]
         )
         raise InvalidReply(f"the reply to the {prompt.kind} prompt is not valid: {problems}", text) from None
-
-
-def _with_repair(prompt: Prompt[Any], mend: Repair) -> Prompt[Any]:
-    from dataclasses import replace
-
-    return replace(prompt, repair=mend)

@@ -1,7 +1,7 @@
 """How fast calls may leave: requests in any 60 seconds, over all sub-agents of a run.
 
-asyncio-throttle keeps a sliding window, as providers do, but alone it polls for every waiter and serves them out of
-order; a lock in front leaves one poller and makes it first come, first served.
+asyncio-throttle keeps a sliding window, as providers do, but alone it polls for every waiter and serves them out
+of order; a lock in front leaves one poller and makes it first come, first served.
 """
 
 from __future__ import annotations
@@ -27,4 +27,4 @@ class Pace:
         """Return when the next call may leave."""
         if self._throttler is not None:
             async with self._turn:
-                await self._throttler.acquire()
+                await self._throttler.acquire()  # type: ignore[no-untyped-call]

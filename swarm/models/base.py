@@ -37,10 +37,12 @@ FREE = Price(input_usd=0.0, output_usd=0.0, cached_usd=0.0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
-    """What came back: `text` is the JSON of the prompt's reply schema, not yet validated."""
+    """What came back: `text` is the JSON of the prompt's reply schema, not yet validated, also where it was cut at
+    `max_output`. A `refusal` is what the model said instead of an answer: paid for, and not asked again."""
 
     text: str
     usage: Usage
+    refusal: str | None = None
 
 
 class Model(Protocol):

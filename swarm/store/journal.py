@@ -77,20 +77,21 @@ class Journal:
 
     async def finish_call(self, key: str, completion: Completion) -> None:
         """Record a reply as it came, before it is used."""
-        row = (completion.text, _json(asdict(completion.usage)), self._clock(), key)
+        row = (completion.text, completion.refusal, _json(asdict(completion.usage)), self._clock(), key)
 
         def update(connection: apsw.Connection) -> None:
             connection.execute(
-                "UPDATE calls SET reply = ?, usage = ?, finished = ? WHERE key = ? AND reply IS NULL", row
+                "UPDATE calls SET reply = ?, refusal = ?, usage = ?, finished = ? WHERE key = ? AND reply IS NULL",
+                row,
             )
 
         await self._database.write(update)
 
     def finished_call(self, key: str) -> Completion | None:
         """The reply to a call that was finished before, by any run; None where there is none."""
-        sql = "SELECT reply, usage FROM calls WHERE key = ? AND reply IS NOT NULL"
-        for reply, usage in self._database.read(sql, (key,)):
-            return Completion(text=reply, usage=Usage(**json.loads(usage)))
+        sql = "SELECT reply, refusal, usage FROM calls WHERE key = ? AND reply IS NOT NULL"
+        for reply, refusal, usage in self._database.read(sql, (key,)):
+            return Completion(text=reply, refusal=refusal, usage=Usage(**json.loads(usage)))
         return None
 
     def spent(self, run: str) -> Usage:

@@ -16,6 +16,7 @@ CREATE TABLE calls (
     about    TEXT NOT NULL,       -- JSON: model, kind of prompt, counted tokens
     begun    REAL NOT NULL,
     reply    TEXT,                -- as it came; NULL while in flight, or when the process died in mid-call
+    refusal  TEXT,                -- what the model said instead
     usage    TEXT,                -- JSON
     finished REAL
 ) STRICT, WITHOUT ROWID;
