@@ -1,0 +1,74 @@
+"""Says a text shorter with its own sentences: those that the rest speaks about most, none twice.
+
+Used for reading without a question and for consolidation; numbers and names stay as they are, because no word
+is rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swarm.models.extractive.query import understand
+from swarm.models.extractive.rank import Ranked
+from swarm.models.extractive.units import units
+from swarm.prompts.replies import Cited, ConsolidateReply
+from swarm.prompts.typed import ConsolidatePrompt, ReadPrompt
+from swarm.terms import question_terms, terms
+
+_SHORTEST, _LONGEST = 6, 60  # words: what is shorter or longer does not stand for a text
+_OPENING = 0.15  # what the first sentence of a passage gains
+_DIRECT = 0.5  # the share of the question in a score, where there is one
+
+
+def key_sentences(prompt: ReadPrompt) -> list[Ranked]:
+    """The sentences that stand for the passages, best first, at most `max_findings`."""
+    from swarm.models.extractive.centrality import Bags, choose
+
+    offered = [
+        (passage, unit, index)
+        for passage in prompt.passages
+        for index, unit in enumerate(units(passage, prompt.paths.get(passage.span.source, "")))
+        if _SHORTEST <= len(unit.text.split()) <= _LONGEST or _is_dense(unit.text)
+    ]
+    if not offered:
+        return []
+    bags = Bags([unit.text for _, unit, _ in offered])
+    scores = bags.centrality()
+    for row, (_, _, index) in enumerate(offered):
+        scores[row] += _OPENING if index == 0 else 0.0
+    rows = choose(bags, scores, [1] * len(offered), prompt.max_findings, prompt.max_findings)
+    return [Ranked(offered[row][0], offered[row][1], min(1.0, float(scores[row]))) for row in rows]
+
+
+def _is_dense(text: str) -> bool:
+    """Text that no blanks separate, as Chinese and Japanese."""
+    return len(text) >= 12 and " " not in text and not text.isascii()
+
+
+def consolidate(prompt: ConsolidatePrompt) -> ConsolidateReply:
+    """As many of the findings' claims as `words` allow, in the order in which they were shown."""
+    from swarm.models.extractive.centrality import Bags, choose
+
+    claims = [one.finding.claim for one in prompt.shown]
+    bags = Bags(claims)
+    scores = bags.centrality()
+    if question_terms(prompt.question):
+        query = understand(prompt.question, prompt.statistics, claims)
+        for row, claim in enumerate(claims):
+            direct = query.weight(set(terms(claim))) / (query.total or 1.0)
+            scores[row] = (1 - _DIRECT) * scores[row] + _DIRECT * max(direct, prompt.shown[row].finding.relevance)
+    else:
+        for row, one in enumerate(prompt.shown):
+            scores[row] = (1 - _DIRECT) * scores[row] + _DIRECT * one.finding.relevance
+    sizes = [_words(claim) for claim in claims]
+    rows = choose(bags, scores, sizes, prompt.words, len(claims))
+    return ConsolidateReply(
+        statements=[Cited(text=claims[row], findings=[prompt.shown[row].label]) for row in sorted(rows)]
+    )
+
+
+def _words(text: str) -> int:
+    return max(len(text.split()), sum(not c.isascii() for c in text) // 2 if _is_dense(text) else 0)
+
+
+__all__: Sequence[str] = ["consolidate", "key_sentences"]
