@@ -1,1 +1,73 @@
-"""Swarm: working memory for tasks larger than any context window."""
+"""Swarm: working memory for tasks larger than any context window.
+
+In reading order, as data flows from a task to its answer; a module imports only from those above it:
+
+    errors  source  task  events      the words of the project, and text counted as tokens and as terms
+    tokens  terms
+    prompts/                          what a model is asked, and the shape of what it answers
+    models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
+    store/                            one file: the journal of runs, and the library of what was read
+    sources/                          from paths to text with offsets, and from text to slices
+    graph/                            the shared graph: reports merged, whatever order they come in
+    observe/                          logs
+    limits/                           what a run may spend; the one gate that every call passes
+    views/                            what one agent is shown of the graph
+    engine/                           where slices execute
+    worker/                           one sub-agent: a fresh window in, a report out
+    coordinator/                      plan, dispatch, judge, consolidate, finish: a LangGraph graph of phases
+    run  recipe  testing              the facade; scripts that shape a task; what users test with
+    cli/                              the command line
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swarm.errors import SwarmError
+    from swarm.events import Event
+    from swarm.run import Swarm, run_sync
+    from swarm.source import Corpus, Source, Span
+    from swarm.task import Answer, Citation, Finding, Limits, Report, Slice, Task
+
+_HOMES = {
+    "Answer": "task",
+    "Citation": "task",
+    "Corpus": "source",
+    "Event": "events",
+    "Finding": "task",
+    "Limits": "task",
+    "Report": "task",
+    "Slice": "task",
+    "Source": "source",
+    "Span": "source",
+    "Swarm": "run",
+    "SwarmError": "errors",
+    "Task": "task",
+    "run_sync": "run",
+}
+
+__all__ = [
+    "Answer",
+    "Citation",
+    "Corpus",
+    "Event",
+    "Finding",
+    "Limits",
+    "Report",
+    "Slice",
+    "Source",
+    "Span",
+    "Swarm",
+    "SwarmError",
+    "Task",
+    "run_sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, loaded when they are first used: importing `swarm` costs next to nothing."""
+    if name in _HOMES:
+        return getattr(import_module(f"swarm.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'swarm' has no attribute {name!r}")

@@ -1,1 +1,1 @@
-""""""
+"""Engines: where slices execute. `local` runs them in this process."""

@@ -45,13 +45,9 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StoreError(
-            f"{path} is not a Swarm store, or is damaged ({error}): name another --store"
-        ) from None
+        raise StoreError(f"{path} is not a Swarm store, or is damaged ({error}): name another --store") from None
     except (apsw.BusyError, apsw.LockedError):
-        raise StoreError(
-            f"{path} is in use by another process: wait for it, or name another --store"
-        ) from None
+        raise StoreError(f"{path} is in use by another process: wait for it, or name another --store") from None
     except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
         raise StoreError(f"{path} cannot be written ({error}): name another --store") from None
     except (apsw.FullError, apsw.IOError) as error:

@@ -1,7 +1,7 @@
 """The journal: the durable, append-only record of runs, and of every model call.
 
-A record is named by its run, its kind and a key, and is written once: appending it again changes nothing. A call is
-named by what was asked of whom, is begun before it is sent and finished before anyone uses its reply; a
+A record is named by its run, its kind and a key, and is written once: appending it again changes nothing. A call
+is named by what was asked of whom, is begun before it is sent and finished before anyone uses its reply; a
 finished call is found again by every later run on the same store and is never paid twice. Everything else that
 Swarm knows of a run can be rebuilt from here. The journal does not know what the records mean.
 """

@@ -25,7 +25,7 @@ _FOLD = re.compile(
     rf"""
       (?P<hyphen>  (?<=[^\W\d_]) [-‐\u00ad] (?:[^\S\n]*\r?\n\s*)? (?=[^\W\d_]) )  # in a word
     | (?P<soft>    [\u00ad\u200b\u200c\u200d\ufeff] )                              # invisible
-    | (?P<escape>  \\ (?: u[0-9a-fA-F]{{4}} | [nrt"/\\] ) )                        # as JSON and source code write it
+    | (?P<escape>  \\ (?: u[0-9a-fA-F]{{4}} | [nrt"/\\] ) )                        # as in JSON and code
     | (?P<space>   \s+ )
     | (?P<dots>    … )
     | (?P<quote>   [{re.escape(_QUOTES)}] )

@@ -1,0 +1,118 @@
+"""Work the planned slices, as many at once as there are places, and merge what they report.
+
+A report is in the journal before it is merged; a slice whose report is there already is not worked again. One that
+is too long is succeeded by its halves; one that fails is recorded and holds no other back; a limit ends the
+handing out, while what is in flight finishes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import structlog
+
+from swarm.coordinator.desk import REPORT, Desk
+from swarm.coordinator.plan import make_slice
+from swarm.engine.local import LocalEngine
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.events import SliceFailed, SliceFinished, SliceSplit, SliceStarted
+from swarm.source import Span
+from swarm.sources.slicing import halve
+from swarm.task import Report, Slice, SliceFailure
+from swarm.worker.read import read
+
+log = structlog.get_logger("swarm.dispatch")
+
+
+async def dispatch(desk: Desk) -> None:
+    """Work everything that is planned, or as much as a limit or a stop allows.
+
+    Raises:
+        Rejected: the provider will accept no call at all (a bad key, an unknown model).
+    """
+    reports = {record.key: record.body for record in desk.journal.records(desk.run, "report")}
+    splits = {record.key: record.body["spans"] for record in desk.journal.records(desk.run, "split")}
+    engine = LocalEngine(desk.concurrency)
+
+    async def work(ref: str) -> None:
+        slice_ = desk.slices[ref]
+        if ref in reports:
+            _merge(desk, slice_, REPORT.validate_python(reports[ref]), replayed=True)
+        elif ref in splits:
+            _succeed_by(desk, engine, slice_, [tuple(Span(*span) for span in half) for half in splits[ref]])
+        elif desk.stopped is not None or desk.stopping.is_set():
+            desk.stopped = desk.stopped or "interrupted"
+            engine.cancel_ready()
+        else:
+            desk.emit(SliceStarted(slice=slice_))
+            await _work(desk, engine, slice_)
+
+    engine.submit(desk.planned)
+    desk.planned.clear()
+    try:
+        await engine.serve(work)
+    except* Rejected as group:
+        raise group.exceptions[0] from None
+
+
+async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
+    """Have one slice read, and settle what became of it."""
+    try:
+        report = await read(slice_, desk.briefs[slice_.question], desk.library, desk.gate, desk.reader)
+    except PromptTooLong as error:
+        await _split(desk, engine, slice_, error)
+    except LimitReached as error:
+        desk.stopped = str(error)
+        engine.cancel_ready()
+    except Rejected:
+        raise
+    except CallFailed as error:
+        await _fail(desk, slice_, str(error))
+    else:
+        await desk.journal.append(desk.run, "report", slice_.id, asdict(report))
+        _merge(desk, slice_, report)
+
+
+def _merge(desk: Desk, slice_: Slice, report: Report, *, replayed: bool = False) -> None:
+    desk.done.add(slice_.id)
+    desk.failures.pop(slice_.id, None)
+    desk.graph.merge(report)
+    if slice_.item:
+        desk.items[slice_.id] = [finding.id for finding in report.findings]
+    desk.emit(SliceFinished(slice=slice_, report=report, replayed=replayed))
+
+
+async def _split(desk: Desk, engine: LocalEngine, slice_: Slice, error: PromptTooLong) -> None:
+    halves = halve(slice_.spans, desk.library)
+    if halves is None:
+        await _fail(desk, slice_, str(error))
+        return
+    await desk.journal.append(
+        desk.run, "split", slice_.id, {"spans": [[list(span) for span in half] for half in halves]}
+    )
+    log.info("slice split", slice=slice_.id, reason=str(error))
+    _succeed_by(desk, engine, slice_, list(halves))
+
+
+def _succeed_by(desk: Desk, engine: LocalEngine, slice_: Slice, halves: list[tuple[Span, ...]]) -> None:
+    children = []
+    for spans in halves:
+        passages = desk.library.passages_in(spans)
+        tokens = sum(passage.tokens for passage in passages) + len(spans)
+        children.append(
+            make_slice(slice_.question, spans, tokens, round_=slice_.round, item=slice_.item, parent=slice_.id)
+        )
+    desk.split.add(slice_.id)
+    desk.slices |= {child.id: child for child in children}
+    desk.emit(SliceSplit(slice=slice_, into=len(children)))
+    engine.submit(child.id for child in children)
+
+
+async def _fail(desk: Desk, slice_: Slice, reason: str) -> None:
+    """A failure is a state: recorded, shown in the answer, and tried again when the run is resumed."""
+    desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
+    report = Report(slice=slice_.id, question=slice_.question, failure=reason)
+    await desk.journal.append(desk.run, "failure", slice_.id, asdict(report))
+    desk.graph.merge(report)
+    log.warning("slice failed", slice=slice_.id, reason=reason)
+    desk.emit(SliceFailed(slice=slice_, reason=reason))

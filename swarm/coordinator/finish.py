@@ -1,0 +1,225 @@
+"""From what is known to what the user reads: an answer, a digest or a table, each sentence with its citations.
+
+A sentence that rests on no finding is dropped. When a limit or a stop came first, no call is made: the most
+relevant findings are the answer so far, and it is marked `partial`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from swarm.coordinator.consolidate import consolidate_prompt
+from swarm.coordinator.desk import Desk
+from swarm.coordinator.show import current, view_prompt
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.prompts.replies import AnswerReply, Cited
+from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Shown
+from swarm.source import Span
+from swarm.task import Answer, Cell, Citation, Coverage, Finding, Statement, Status
+from swarm.views.pack import QUOTES, by_relevance, in_reading_order
+
+log = structlog.get_logger("swarm.finish")
+
+_STATEMENTS_WITHOUT_MODEL = 8
+NO_EVIDENCE = "The sources hold no evidence that answers this."
+
+
+@dataclass
+class _Draft:
+    """The text so far, and the citations that it numbers."""
+
+    desk: Desk
+    statements: list[Statement] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    _numbers: dict[Span, int] = field(default_factory=dict)
+
+    def cite(self, findings: Sequence[Finding]) -> tuple[int, ...]:
+        spans = dict.fromkeys(span for finding in findings for span in finding.evidence[:QUOTES])
+        return tuple(dict.fromkeys(self._number(span) for span in spans))
+
+    def say(self, text: str, findings: Sequence[Finding]) -> None:
+        if findings and text.strip():
+            self.statements.append(Statement(text=text.strip(), citations=self.cite(findings)))
+        else:
+            log.info("sentence without evidence dropped")
+
+    def _number(self, span: Span) -> int:
+        if span not in self._numbers:
+            path = self.desk.paths[span.source]
+            location = self.desk.library.locate(span, path)
+            self._numbers[span] = len(self.citations)
+            self.citations.append(
+                Citation(
+                    source=path,
+                    source_id=span.source,
+                    start=span.start,
+                    end=span.end,
+                    quote=self.desk.library.text(span),
+                    line=location.line,
+                    page=location.page,
+                )
+            )
+        return self._numbers[span]
+
+
+async def finish(desk: Desk, rounds: int) -> Answer:
+    """The answer of the run, as good as what is known allows."""
+    draft = _Draft(desk)
+    short: str | None = None
+    cells: tuple[Cell, ...] = ()
+    answerable = True
+    desk.gate.budget.finishing = True
+    if desk.task.output == "table":
+        cells = _table(desk, draft)
+    elif desk.stopped == "interrupted":
+        _best_so_far(desk, draft)
+    else:
+        try:
+            if desk.task.output == "digest":
+                await _digest(desk, draft)
+            else:
+                reply = await _answer(desk, draft)
+                short, answerable = reply.short if reply.answerable else None, reply.answerable
+        except Rejected:
+            raise
+        except (LimitReached, CallFailed, PromptTooLong) as error:
+            desk.stopped = desk.stopped or str(error)
+            _best_so_far(desk, draft)
+    return _assemble(desk, draft, short, cells, rounds, answerable=answerable)
+
+
+async def _answer(desk: Desk, draft: _Draft) -> AnswerReply:
+    if not len(desk.graph):
+        return AnswerReply(answerable=False)
+    seen: dict[str, Finding] = {}
+
+    def make(items: tuple[Shown, ...], omitted: int) -> AnswerPrompt:
+        seen.clear()
+        seen.update((item.label, item.finding) for item in items)
+        return AnswerPrompt(
+            question=desk.question,
+            shown=items,
+            omitted=omitted,
+            statistics=desk.briefs[desk.question].statistics,
+            asked=tuple(desk.asked),
+        )
+
+    reply = await view_prompt(desk, make)
+    if reply.answerable:
+        _say_all(draft, reply.statements, seen)
+    return reply
+
+
+async def _digest(desk: Desk, draft: _Draft) -> None:
+    if not len(desk.graph):
+        return
+    seen: dict[str, Finding] = {}
+
+    def make(items: tuple[Shown, ...], omitted: int) -> ConsolidatePrompt:
+        seen.clear()
+        seen.update((item.label, item.finding) for item in items)
+        return consolidate_prompt(desk, items, desk.task.words, final=True, omitted=omitted)
+
+    reply = await view_prompt(desk, make, in_reading_order(current(desk), desk.rank))
+    _say_all(draft, reply.statements, seen)
+
+
+def _say_all(draft: _Draft, statements: Sequence[Cited], seen: Mapping[str, Finding]) -> None:
+    for statement in statements:
+        draft.say(statement.text, [seen[name] for name in dict.fromkeys(statement.findings) if name in seen])
+
+
+def _best_so_far(desk: Desk, draft: _Draft) -> None:
+    for finding in current(desk)[:_STATEMENTS_WITHOUT_MODEL]:
+        draft.say(finding.claim, [finding])
+
+
+def _table(desk: Desk, draft: _Draft) -> tuple[Cell, ...]:
+    """One cell for each item and question: the most relevant finding among the slices of that item."""
+    best: dict[tuple[str, str], Finding | None] = {}
+    for id_, slice_ in desk.slices.items():
+        if id_ in desk.split:
+            continue
+        place = (slice_.item, slice_.question)
+        found = [desk.graph[finding] for finding in desk.items.get(id_, ())]
+        top = by_relevance([*found, *filter(None, [best.get(place)])])
+        best[place] = top[0] if top else None
+    cells = []
+    for (item, question), finding in best.items():
+        text = finding.claim if finding else ""
+        cells.append(
+            Cell(item=item, question=question, text=text, citations=draft.cite([finding]) if finding else ())
+        )
+    return tuple(cells)
+
+
+def coverage(desk: Desk) -> Coverage:
+    """The ledger. Every character of a source is in one leaf slice of the first round, so the sums add up; with
+    several questions a character counts as read when it was read for all of them."""
+    unread: set[Span] = set()
+    for id_, slice_ in desk.slices.items():
+        if slice_.round == 1 and id_ not in desk.split and id_ not in desk.done:
+            unread.update(slice_.spans)
+    total, skipped = desk.corpus.chars, sum(skip.chars for skip in desk.corpus.skipped)
+    not_read = _union(unread) if desk.slices else total - skipped
+    return Coverage(
+        sources=len(desk.corpus.sources),
+        chars_total=total,
+        chars_read=total - skipped - not_read,
+        chars_skipped=skipped,
+        chars_unread=not_read,
+        skipped=desk.corpus.skipped,
+    )
+
+
+def _union(spans: set[Span]) -> int:
+    """Characters in any of the spans."""
+    chars = 0
+    source, end = "", 0
+    for span in sorted(spans):
+        if span.source != source:
+            source, end = span.source, 0
+        chars += max(0, span.end - max(span.start, end))
+        end = max(end, span.end)
+    return chars
+
+
+def _assemble(
+    desk: Desk, draft: _Draft, short: str | None, cells: tuple[Cell, ...], rounds: int, *, answerable: bool
+) -> Answer:
+    ledger = coverage(desk)
+    has_text = bool(draft.statements) or any(cell.citations for cell in cells)
+    status: Status = "answered" if has_text and answerable else "no_evidence"
+    if desk.stopped is not None or desk.failures or ledger.chars_unread:
+        status = "partial"
+    text = " ".join(
+        statement.text + "".join(f" [{number + 1}]" for number in statement.citations)
+        for statement in draft.statements
+    )
+    if status == "no_evidence":
+        text = NO_EVIDENCE
+    budget = desk.gate.budget
+    return Answer(
+        run_id=desk.run,
+        status=status,
+        text=text,
+        short=short,
+        statements=tuple(draft.statements),
+        citations=tuple(draft.citations),
+        cells=cells,
+        findings=len(desk.graph),
+        rejected_quotes=desk.graph.rejected,
+        coverage=ledger,
+        window_limit=max(desk.model.window, desk.reader.window),
+        window_peak=desk.gate.peak,
+        usage=budget.spent,
+        slices=len(desk.slices) - len(desk.split),
+        rounds=rounds,
+        failures=tuple(desk.failures.values()),
+        stopped=desk.stopped,
+        graph=desk.graph.fingerprint(),
+        elapsed_seconds=desk.clock() - desk.began,
+    )

@@ -1,0 +1,72 @@
+"""Are the findings enough? If not, ask on: a follow-up question becomes a slice of what the index finds for it."""
+
+from __future__ import annotations
+
+import structlog
+
+from swarm.coordinator.desk import Desk
+from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief, make_slice, material_budget
+from swarm.coordinator.show import view_prompt
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.events import SlicesPlanned
+from swarm.prompts.replies import PlanReply
+from swarm.prompts.typed import JudgePrompt
+from swarm.source import Passage
+from swarm.sources.slicing import pack
+
+log = structlog.get_logger("swarm.judge")
+
+MAX_FOLLOW_UPS = 5
+
+
+async def judge(desk: Desk, round_: int) -> bool:
+    """Whether to go on to another round; its slices are then planned.
+
+    `round_` counts from 1, the round that was just worked. A judge that fails ends the asking, not the run.
+    """
+    rounds_left = desk.task.limits.rounds - round_
+    if rounds_left <= 0:
+        return False
+    try:
+        reply = await view_prompt(
+            desk,
+            lambda shown, omitted: JudgePrompt(
+                question=desk.question,
+                shown=shown,
+                omitted=omitted,
+                statistics=desk.briefs[desk.question].statistics,
+                asked=tuple(desk.asked),
+                rounds_left=rounds_left,
+            ),
+        )
+    except Rejected:
+        raise
+    except (CallFailed, LimitReached, PromptTooLong) as error:
+        log.warning("went on without a judgement", reason=str(error))
+        return False
+    if reply.verdict != "follow_up":
+        return False
+    known = {desk.question, *desk.asked}
+    new = [question for question in dict.fromkeys(reply.follow_ups) if question.strip() and question not in known]
+    return _plan_follow_ups(desk, new[:MAX_FOLLOW_UPS], round_ + 1)
+
+
+def _plan_follow_ups(desk: Desk, questions: list[str], round_: int) -> bool:
+    """One slice for each question: the passages that the index ranks highest, as many as fit a window."""
+    before = len(desk.planned)
+    for question in questions:
+        desk.asked.append(question)
+        desk.briefs[question] = brief(desk, question, PlanReply(queries=[], reading=""), FOLLOW_UP_MATCHES)
+        budget = material_budget(desk, question)
+        chosen: list[Passage] = []
+        for passage in desk.library.search(question, desk.corpus, FOLLOW_UP_MATCHES):
+            if passage.tokens <= budget:
+                budget -= passage.tokens + 24  # and the tag that names its source
+                chosen.append(passage)
+        chosen.sort(key=lambda passage: (desk.rank[passage.span.source], passage.span.start))
+        for spans, tokens in pack(chosen, material_budget(desk, question)):
+            desk.add([make_slice(question, spans, tokens, round_=round_)])
+    planned = len(desk.planned) - before
+    if planned:
+        desk.emit(SlicesPlanned(slices=planned, round=round_))
+    return planned > 0

@@ -1,0 +1,119 @@
+"""Work a slice that is read: a fresh prompt, one reply, and a report of what it proves.
+
+A reader knows its slice and its brief, and nothing of the run, the graph or the other readers. What it claims is
+kept only with a quote that stands in the text it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from swarm.errors import InvalidReply
+from swarm.graph.identity import finding_id
+from swarm.limits.gate import Gate
+from swarm.models.base import Model
+from swarm.prompts.replies import ReadFinding
+from swarm.prompts.typed import ReadPrompt
+from swarm.source import Passage, Span
+from swarm.store.library import Library
+from swarm.task import Finding, Output, Report, Slice, TermStatistics
+from swarm.worker.quotes import Material
+
+log = structlog.get_logger("swarm.reader")
+
+FRESH_TRIES = 2
+_REJECTED_CHARS = 300  # of a rejected quote are kept, for people
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Brief:
+    """What every reader of one question is told, beside its own slice.
+
+    `matches` holds, for a selective model, the passages of each source that the search ranked; None means that
+    the whole slice is read.
+    """
+
+    output: Output
+    paths: Mapping[str, str]
+    max_findings: int
+    reading: str = ""
+    statistics: TermStatistics = field(default_factory=TermStatistics)
+    matches: Mapping[str, tuple[Passage, ...]] | None = None
+
+    def passages(self, spans: tuple[Span, ...], library: Library) -> list[Passage]:
+        """What a reader of these spans is given."""
+        if self.matches is None:
+            return library.passages_in(spans)
+        return [
+            passage
+            for span in spans
+            for passage in self.matches.get(span.source, ())
+            if span.start <= passage.span.start and passage.span.end <= span.end
+        ]
+
+
+async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model: Model) -> Report:
+    """Read one slice.
+
+    Raises:
+        PromptTooLong: the slice is to be split.
+        LimitReached: a limit does not allow the call.
+        CallFailed: the model could not be asked, or twice in a row gave no valid reply.
+    """
+    passages = brief.passages(slice_.spans, library)
+    if not passages:
+        # the index has read every passage of the slice, and none of them holds a word of the question
+        return Report(slice=slice_.id, question=slice_.question)
+    prompt = ReadPrompt(
+        question=slice_.question,
+        output=brief.output,
+        passages=tuple(passages),
+        paths={span.source: brief.paths[span.source] for span in slice_.spans},
+        tokens=slice_.tokens,
+        max_findings=brief.max_findings,
+        reading=brief.reading,
+        statistics=brief.statistics,
+    )
+    for attempt in range(FRESH_TRIES):
+        try:
+            reply = await gate.ask(model, prompt, attempt)
+            break
+        except InvalidReply:
+            if attempt + 1 == FRESH_TRIES:
+                raise
+    material = Material(passages)
+    findings: dict[str, Finding] = {}
+    rejected: list[str] = []
+    for found in reply.findings[: brief.max_findings]:
+        span = material.locate(found.quote)
+        if span is None:
+            rejected.append(found.quote[:_REJECTED_CHARS])
+        elif found.claim.strip():
+            finding = _finding(found, span)
+            findings.setdefault(finding.id, finding)
+    if rejected:
+        log.info("quotes rejected", slice=slice_.id, rejected=len(rejected))
+    return Report(
+        slice=slice_.id,
+        question=slice_.question,
+        findings=tuple(findings.values()),
+        summary=reply.summary,
+        open_questions=tuple(reply.open_questions),
+        rejected=tuple(rejected),
+    )
+
+
+def _finding(found: ReadFinding, span: Span) -> Finding:
+    return Finding(
+        id=finding_id(found.claim, found.subject, found.attribute, found.value, found.time),
+        claim=found.claim.strip(),
+        evidence=(span,),
+        relevance=found.relevance,
+        subject=found.subject,
+        attribute=found.attribute,
+        value=found.value,
+        time=found.time,
+    )
