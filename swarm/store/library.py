@@ -1,0 +1,297 @@
+"""The library: the text of sources, their passages, and the full-text index, in the store.
+
+Text is kept once by the hash of its content and is opened a block at a time, so that no source is ever held in
+memory. Paths are not kept with the text: a corpus says by which path each of its sources goes. This module
+does not know how files are read (`swarm/sources`), nor what a search is for.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+
+from swarm.errors import StoreError
+from swarm.source import Corpus, Location, Passage, Source, Span
+from swarm.store import intake, ranking
+from swarm.store.database import Database
+from swarm.store.intake import Batch, Intake
+from swarm.task import TermStatistics
+from swarm.tokens import o200k
+
+_ROWS = 8_192  # passages fetched at a time
+_BLOCKS = 128  # blocks kept open: 4 million characters
+_OUTLINES = 4_096  # sources whose blocks' offsets are kept
+
+_COLUMNS = "id, source, start, end, tokens, cut, context"
+
+
+class Shelf(NamedTuple):
+    """Where a source stands in the store: its number, its places, and its passages' ids (both ends included)."""
+
+    num: int
+    places: str
+    first: int
+    last: int
+
+
+class Library:
+    """The sources of one store. Reading is safe from any thread; writing goes through `intake` and `commit`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._shelves: dict[str, Shelf] = {}
+        self._intake = threading.Lock()
+        self._starts = lru_cache(_OUTLINES)(self._load_starts)
+        self._load = lru_cache(_BLOCKS)(self._load_block)
+
+    # Reading
+
+    def text(self, span: Span) -> str:
+        """The characters of a span, exactly."""
+        num = self._shelf(span.source).num
+        pieces: list[str] = []
+        at = span.start
+        while at < span.end:
+            start, _, text = self._block(num, at)
+            pieces.append(text[at - start : span.end - start])
+            if not pieces[-1]:
+                break
+            at += len(pieces[-1])
+        return "".join(pieces)
+
+    def locate(self, span: Span, path: str) -> Location:
+        """Where a span begins in the original that goes by `path`: a line, a page, or neither."""
+        shelf = self._shelf(span.source)
+        if shelf.places == intake.PLACES_LINES:
+            start, line, text = self._block(shelf.num, span.start)
+            return Location(path=path, line=line + intake.line_ends(text[: span.start - start]))
+        if shelf.places == intake.PLACES_NONE:
+            return Location(path=path)
+        rows = self.database.read(
+            "SELECT place FROM marks WHERE source = ? AND start <= ? ORDER BY start DESC LIMIT 1",
+            (shelf.num, span.start),
+        )
+        place = rows[0][0] if rows else 1
+        if shelf.places == intake.PLACES_PAGE_MARKS:
+            return Location(path=path, page=place)
+        return Location(path=path, line=place)
+
+    def passages(self, corpus: Corpus) -> Iterator[Passage]:
+        """All passages in the order of the corpus, then of the text; without their text."""
+        for row, source, title in self._rows(corpus, _COLUMNS):
+            yield _passage(row, source, title)
+
+    def records(self, corpus: Corpus) -> Iterator[Passage]:
+        """As `passages`, but those that hold several records (or functions, or list items) are cut at them."""
+        for row, source, title in self._rows(corpus, f"{_COLUMNS}, records"):
+            passage = _passage(row, source, title)
+            if row[7] is None:
+                yield passage
+                continue
+            offsets = [0, *array("I", row[7]), passage.span.end - passage.span.start]
+            text = self.text(passage.span)
+            for number, (start, end) in enumerate(zip(offsets, offsets[1:], strict=False)):
+                yield Passage(
+                    id=passage.id,
+                    span=Span(source.id, passage.span.start + start, passage.span.start + end),
+                    tokens=o200k(text[start:end]),
+                    cut=2 if number else passage.cut,
+                    context=passage.context,
+                )
+
+    def with_text(self, passages: Iterable[Passage]) -> list[Passage]:
+        """The same passages with their text."""
+        return [
+            Passage(
+                id=p.id, span=p.span, tokens=p.tokens, cut=p.cut, context=p.context, score=p.score,
+                text=self.text(p.span),
+            )
+            for p in passages
+        ]  # fmt: skip
+
+    def passages_in(self, spans: Iterable[Span], corpus: Corpus | None = None) -> list[Passage]:
+        """The passages that tile these spans, with their text; one that a span cuts through is clipped.
+
+        Titles are told by the corpus's paths where it is given.
+        """
+        titles = {source.id: title_of(source.path) for source in corpus.sources} if corpus else {}
+        found: list[Passage] = []
+        for span in spans:
+            shelf = self._shelf(span.source)
+            rows = self.database.read(
+                f"SELECT {_COLUMNS} FROM passages WHERE source = ?1 AND start < ?3 AND start >= "  # noqa: S608
+                "coalesce((SELECT max(start) FROM passages WHERE source = ?1 AND start <= ?2), 0) ORDER BY start",
+                (shelf.num, span.start, span.end),
+            )
+            found.extend(self._clipped(row, span, titles.get(span.source, "")) for row in rows)
+        return found
+
+    def _clipped(self, row: Sequence[Any], span: Span, title: str) -> Passage:
+        id_, _, start, end, tokens, cut, context = row
+        inner = Span(span.source, max(start, span.start), min(end, span.end))
+        text = self.text(inner)
+        whole = inner.start == start and inner.end == end
+        return Passage(
+            id=id_,
+            span=inner,
+            tokens=tokens if whole else o200k(text),
+            cut=cut if inner.start == start else 0,
+            context=_joined(title, context),
+            text=text,
+        )
+
+    # Searching
+
+    def search(self, question: str, corpus: Corpus, limit: int) -> list[Passage]:
+        """The passages of the corpus that answer a question best, at most `limit`, best first, with text.
+
+        The scores depend on the corpus alone, not on what else is in the store.
+        """
+        ranked = self._ranker(corpus).search(question, limit)
+        rows = self.database.read(
+            f"SELECT {_COLUMNS} FROM passages WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps([id_ for id_, _ in ranked]),),
+        )
+        by_id = {row[0]: row for row in rows}
+        by_num = {self._shelf(source.id).num: source for source in corpus.sources} if ranked else {}
+        found = []
+        for id_, score in ranked:
+            row = by_id[id_]
+            source = by_num[row[1]]
+            bare = _passage(row, source, title_of(source.path))
+            found.append(
+                Passage(
+                    id=id_, span=bare.span, tokens=bare.tokens, cut=bare.cut, context=bare.context, score=score,
+                    text=self.text(bare.span),
+                )
+            )  # fmt: skip
+        return found
+
+    def statistics(self, question: str, corpus: Corpus) -> TermStatistics:
+        """How often the question's words occur in the passages of the corpus."""
+        return self._ranker(corpus).statistics(question)
+
+    def _ranker(self, corpus: Corpus) -> ranking.Ranker:
+        shelves = [self._shelf(source.id) for source in corpus.sources]
+        paths = [source.path for source in corpus.sources]
+        return ranking.Ranker(self.database, [(s.first, s.last) for s in shelves], paths)
+
+    # Writing
+
+    @contextmanager
+    def intake(self) -> Iterator[Intake]:
+        """The one place from which sources are written; blocks until no other intake of this process is open.
+
+        Every batch that is taken from it must be committed, in order.
+        """
+        with self._intake:
+            half = [num for (num,) in self.database.read("SELECT num FROM sources WHERE complete = 0")]
+            if half:
+                self.database.write_sync(lambda connection: intake.clear_all(connection, half))
+            ((num,),) = self.database.read("SELECT coalesce(max(num), 0) + 1 FROM sources")
+            ((passage,),) = self.database.read("SELECT coalesce(max(id), 0) + 1 FROM passages")
+            yield Intake(num, passage)
+
+    async def commit(self, batch: Batch) -> None:
+        """Write a batch; what it finished can be read once this returns."""
+        await self.database.write(batch.write)
+
+    def source(self, id_: str) -> Source | None:
+        """What the store knows of a source, with an empty path; None where it does not hold it."""
+        rows = self.database.read("SELECT media, chars, bytes FROM sources WHERE id = ? AND complete = 1", (id_,))
+        return Source(id=id_, path="", media=rows[0][0], chars=rows[0][1], bytes=rows[0][2]) if rows else None
+
+    def stamps(self) -> dict[str, tuple[Any, ...]]:
+        """What is remembered of files: path to size, mtime_ns, inode, reader, source id, reason of a skip."""
+        rows = self.database.read("SELECT path, size, mtime_ns, inode, reader, source, skip FROM files")
+        return {row[0]: row[1:] for row in rows}
+
+    # Inside
+
+    def _shelf(self, source: str) -> Shelf:
+        shelf = self._shelves.get(source)
+        if shelf is None:
+            rows = self.database.read(
+                "SELECT num, places, first, last FROM sources WHERE id = ? AND complete = 1", (source,)
+            )
+            if not rows:
+                raise StoreError(f"{self.database.path} does not hold source {source}: gather its file again")
+            shelf = self._shelves[source] = Shelf(*rows[0])
+        return shelf
+
+    def _block(self, num: int, at: int) -> tuple[int, int, str]:
+        """The block that holds character `at`: its offset, its first line and its text."""
+        starts = self._starts(num)
+        return self._load(num, starts[bisect_right(starts, at) - 1])
+
+    def _load_starts(self, num: int) -> Sequence[int]:
+        return array(
+            "Q",
+            [
+                row[0]
+                for row in self.database.read("SELECT start FROM blocks WHERE source = ? ORDER BY start", (num,))
+            ],
+        )
+
+    def _load_block(self, num: int, start: int) -> tuple[int, int, str]:
+        rows = self.database.read(
+            "SELECT start, line, text FROM blocks WHERE source = ? AND start = ?", (num, start)
+        )
+        start, line, text = rows[0]
+        return start, line, text
+
+    def _rows(self, corpus: Corpus, columns: str) -> Iterator[tuple[Sequence[Any], Source, str]]:
+        """Rows of passages in the order of the corpus; sources that stand side by side are fetched together."""
+        for run in self._runs(corpus):
+            sources = {shelf.num: (source, title_of(source.path)) for source, shelf in run}
+            at, last = run[0][1].first, run[-1][1].last
+            while at <= last:
+                until = min(last, at + _ROWS - 1)
+                for row in self.database.read(
+                    f"SELECT {columns} FROM passages WHERE id BETWEEN ? AND ? ORDER BY id",  # noqa: S608
+                    (at, until),
+                ):
+                    yield row, *sources[row[1]]
+                at = until + 1
+
+    def _runs(self, corpus: Corpus) -> Iterator[list[tuple[Source, Shelf]]]:
+        run: list[tuple[Source, Shelf]] = []
+        for source in corpus.sources:
+            shelf = self._shelf(source.id)
+            if run and shelf.first != run[-1][1].last + 1:
+                yield run
+                run = []
+            run.append((source, shelf))
+        if run:
+            yield run
+
+
+def title_of(path: str) -> str:
+    """What a path is called where a passage is placed: the name without its ending; nothing for `-`."""
+    return "" if path == "-" else PurePosixPath(path).stem
+
+
+def _joined(title: str, context: str) -> str:
+    return f"{title} > {context}" if title and context else title or context
+
+
+def _passage(row: Sequence[Any], source: Source, title: str) -> Passage:
+    context = row[6]
+    return Passage(
+        id=row[0],
+        span=Span(source.id, row[2], row[3]),
+        tokens=row[4],
+        cut=row[5],
+        context=f"{title} > {context}" if context else title,
+    )
+
+
+__all__ = ["Library", "Shelf", "title_of"]
