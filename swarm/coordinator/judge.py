@@ -56,10 +56,11 @@ def _plan_follow_ups(desk: Desk, questions: list[str], round_: int) -> bool:
     before = len(desk.planned)
     for question in questions:
         desk.asked.append(question)
-        desk.briefs[question] = brief(desk, question, PlanReply(queries=[], reading=""), FOLLOW_UP_MATCHES)
+        ranked = desk.library.search(question, desk.corpus, FOLLOW_UP_MATCHES)
+        desk.briefs[question] = brief(desk, question, PlanReply(queries=[], reading=""), ranked)
         budget = material_budget(desk, question)
         chosen: list[Passage] = []
-        for passage in desk.library.search(question, desk.corpus, FOLLOW_UP_MATCHES):
+        for passage in ranked:
             if passage.tokens <= budget:
                 budget -= passage.tokens + 24  # and the tag that names its source
                 chosen.append(passage)

@@ -31,13 +31,13 @@ class State(TypedDict, total=False):
     finished: bool
 
 
-async def _plan(_: State, runtime: Runtime[Desk]) -> State:
+async def _plan(state: State, runtime: Runtime[Desk]) -> State:
     _enter(runtime.context, "plan")
     await plan.plan(runtime.context)
     return {"round": 1}
 
 
-async def _dispatch(_: State, runtime: Runtime[Desk]) -> State:
+async def _dispatch(state: State, runtime: Runtime[Desk]) -> State:
     _enter(runtime.context, "dispatch")
     await dispatch.dispatch(runtime.context)
     return {}
@@ -52,7 +52,7 @@ async def _judge(state: State, runtime: Runtime[Desk]) -> State:
     return {"go_on": go_on, "round": state["round"] + go_on}
 
 
-async def _consolidate(_: State, runtime: Runtime[Desk]) -> State:
+async def _consolidate(state: State, runtime: Runtime[Desk]) -> State:
     desk = runtime.context
     if desk.task.output != "table" and desk.stopped is None:
         _enter(desk, "consolidate")

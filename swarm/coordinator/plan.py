@@ -73,8 +73,9 @@ async def _ask_planner(desk: Desk) -> PlanReply:
         return PlanReply(queries=[], reading="")
 
 
-def brief(desk: Desk, question: str, advice: PlanReply, limit: int = MATCHES) -> Brief:
-    """What the readers of one question are told; for a selective model, what the search ranked for it."""
+def brief(desk: Desk, question: str, advice: PlanReply, ranked: list[Passage] | None = None) -> Brief:
+    """What the readers of one question are told; for a selective model, what the search ranked for it (or did
+    already: `ranked`)."""
     selective = desk.reader.selective and desk.task.output == "answer"
     most = max(4, min(24, reserved_output(desk.reader) // 120))
     common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=advice.reading)
@@ -83,7 +84,7 @@ def brief(desk: Desk, question: str, advice: PlanReply, limit: int = MATCHES) ->
     statistics = desk.library.statistics(question, desk.corpus)
     if not selective:
         return replace(common, statistics=statistics)
-    ranked = desk.library.search(question, desk.corpus, limit)
+    ranked = desk.library.search(question, desk.corpus, MATCHES) if ranked is None else ranked
     known = {passage.id for passage in ranked}
     for query in advice.queries:
         if query != question:
@@ -134,11 +135,11 @@ def _cut(desk: Desk, budget: int) -> Iterable[tuple[tuple[Span, ...], int, str]]
         for spans, tokens in pack(passages, budget):
             yield spans, tokens, ""
     elif desk.task.slicing == "source":
-        for spans, tokens in by_source(passages, budget):
+        for spans, tokens in by_source(desk.corpus, passages, budget):
             yield spans, tokens, desk.paths[spans[0].source]
     else:
         paths = desk.paths
-        for spans, tokens in by_record(passages, budget):
+        for spans, tokens in by_record(desk.corpus, desk.library.records(desk.corpus), budget):
             yield spans, tokens, str(desk.library.locate(spans[0], paths[spans[0].source]))
 
 
