@@ -1,0 +1,239 @@
+"""Claude, through Anthropic's own SDK and the Messages format.
+
+The reply is held to its schema by the provider (`output_config`); models that lack that get the schema as a tool
+they must call, and at last in words. Requests are always streamed, so that a long reply never runs into an idle
+connection and a broken one is noticed at once. Nothing is retried here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
+from swarm.models.base import FREE, Completion, Price
+from swarm.models.failures import Failure, error_of
+from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
+from swarm.models.prices import is_loopback, known
+from swarm.prompts.render import Rendered, render_schema
+from swarm.prompts.typed import Prompt
+from swarm.task import Usage
+from swarm.tokens import Bound, TokenCounter, o200k
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+KEY = "ANTHROPIC_API_KEY"
+_HOME = "https://api.anthropic.com"
+_CACHE_MIN_TOKENS = 1_024  # the smallest prefix that current models cache; a smaller one is billed as ever
+_CACHE_WRITE_SHARE = 0.25  # of the input price, on top, for what is written to the cache for five minutes
+_TOOL = "reply"
+
+Form = Literal["format", "tool", "words"]
+_FALLBACK: dict[Form, Form] = {"format": "tool", "tool": "words"}
+
+
+class Anthropic(LanguageModel):
+    """One Claude model, or a model behind another server that speaks the Messages format (`base_url`).
+
+    `window`, `max_output`: tokens, None for what is published. `read_seconds` is how long the stream may stay
+    silent. `effort` is passed on as it is (low, medium, high …); None leaves it to the provider.
+    """
+
+    request_tokens = 1_024  # the preamble that goes with a schema or a tool is a few hundred tokens
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        window: int | None = None,
+        max_output: int | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        price: Price | None = None,
+        counter: TokenCounter | None = None,
+        effort: str | None = None,
+        read_seconds: float = 600.0,
+    ) -> None:
+        url = base_url or os.environ.get("ANTHROPIC_BASE_URL") or _HOME
+        facts = known("anthropic", model, window)
+        super().__init__(
+            name=f"anthropic:{model}",
+            window=facts.window,
+            max_output=max_output or facts.max_output,
+            price=price or (FREE if is_loopback(url) else facts.price),
+            counter=counter or Bound(),
+        )
+        self._model = model
+        self._effort = effort
+        self._foreign = not url.startswith(_HOME)
+        self._form: Form = "format"
+        self._client = _client(url, api_key, read_seconds)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
+        while True:
+            form = self._form
+            try:
+                return await self._stream(self._request(rendered, prompt, max_output, form))
+            except RunError:
+                raise
+            except Exception as error:
+                failure = _failure(error)
+                if failure is None:
+                    raise
+                if form in _FALLBACK and _wants_other_form(failure):
+                    # remembered for all later calls; a call that was under way may have moved on already
+                    self._form = _FALLBACK[form] if self._form == form else self._form
+                    continue
+                sent = "\n".join((rendered.system, *rendered.parts))
+                raise error_of(failure, sent=sent, key_hint=KEY) from None
+
+    def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:
+        return (render_schema(schema_text(prompt.reply)),) if self._in_words(self._form) else ()
+
+    def _in_words(self, form: Form) -> bool:
+        """Servers of others may ignore the mechanism without a word, so they are told the schema as well."""
+        return self._foreign or form == "words"
+
+    def _request(self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form) -> dict[str, Any]:
+        system = rendered.system
+        if self._in_words(form):
+            system += "\n\n" + render_schema(schema_text(prompt.reply))
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": part} for part in rendered.parts]
+        if (
+            len(blocks) > 1
+            and o200k(system) + sum(o200k(part) for part in rendered.parts[:-1]) >= _CACHE_MIN_TOKENS
+        ):
+            blocks[-2]["cache_control"] = {"type": "ephemeral"}
+        request: dict[str, Any] = {
+            "model": self._model,
+            "max_tokens": max_output,
+            "system": system,
+            "messages": [{"role": "user", "content": blocks}],
+        }
+        config: dict[str, Any] = {"effort": self._effort} if self._effort else {}
+        if form == "format":
+            config["format"] = {"type": "json_schema", "schema": schema_of(prompt.reply)}
+        if config:
+            request["output_config"] = config
+        if form == "tool":
+            request["tools"] = [
+                {"name": _TOOL, "description": "Hands in the reply", "input_schema": schema_of(prompt.reply)}
+            ]
+            request["tool_choice"] = {"type": "tool", "name": _TOOL}
+        return request
+
+    async def _stream(self, request: dict[str, Any]) -> Completion:
+        text: list[str] = []
+        arguments: list[str] = []
+        stop: str | None = None
+        said_why = ""
+        counts = {
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "cache_creation_input_tokens": 0,
+        }
+        async with await self._client.messages.create(**request, stream=True) as events:
+            async for event in events:
+                match event.type:
+                    case "message_start":
+                        _take(counts, event.message.usage)
+                    case "content_block_delta" if event.delta.type == "text_delta":
+                        text.append(event.delta.text)
+                    case "content_block_delta" if event.delta.type == "input_json_delta":
+                        arguments.append(event.delta.partial_json)
+                    case "message_delta":
+                        stop = event.delta.stop_reason or stop
+                        _take(counts, event.usage)
+                        details = event.delta.stop_details
+                        said_why = (details and (details.explanation or details.category)) or said_why
+                    case _:
+                        pass
+        if stop is None:
+            raise Unavailable(f"{self.name}: the reply broke off before its end")
+        usage = self._settled(counts)
+        if stop == "model_context_window_exceeded":
+            self._learn_limit(usage)
+        reply = "".join(arguments) or json_in("".join(text))
+        if stop == "refusal":
+            return Completion(text=reply, usage=usage, refusal=said_why or "no reason was given")
+        return Completion(text=reply, usage=usage)
+
+    def _learn_limit(self, usage: Usage) -> None:
+        raise PromptTooLong(
+            f"{self.name}: prompt and reply together filled the context window", tokens=usage.tokens, limit=0
+        )
+
+    def _settled(self, counts: dict[str, int]) -> Usage:
+        read, written = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
+        return self._usage(
+            input_tokens=counts["input_tokens"] + read + written,
+            output_tokens=counts["output_tokens"],
+            cached_tokens=read,
+            surcharge_usd=written * self.price.input_usd * _CACHE_WRITE_SHARE / 1e6,
+        )
+
+
+def _take(counts: dict[str, int], usage: Any) -> None:
+    """The counts of an event replace those before it: they are running totals."""
+    for name in counts:
+        if (value := getattr(usage, name, None)) is not None:
+            counts[name] = value
+
+
+def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropic:
+    import httpx2
+    from anthropic import AnthropicError, AsyncAnthropic
+
+    loopback = is_loopback(url)
+    key = api_key or os.environ.get(KEY)
+    if not key and loopback and not os.environ.get("ANTHROPIC_AUTH_TOKEN"):
+        key = "none"  # a server on this machine seldom wants one, and the SDK sends no request without
+    timeout = httpx2.Timeout(read_seconds, connect=10.0)
+    try:
+        client = AsyncAnthropic(api_key=key, base_url=url, max_retries=0, timeout=timeout)
+    except (AnthropicError, ValueError, OSError) as error:
+        raise ModelError(f"anthropic: {str(error).splitlines()[0]}") from None
+    if client.api_key is None and client.auth_token is None and client.credentials is None:
+        raise ModelError(f"no key for anthropic: set {KEY} in the environment")
+    return client
+
+
+def _failure(error: Exception) -> Failure | None:
+    """What an exception of the SDK or of the connection under it says; None for anything else."""
+    import json
+
+    import anthropic
+    import httpx2
+
+    name = "anthropic"
+    match error:
+        case anthropic.APIStatusError():
+            status = error.status_code if error.status_code >= 400 else 0
+            return Failure(
+                provider=name,
+                status=status,
+                kind=error.type or "",
+                code=error.error_code or "",
+                message=error.api_message or error.message,
+                headers=error.response.headers,
+            )
+        case anthropic.APITimeoutError() | httpx2.TimeoutException():
+            return Failure(provider=name, status=408, message="no answer in time")
+        case anthropic.APIConnectionError() | httpx2.TransportError():
+            return Failure(provider=name, status=503, message="the connection failed or broke off")
+        case anthropic.APIResponseValidationError() | json.JSONDecodeError():
+            return Failure(provider=name, status=502, message="the answer is not in the Messages format")
+        case anthropic.AnthropicError():
+            return Failure(provider=name, status=401, message=str(error))
+        case _:
+            return None
+
+
+def _wants_other_form(failure: Failure) -> bool:
+    words = ("output_config", "output_format", "json_schema", "structured output", "tool_choice", "tools")
+    return failure.status in {400, 404, 422} and any(word in failure.message.lower() for word in words)

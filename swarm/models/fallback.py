@@ -1,0 +1,84 @@
+"""Several models in a row: the next is asked where the one before cannot or will not answer.
+
+What is sent fits all of them: the window is the smallest, the count the largest. This module knows no provider.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from swarm.errors import ModelError, PromptTooLong, Refused, Rejected, Unavailable
+from swarm.models.base import Completion, Model, Price
+from swarm.prompts.typed import Prompt
+
+log = structlog.get_logger("swarm.models")
+
+
+class Fallback:
+    """Asks `models` in their order until one answers. The price is the dearest of each kind, so that what is
+    reserved covers whichever answers; what is spent is what that one costs."""
+
+    def __init__(self, *models: Model) -> None:
+        if len(models) < 2:
+            raise ModelError("a fallback needs two models or more, such as 'anthropic:…|openai:…'")
+        if len({model.selective for model in models}) > 1:
+            raise ModelError(
+                "a fallback mixes a language model and extractive: what they are given to read differs"
+            )
+        self.models = models
+
+    @property
+    def name(self) -> str:
+        return "|".join(model.name for model in self.models)
+
+    @property
+    def window(self) -> int:
+        return min(model.window for model in self.models)
+
+    @property
+    def max_output(self) -> int:
+        return min(model.max_output for model in self.models)
+
+    @property
+    def selective(self) -> bool:
+        return self.models[0].selective
+
+    @property
+    def price(self) -> Price:
+        prices = [model.price for model in self.models]
+        return Price(
+            input_usd=max(price.input_usd for price in prices),
+            output_usd=max(price.output_usd for price in prices),
+            cached_usd=max(price.cached_usd for price in prices),
+            as_of=prices[0].as_of,
+            known=all(price.known for price in prices),
+        )
+
+    def count(self, prompt: Prompt[Any]) -> int:
+        return max(model.count(prompt) for model in self.models)
+
+    def ratio(self) -> float:
+        return max(model.ratio() for model in self.models)
+
+    async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:
+        for model, after in zip(self.models, self.models[1:], strict=False):
+            try:
+                completion = await model.call(prompt, max_output=max_output)
+            except PromptTooLong:
+                if after.window <= model.window:
+                    raise  # the next would refuse it too: the slice is to be split
+                reason = "prompt too long"
+            except (Unavailable, Refused, Rejected) as error:
+                reason = str(error)
+            else:
+                if completion.refusal is None:
+                    return completion
+                reason = "declined"
+            log.warning("model passed over", model=model.name, next=after.name, reason=reason)
+        return await self.models[-1].call(prompt, max_output=max_output)
+
+    async def close(self) -> None:
+        for model in self.models:
+            await model.close()

@@ -1,0 +1,157 @@
+"""Any chat model of LangChain, given as an object or by name.
+
+The reply is asked for with the chat model's own `with_structured_output`, or in words where it has none. The
+longest reply and the retries are settings of the chat model itself: one made here from a name gets both, one made
+elsewhere keeps what it has. Nothing is retried here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from swarm.errors import ModelError, RunError
+from swarm.models.base import FREE, Completion, Price
+from swarm.models.failures import Failure, error_of
+from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
+from swarm.models.prices import REPLY, known
+from swarm.prompts.render import Rendered, render_schema
+from swarm.prompts.typed import Prompt
+from swarm.tokens import Bound, TokenCounter
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+_LOCAL = {"ollama", "huggingface", "llamacpp"}
+
+
+class LangChain(LanguageModel):
+    """Wraps a `BaseChatModel`. `window`, `max_output`: tokens, None for what its profile tells."""
+
+    request_tokens = 1_024  # a schema may travel as a tool, with a preamble of a few hundred tokens
+
+    def __init__(
+        self,
+        chat_model: BaseChatModel,
+        *,
+        window: int | None = None,
+        max_output: int | None = None,
+        price: Price | None = None,
+        counter: TokenCounter | None = None,
+    ) -> None:
+        told = chat_model._get_ls_params()
+        provider = str(told.get("ls_provider") or chat_model._llm_type)
+        model = str(told.get("ls_model_name") or type(chat_model).__name__)
+        profile: Any = getattr(chat_model, "profile", None) or {}
+        facts = known(provider, model, window or profile.get("max_input_tokens"))
+        longest = told.get("ls_max_tokens") or min(profile.get("max_output_tokens", REPLY), REPLY)
+        super().__init__(
+            name=f"langchain:{provider}/{model}",
+            window=facts.window,
+            max_output=max_output or longest,
+            price=price or (FREE if provider in _LOCAL else facts.price),
+            counter=counter or Bound(2.0),
+        )
+        self._chat_model = chat_model
+        self._structured = True
+
+    @classmethod
+    def named(
+        cls, name: str, *, window: int | None = None, max_output: int | None = None, price: Price | None = None
+    ) -> LangChain:
+        """The chat model `PROVIDER/MODEL`, as LangChain's own `init_chat_model` makes it.
+
+        Raises:
+            ModelError: LangChain, or its package for that provider, is not installed or refuses the settings.
+        """
+        provider, _, model = name.partition("/")
+        if not model:
+            raise ModelError(f"langchain needs PROVIDER/MODEL, such as langchain:openai/gpt-5-mini, not {name!r}")
+        try:
+            from langchain.chat_models import init_chat_model
+        except ImportError:
+            raise ModelError("langchain models need a package: pip install 'swarm-memory[langchain]'") from None
+        longest = max_output or REPLY
+        try:
+            chat_model = init_chat_model(model, model_provider=provider, max_tokens=longest, max_retries=0)
+        except Exception as error:
+            # packages of other makers: each has errors of its own for a missing key or an unknown provider
+            raise ModelError(f"langchain:{name}: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        return cls(chat_model, window=window, max_output=longest, price=price)
+
+    async def close(self) -> None:
+        """The chat model belongs to whoever made it; LangChain has no way to close one."""
+
+    async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:  # noqa: ARG002  # a setting of the chat model
+        try:
+            reply, parsed = await self._invoke(rendered, prompt)
+        except RunError:
+            raise
+        except Exception as error:
+            raise _error(error, self.name, "\n".join((rendered.system, *rendered.parts))) from None
+        told: Any = reply.usage_metadata or {}
+        usage = self._usage(
+            input_tokens=told.get("input_tokens") or self._count(rendered, prompt),
+            output_tokens=told.get("output_tokens") or 0,
+            cached_tokens=told.get("input_token_details", {}).get("cache_read") or 0,
+        )
+        text = json.dumps(parsed, ensure_ascii=False) if isinstance(parsed, dict) else json_in(str(reply.text))
+        stopped = reply.response_metadata.get("stop_reason") or reply.response_metadata.get("finish_reason")
+        refusal = reply.additional_kwargs.get("refusal")
+        if stopped in {"refusal", "content_filter", "SAFETY"}:
+            refusal = refusal or f"stopped by the provider ({stopped})"
+        return Completion(text=text, usage=usage, refusal=refusal or None)
+
+    async def _invoke(self, rendered: Rendered, prompt: Prompt[Any]) -> tuple[Any, Any]:
+        """The raw message, and the object in it where the chat model took it out itself."""
+        from langchain_core.messages import HumanMessage, SystemMessage
+
+        human = HumanMessage("\n\n".join(rendered.parts))
+        while self._structured:
+            schema = {"title": prompt.kind, "description": "The reply", **schema_of(prompt.reply)}
+            try:
+                asking = self._chat_model.with_structured_output(schema, include_raw=True)
+            except (NotImplementedError, ValueError):
+                self._structured = False
+                break
+            got: Any = await asking.ainvoke([SystemMessage(rendered.system), human])
+            return got["raw"], got["parsed"]
+        system = f"{rendered.system}\n\n{render_schema(schema_text(prompt.reply))}"
+        return await self._chat_model.ainvoke([SystemMessage(system), human]), None
+
+    def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:
+        return () if self._structured else (render_schema(schema_text(prompt.reply)),)
+
+
+def _error(error: Exception, name: str, sent: str) -> RunError:
+    """Providers' packages raise errors of their own; what they have in common is a status and a message."""
+    from langchain_core import exceptions
+
+    response = getattr(error, "response", None)
+    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    code = getattr(error, "code", None)
+    if status is None and isinstance(code, int):
+        status = code
+    match error:
+        case exceptions.ContextOverflowError():
+            status, code = 400, "context_length_exceeded"
+        case exceptions.ModelRateLimitError():
+            status = 429
+        case exceptions.ModelAPIError() | exceptions.ModelConnectionError() | exceptions.ModelTimeoutError():
+            status = status or 503
+        case exceptions.ModelNotFoundError():
+            status = 404
+        case TimeoutError() | ConnectionError():
+            status = 503
+        case _ if any(word in type(error).__name__ for word in ("Timeout", "Connection", "Transport", "Protocol")):
+            status = status or 503
+        case _:
+            pass
+    failure = Failure(
+        provider=name,
+        status=status if isinstance(status, int) else 400,
+        code=code if isinstance(code, str) else "",
+        message=str(error),
+        headers=getattr(response, "headers", None) or {},
+    )
+    return error_of(failure, sent=sent)

@@ -1,0 +1,158 @@
+"""What all language models share: counting a request, its schema, reading a reply, learning from usage.
+
+A language model renders the typed prompt as text and is held to the JSON schema of the reply. The count of a
+request is the sum of its counted parts, the schema and an allowance for what providers add around them, so that it
+never falls below what the provider counts. This module knows no provider.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from functools import cache
+from typing import Any, ClassVar
+
+from swarm.errors import PromptTooLong
+from swarm.models.base import Completion, Price
+from swarm.prompts.render import Rendered, render
+from swarm.prompts.replies import Reply
+from swarm.prompts.typed import Prompt
+from swarm.task import Usage
+from swarm.tokens import TokenCounter, o200k
+
+_PART_TOKENS = 8  # around each message or block, at most 4 with every provider that tells
+_SILENT_CUT = 256  # how far below half of the o200k count a billed prompt is before it was surely truncated
+_FENCE = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+
+
+class LanguageModel(ABC):
+    """The base of every adapter of a language model. Not safe to share between event loops.
+
+    `window`, `max_output`: tokens. The window shrinks when the provider says that it is smaller.
+    """
+
+    selective: ClassVar[bool] = False
+    request_tokens: ClassVar[int] = 256
+    """Allowance for what a provider adds to a request: roles, a preamble for the schema."""
+
+    def __init__(self, *, name: str, window: int, max_output: int, price: Price, counter: TokenCounter) -> None:
+        self.name = name
+        self.window = window
+        self.max_output = max_output
+        self.price = price
+        self._counter = counter
+        self._learnt_tokens = 0
+
+    def count(self, prompt: Prompt[Any]) -> int:
+        return self._count(render(prompt), prompt)
+
+    def ratio(self) -> float:
+        return self._counter.ratio()
+
+    async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:
+        rendered = render(prompt)
+        try:
+            completion = await self._send(rendered, prompt, max_output)
+        except PromptTooLong as error:
+            self._shrink(error.limit)
+            raise
+        self._check_whole(rendered, completion.usage)
+        self._learn(rendered, prompt, completion.usage)
+        return completion
+
+    @abstractmethod
+    async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
+        """One request; raises only the errors of `swarm.errors`."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    def _usage(
+        self, *, input_tokens: int, output_tokens: int, cached_tokens: int, surcharge_usd: float = 0.0
+    ) -> Usage:
+        """The usage of one call, priced. `surcharge_usd` is what writing to a prompt cache cost on top."""
+        return Usage(
+            calls=1,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_tokens=cached_tokens,
+            cost_usd=self.price.cost(input_tokens, output_tokens, cached_tokens) + surcharge_usd,
+        )
+
+    def _count(self, rendered: Rendered, prompt: Prompt[Any]) -> int:
+        texts = [rendered.system, *rendered.parts, schema_text(prompt.reply), *self._extra_texts(prompt)]
+        around = self.request_tokens + _PART_TOKENS * len(texts) + self._learnt_tokens
+        return sum(self._counter.count(text) for text in texts) + around
+
+    def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:  # noqa: ARG002  # for those that override it
+        """What this adapter adds to the rendered text."""
+        return ()
+
+    def _learn(self, rendered: Rendered, prompt: Prompt[Any], usage: Usage) -> None:
+        """Raise the count when the provider billed more. Counted anew, because another call may have raised it
+        while this one was on its way."""
+        counted = self._count(rendered, prompt)
+        if usage.input_tokens <= counted:
+            return
+        self._counter.observe(counted, usage.input_tokens)
+        self._learnt_tokens += max(0, usage.input_tokens - self._count(rendered, prompt))
+
+    def _check_whole(self, rendered: Rendered, usage: Usage) -> None:
+        """Some servers cut a prompt that is too long and answer all the same: nothing may rest on such a reply."""
+        least = o200k(rendered.system) + sum(o200k(part) for part in rendered.parts)
+        if 0 < usage.input_tokens < least // 2 - _SILENT_CUT:
+            self._shrink(usage.input_tokens)
+            raise PromptTooLong(
+                f"{self.name} read {usage.input_tokens:,} tokens of about {least:,} and dropped the rest: "
+                "give the server a larger context",
+                tokens=least,
+                limit=usage.input_tokens,
+            )
+
+    def _shrink(self, limit: int) -> None:
+        if 0 < limit < self.window:
+            self.window = limit
+
+
+@cache
+def schema_of(reply: type[Reply]) -> dict[str, Any]:
+    """The JSON schema of a reply in the strict form that every provider takes: all fields required, no others, no
+    references, no bounds (those are checked here when the reply is validated)."""
+    schema = reply.model_json_schema()
+    return _strict(schema, schema.get("$defs", {}))
+
+
+@cache
+def schema_text(reply: type[Reply]) -> str:
+    return json.dumps(schema_of(reply), ensure_ascii=False, separators=(",", ":"))
+
+
+def _strict(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        return _strict(definitions[node["$ref"].rsplit("/", 1)[1]], definitions)
+    kept: dict[str, Any] = {}
+    for key in ("type", "description", "enum", "const"):
+        if key in node:
+            kept[key] = node[key]
+    if "properties" in node:
+        kept["properties"] = {name: _strict(child, definitions) for name, child in node["properties"].items()}
+        kept["required"] = list(node["properties"])
+        kept["additionalProperties"] = False
+    if "items" in node:
+        kept["items"] = _strict(node["items"], definitions)
+    if "anyOf" in node:
+        kept["anyOf"] = [_strict(child, definitions) for child in node["anyOf"]]
+    return kept
+
+
+def json_in(text: str) -> str:
+    """The JSON object in a reply that may be fenced, follow thoughts or stand among words; else the text."""
+    plain = _THOUGHT.sub("", text).strip()
+    if plain.startswith("{"):
+        return plain
+    if (fence := _FENCE.search(plain)) is not None:
+        return fence[1]
+    start, end = plain.find("{"), plain.rfind("}")
+    return plain[start : end + 1] if 0 <= start < end else plain

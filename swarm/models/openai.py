@@ -1,0 +1,292 @@
+"""OpenAI's models, and every server that speaks its language, through OpenAI's own SDK.
+
+Two formats: Responses (OpenAI itself, streamed) and Chat Completions (compatible servers: vLLM, Ollama, llama.cpp,
+LM Studio, hosted gateways; not streamed, because a plain answer is what all of them agree on). The reply is held
+to its schema by the server; one that cannot is asked for a JSON object, and at last in words, and that is
+remembered. Nothing is retried here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from swarm.errors import ModelError, RunError, Unavailable
+from swarm.models.base import Completion, Price
+from swarm.models.failures import Failure, error_of
+from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
+from swarm.models.prices import is_loopback, known, served
+from swarm.prompts.render import Rendered, render_schema
+from swarm.prompts.typed import Prompt
+from swarm.tokens import Bound, Exact, TokenCounter
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+KEY = "OPENAI_API_KEY"
+_HOME = "https://api.openai.com"
+_O200K = ("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "gpt-6", "gpt-oss", "chatgpt-4o", "o1", "o3", "o4")
+_CL100K = ("gpt-4", "gpt-3.5")
+
+Api = Literal["responses", "chat"]
+Form = Literal["schema", "object", "words"]
+_FALLBACK: dict[Form, Form] = {"schema": "object", "object": "words"}
+
+
+class OpenAI(LanguageModel):
+    """One model of OpenAI's, or of a compatible server (`base_url`, or OPENAI_BASE_URL).
+
+    `api` None means Responses for OpenAI itself and Chat Completions for everyone else. `window`, `max_output`:
+    tokens, None for what is published. `read_seconds` is how long the server may stay silent. `effort` is passed
+    on as it is (low, medium, high …); None leaves it to the provider.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api: Api | None = None,
+        window: int | None = None,
+        max_output: int | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        price: Price | None = None,
+        counter: TokenCounter | None = None,
+        effort: str | None = None,
+        read_seconds: float = 600.0,
+    ) -> None:
+        url = base_url or os.environ.get("OPENAI_BASE_URL") or f"{_HOME}/v1"
+        self._foreign = not url.startswith(_HOME)
+        facts = served(url, model, window) if self._foreign else known("openai", model, window)
+        super().__init__(
+            name=f"openai:{model}" if api is None else f"openai-{api}:{model}",
+            window=facts.window,
+            max_output=max_output or facts.max_output,
+            price=price or facts.price,
+            counter=counter or _counter(model, self._foreign),
+        )
+        self._model = model
+        self._api: Api = api or ("chat" if self._foreign else "responses")
+        self._effort = effort
+        self._form: Form = "schema"
+        # older servers know only the older name, OpenAI's reasoning models only the newer one
+        self._limit_name = "max_tokens" if self._foreign else "max_completion_tokens"
+        self._client = _client(url, api_key, read_seconds)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
+        while True:
+            form = self._form
+            try:
+                if self._api == "responses":
+                    return await self._responses(rendered, prompt, max_output, form)
+                return await self._chat(rendered, prompt, max_output, form)
+            except RunError:
+                raise
+            except Exception as error:
+                failure = _failure(error)
+                if failure is None:
+                    raise
+                if self._adapts(failure, form):
+                    continue
+                sent = "\n".join((rendered.system, *rendered.parts))
+                raise error_of(failure, sent=sent, key_hint=KEY) from None
+
+    def _adapts(self, failure: Failure, form: Form) -> bool:
+        """Whether the server objected to something of the request's form that can be put otherwise."""
+        said = failure.message.lower()
+        if failure.status not in {400, 404, 422, 500, 501}:
+            return False
+        if "max_completion_tokens" in said and self._limit_name == "max_tokens":
+            self._limit_name = "max_completion_tokens"
+            return True
+        words = (
+            "response_format",
+            "json_schema",
+            "json_object",
+            "structured output",
+            "guided",
+            "grammar",
+            "text.format",
+        )
+        if form in _FALLBACK and any(word in said for word in words):
+            # remembered for all later calls; a call that was under way may have moved on already
+            self._form = _FALLBACK[form] if self._form == form else self._form
+            return True
+        return False
+
+    def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:
+        return (render_schema(schema_text(prompt.reply)),) if self._in_words(self._form) else ()
+
+    def _in_words(self, form: Form) -> bool:
+        """Compatible servers hold a model to a schema without showing it to it, or ignore it without a word."""
+        return self._foreign or form != "schema"
+
+    def _system(self, rendered: Rendered, prompt: Prompt[Any], form: Form) -> str:
+        if not self._in_words(form):
+            return rendered.system
+        return f"{rendered.system}\n\n{render_schema(schema_text(prompt.reply))}"
+
+    async def _chat(self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form) -> Completion:
+        request: dict[str, Any] = {
+            "model": self._model,
+            "messages": [
+                {"role": "system", "content": self._system(rendered, prompt, form)},
+                {"role": "user", "content": "\n\n".join(rendered.parts)},
+            ],
+            self._limit_name: max_output,
+        }
+        if form == "schema":
+            schema = {"name": prompt.kind, "strict": True, "schema": schema_of(prompt.reply)}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif form == "object":
+            request["response_format"] = {"type": "json_object"}
+        if self._effort:
+            request["reasoning_effort"] = self._effort
+        reply = await self._client.chat.completions.create(**request)
+        choices = getattr(reply, "choices", None)
+        if not choices:
+            raise Unavailable(f"{self.name}: the answer is not in the Chat Completions format")
+        choice = choices[0]
+        usage = self._settled(rendered, prompt, reply.usage, "prompt_tokens", "completion_tokens")
+        text = json_in(choice.message.content or "")
+        refusal = getattr(choice.message, "refusal", None)
+        if choice.finish_reason == "content_filter":
+            refusal = refusal or "stopped by a content filter"
+        elif choice.finish_reason is None and not text:
+            raise Unavailable(f"{self.name}: the reply broke off before its end")
+        return Completion(text=text, usage=usage, refusal=refusal or None)
+
+    async def _responses(self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form) -> Completion:
+        request: dict[str, Any] = {
+            "model": self._model,
+            "instructions": self._system(rendered, prompt, form),
+            "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": part} for part in rendered.parts]}
+            ],
+            "max_output_tokens": max_output,
+            "store": False,
+        }
+        if form == "schema":
+            schema = {
+                "type": "json_schema",
+                "name": prompt.kind,
+                "strict": True,
+                "schema": schema_of(prompt.reply),
+            }
+            request["text"] = {"format": schema}
+        elif form == "object":
+            request["text"] = {"format": {"type": "json_object"}}
+        if self._effort:
+            request["reasoning"] = {"effort": self._effort}
+        final: Any = None
+        pieces: list[str] = []
+        async with await self._client.responses.create(**request, stream=True) as events:
+            async for event in events:
+                match event.type:
+                    case "response.output_text.delta":
+                        pieces.append(event.delta)
+                    case "response.completed" | "response.incomplete":
+                        final = event.response
+                    case "response.failed":
+                        raise self._failed(event.response.error)
+                    case "error":
+                        raise self._failed(event)
+                    case _:
+                        pass
+        if final is None:
+            raise Unavailable(f"{self.name}: the reply broke off before its end")
+        usage = self._settled(rendered, prompt, final.usage, "input_tokens", "output_tokens")
+        refusal = _refusal(final)
+        return Completion(text=json_in(final.output_text or "".join(pieces)), usage=usage, refusal=refusal)
+
+    def _failed(self, error: Any) -> RunError:
+        code = getattr(error, "code", None) or ""
+        return error_of(Failure(provider="openai", code=code, message=getattr(error, "message", None) or ""))
+
+    def _settled(self, rendered: Rendered, prompt: Prompt[Any], usage: Any, asked: str, replied: str) -> Any:
+        """Usage as billed; a server that does not tell is taken to have used what was counted."""
+        asked_tokens = getattr(usage, asked, None) or 0
+        details = getattr(usage, f"{asked}_details", None)
+        return self._usage(
+            input_tokens=asked_tokens or (0 if usage is not None else self._count(rendered, prompt)),
+            output_tokens=getattr(usage, replied, None) or 0,
+            cached_tokens=min(asked_tokens, getattr(details, "cached_tokens", None) or 0),
+        )
+
+
+def _refusal(response: Any) -> str | None:
+    """What stands instead of an answer, if anything: a refusal part, or the content filter."""
+    for item in response.output or ():
+        for part in getattr(item, "content", None) or ():
+            if getattr(part, "type", "") == "refusal":
+                return str(part.refusal or "no reason was given")
+    details = response.incomplete_details
+    return "stopped by a content filter" if details is not None and details.reason == "content_filter" else None
+
+
+def _counter(model: str, foreign: bool) -> TokenCounter:
+    name = model.rsplit("/", 1)[-1].removeprefix("ft:")
+    if foreign and not name.startswith("gpt-oss"):
+        return Bound(2.0)
+    if name.startswith(_O200K):
+        return Exact("o200k")
+    return Exact("cl100k") if name.startswith(_CL100K) else Bound(1.35)
+
+
+def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncOpenAI:
+    key = api_key or os.environ.get(KEY) or ("none" if is_loopback(url) else None)
+    if not key:
+        raise ModelError(f"no key for openai: set {KEY} in the environment")
+    import httpx2
+    from openai import AsyncOpenAI, OpenAIError
+
+    timeout = httpx2.Timeout(read_seconds, connect=10.0)
+    try:
+        return AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=timeout)
+    except (OpenAIError, ValueError) as error:
+        raise ModelError(f"openai: {str(error).splitlines()[0]}") from None
+
+
+def _failure(error: Exception) -> Failure | None:
+    """What an exception of the SDK or of the connection under it says; None for anything else."""
+    import json
+
+    import httpx2
+    import openai
+
+    name = "openai"
+    match error:
+        case openai.APIStatusError():
+            return Failure(
+                provider=name,
+                status=error.status_code,
+                code=error.code or "",
+                kind=error.type or "",
+                message=_words(error),
+                headers=error.response.headers,
+            )
+        case openai.APITimeoutError() | httpx2.TimeoutException():
+            return Failure(provider=name, status=408, message="no answer in time")
+        case openai.APIConnectionError() | httpx2.TransportError():
+            return Failure(provider=name, status=503, message="the connection failed or broke off")
+        case openai.APIResponseValidationError() | json.JSONDecodeError():
+            return Failure(provider=name, status=502, message="the answer is not in a format that is known here")
+        case openai.APIError():
+            return Failure(provider=name, code=error.code or "", kind=error.type or "", message=error.message)
+        case openai.OpenAIError():
+            return Failure(provider=name, status=502, message=str(error))
+        case _:
+            return None
+
+
+def _words(error: Any) -> str:
+    """The server's message, wherever it put it."""
+    body = error.body
+    if isinstance(body, dict):
+        for key in ("message", "error", "detail"):
+            if isinstance(body.get(key), str):
+                return str(body[key])
+    return str(error.message)

@@ -1,0 +1,156 @@
+"""From a typed prompt to the text that a language model gets: stable parts first, the slice last.
+
+The words stand in the `.md` files beside this module, one for each kind of prompt. `system.md` opens all of them;
+in the others the parts are divided by lines of three dashes: the first belongs to the system text, the last is
+the most volatile. In a part, `$name` is filled in, a line that begins with `?name ` stays only where that value
+is given, and one with `!name ` only where it is not. This module knows no model and counts no tokens.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from swarm.prompts.typed import (
+    AnswerPrompt,
+    ConsolidatePrompt,
+    JudgePrompt,
+    PlanPrompt,
+    Prompt,
+    ReadPrompt,
+    Shown,
+    ViewPrompt,
+)
+from swarm.source import Passage
+
+_PART = re.compile(r"^---$", re.MULTILINE)
+_CONDITION = re.compile(r"([?!])(\w+) (.*)")
+_MARK = re.compile(
+    r"<(?=/\s*(?:source|finding|task|reply)\b|(?:source\s+path=|finding\s+label=|task>|reply>))", re.I
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rendered:
+    """The text of one request. `parts` make up the user's message; all but the last are the same for every
+    slice of a task, which is what providers' prompt caches live on."""
+
+    system: str
+    parts: tuple[str, ...]
+
+
+def render(prompt: Prompt[Any]) -> Rendered:
+    """The text of a prompt. The same prompt gives the same text, always."""
+    values = _values(prompt)
+    system, *parts = (_fill(part, values) for part in _parts(prompt.kind))
+    if prompt.repair is not None:
+        mend = {"reply": fenced(prompt.repair.text), "error": prompt.repair.error}
+        parts.append(_fill(_text("repair"), mend))
+    return Rendered(system=f"{_text('system')}\n\n{system}", parts=tuple(part for part in parts if part))
+
+
+def render_schema(schema: str) -> str:
+    """What asks for a reply of this JSON schema in words, where a provider has no mechanism of its own."""
+    return _fill(_text("schema"), {"schema": schema})
+
+
+@cache
+def prompt_version(kind: str) -> str:
+    """A short hash of the words of one kind of prompt: changed words are another call."""
+    words = "\0".join(_text(name) for name in ("system", kind, "repair"))
+    return blake2b(words.encode(), digest_size=6).hexdigest()
+
+
+def fenced(text: str) -> str:
+    """`text` as material: nothing in it can close the mark around it or open another."""
+    return _MARK.sub("&lt;", text)
+
+
+@cache
+def _text(name: str) -> str:
+    return files("swarm.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8").strip()
+
+
+@cache
+def _parts(kind: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in _PART.split(_text(kind)))
+
+
+def _fill(part: str, values: Mapping[str, str]) -> str:
+    lines: list[str] = []
+    for line in part.splitlines():
+        if (condition := _CONDITION.fullmatch(line)) is not None:
+            given, line = bool(values.get(condition[2])), condition[3]
+            if given is (condition[1] == "!"):
+                continue
+        lines.append(line)
+    return Template("\n".join(lines)).substitute(values).strip()
+
+
+def _values(prompt: Prompt[Any]) -> dict[str, str]:
+    values = {"question": fenced(prompt.question.strip())}
+    match prompt:
+        case PlanPrompt():
+            values |= {prompt.output: prompt.output, "count": f"{prompt.count:,}", "chars": f"{prompt.chars:,}"}
+            values["sources"] = "\n".join(f"- <source path={_quoted(path)}/>" for path in prompt.sources)
+        case ReadPrompt():
+            values |= {"reading": fenced(prompt.reading.strip()), "max_findings": str(prompt.max_findings)}
+            values["sources"] = "\n\n".join(_sources(prompt.passages, prompt.paths))
+        case ViewPrompt():
+            values["omitted"] = f"{prompt.omitted:,}" if prompt.omitted else ""
+            values["findings"] = "\n\n".join(_finding(shown) for shown in prompt.shown)
+    match prompt:
+        case ConsolidatePrompt():
+            values |= {"words": f"{prompt.words:,}", "final": "yes" if prompt.final else ""}
+        case JudgePrompt():
+            values |= {"asked": _listed(prompt.asked), "rounds_left": str(prompt.rounds_left)}
+        case AnswerPrompt():
+            values["asked"] = _listed(prompt.asked)
+    return values
+
+
+def _sources(passages: Iterable[Passage], paths: Mapping[str, str]) -> Iterable[str]:
+    """One block for each unbroken stretch of a source, its text exactly as it stands there."""
+    stretch: list[Passage] = []
+    for passage in passages:
+        joins = stretch and passage.span[:2] == (stretch[-1].span.source, stretch[-1].span.end)
+        if stretch and not joins:
+            yield _source(stretch, paths)
+            stretch = []
+        stretch.append(passage)
+    if stretch:
+        yield _source(stretch, paths)
+
+
+def _source(stretch: list[Passage], paths: Mapping[str, str]) -> str:
+    first = stretch[0]
+    about = f" about={_quoted(first.context)}" if first.context else ""
+    text = fenced("".join(passage.text for passage in stretch))
+    return f"<source path={_quoted(paths[first.span.source])}{about}>\n{text}\n</source>"
+
+
+def _finding(shown: Shown) -> str:
+    about = f" about={_quoted(shown.context)}" if shown.context else ""
+    lines = [
+        f"<finding label={_quoted(shown.label)} from={_quoted(shown.where)}{about}>",
+        fenced(shown.finding.claim),
+    ]
+    if shown.finding.time:
+        lines.append(f"When: {fenced(shown.finding.time)}")
+    lines += [f"Quote: {fenced(quote)}" for quote in shown.quotes]
+    return "\n".join([*lines, "</finding>"])
+
+
+def _listed(items: Iterable[str]) -> str:
+    return "\n".join(f"- {fenced(item)}" for item in items)
+
+
+def _quoted(text: str) -> str:
+    return f'"{html.escape(" ".join(text.split()))}"'
