@@ -1,0 +1,233 @@
+"""What a person sees while a run goes on, on stderr: a live display, plain lines now and then, or nothing.
+
+`Tally` folds the events of a run into a few numbers; the displays draw them. This module knows events and the
+terminal; it does not know who sends the events.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from swarm import events
+from swarm.cli.plain import dollars, number, one_line, plural, seconds
+from swarm.task import Usage
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Clock = Callable[[], float]
+
+_LINE_EVERY_SECONDS = 10.0
+_WORDS = {
+    "gather": "reading files",
+    "plan": "planning",
+    "dispatch": "reading",
+    "judge": "judging",
+    "consolidate": "condensing",
+    "finish": "answering",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """A run in numbers. Slices are ready, running, done or failed; `total` counts all of them."""
+
+    clock: Clock = time.monotonic
+    phase: str = ""
+    sources: int = 0
+    chars: int = 0
+    total: int = 0
+    done: int = 0
+    replayed: int = 0
+    failed: int = 0
+    usage: Usage = field(default_factory=Usage)
+    started: float = 0.0
+    running: set[str] = field(default_factory=set)
+    dispatched: float | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @property
+    def ready(self) -> int:
+        return max(0, self.total - self.done - self.failed - len(self.running))
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock() - self.started
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Judged by the pace of the slices so far; None before there is a pace."""
+        fresh = self.done + self.failed - self.replayed
+        left = self.ready + len(self.running)
+        if self.dispatched is None or fresh < 3 or left == 0:
+            return None
+        return (self.clock() - self.dispatched) / fresh * left
+
+    def tell(self, event: events.Event) -> None:
+        match event:
+            case events.PhaseChanged(phase=phase):
+                self.phase = phase
+            case events.SourceRead(chars=chars):
+                self.sources += 1
+                self.chars += chars
+            case events.CorpusReady(corpus=corpus):
+                self.sources, self.chars = len(corpus.sources), corpus.chars
+            case events.SlicesPlanned(slices=slices):
+                self.total += slices
+            case events.SliceStarted(slice=slice):
+                self.running.add(slice.id)
+                self.dispatched = self.clock() if self.dispatched is None else self.dispatched
+            case events.SliceFinished(slice=slice, replayed=replayed):
+                self.running.discard(slice.id)
+                self.done += 1
+                self.replayed += replayed
+            case events.SliceSplit(slice=slice, into=into):
+                self.running.discard(slice.id)
+                self.total += into - 1
+            case events.SliceFailed(slice=slice):
+                self.running.discard(slice.id)
+                self.failed += 1
+            case events.Spent(usage=usage):
+                self.usage = usage
+            case _:
+                pass
+
+
+class Display(Protocol):
+    """Follows one run. `tell` gets each event, `note` a line that is to stay readable."""
+
+    def __enter__(self) -> Display: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def tell(self, event: events.Event) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Silent:
+    """Nothing but notes."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def tell(self, event: events.Event) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        print(f"swarm: {text}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is this module's job
+
+
+class Lines(Silent):
+    """For a file, a pipe, a log: a line when the corpus is known, and then one every ten seconds."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.tally = Tally(clock=clock)
+        self._last = clock()
+
+    def tell(self, event: events.Event) -> None:
+        tally = self.tally
+        tally.tell(event)
+        if isinstance(event, events.CorpusReady):
+            self.note(f"{plural(tally.sources, 'source')}, {number(tally.chars)} characters")
+        elif isinstance(event, events.SliceFailed):
+            self.note(f"a slice failed: {one_line(event.reason, 120)}")
+        elif tally.clock() - self._last >= _LINE_EVERY_SECONDS:
+            self.note(" · ".join([_WORDS.get(tally.phase, tally.phase), *counts(tally), *costs(tally)]))
+        else:
+            return
+        self._last = tally.clock()
+
+
+class Live:
+    """For a terminal: two lines that stay in place and are gone at the end."""
+
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
+        from rich.live import Live as RichLive
+        from rich.spinner import Spinner
+
+        self.tally = Tally(clock=clock)
+        self._console = console
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = RichLive(console=console, get_renderable=self._render, transient=True, refresh_per_second=10)
+
+    def __enter__(self) -> Live:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def tell(self, event: events.Event) -> None:
+        self.tally.tell(event)
+        if isinstance(event, events.SliceFailed):
+            self.note(f"a slice failed: {one_line(event.reason, 120)}")
+
+    def note(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(f"swarm: {text}"), soft_wrap=True)
+
+    def _render(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        tally = self.tally
+        over = tally.done + tally.failed
+        top = Table.grid(padding=(0, 1))
+        top.add_row(
+            self._spinner,
+            Text(f"{_WORDS.get(tally.phase, tally.phase or 'starting'):<13}", style="bold"),
+            ProgressBar(
+                total=max(tally.total, 1), completed=over, width=max(10, min(40, self._console.width - 40))
+            ),
+            Text(f"{over:,} of {plural(tally.total, 'slice')}" if tally.total else _corpus(tally), style="dim"),
+        )
+        detail = " · ".join([*counts(tally)[1:], *costs(tally)]) if tally.total else ""
+        frame = Table.grid()
+        frame.add_row(top)
+        frame.add_row(Text(f"  {detail}", style="dim", overflow="ellipsis", no_wrap=True))
+        return frame
+
+
+def _corpus(tally: Tally) -> str:
+    return f"{plural(tally.sources, 'source')}, {number(tally.chars)} chars" if tally.sources else ""
+
+
+def counts(tally: Tally) -> list[str]:
+    """The slices, in words; the first entry is the sum."""
+    found = [f"{tally.done + tally.failed:,} of {plural(tally.total, 'slice')}"]
+    if tally.ready:
+        found.append(f"{tally.ready:,} ready")
+    if tally.running:
+        found.append(f"{len(tally.running):,} running")
+    if tally.failed:
+        found.append(f"{tally.failed:,} failed")
+    return found
+
+
+def costs(tally: Tally) -> list[str]:
+    """Tokens, dollars and time, so far and to come."""
+    found = [f"{number(tally.usage.tokens)} tokens", dollars(tally.usage.cost_usd), seconds(tally.elapsed)]
+    left = tally.seconds_left
+    if left is not None and left >= 1:
+        found.append(f"about {seconds(left)} left")
+    return found
+
+
+def display(*, quiet: bool) -> Display:
+    """The display that fits where stderr goes."""
+    if quiet:
+        return Silent()
+    if not sys.stderr.isatty():
+        return Lines()
+    from rich.console import Console
+
+    return Live(Console(stderr=True, highlight=False, markup=False, emoji=False))

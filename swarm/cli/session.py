@@ -1,0 +1,129 @@
+"""One command that runs something: set up, follow, stop when asked to, print what it came to.
+
+stdout gets the answer and nothing else; what a recipe prints goes to stderr where `--json` was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from swarm.cli.options import Settings
+from swarm.cli.progress import Display, display
+
+if TYPE_CHECKING:
+    from swarm.cli.watched import Watched
+    from swarm.task import Answer
+
+ANSWERED, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+
+Open = Callable[[], "Watched"]
+Work = Callable[["Watched"], Awaitable["Answer | None"]]
+Again = Callable[[str], str]
+"""Of a run's id: the command that goes on with it."""
+
+
+def begin(settings: Settings) -> Open:
+    """A swarm for a new run."""
+
+    def make() -> Watched:
+        from swarm.cli.watched import Watched
+
+        return Watched(
+            settings.model or "extractive",
+            reader=settings.reader,
+            store=settings.store,
+            window=settings.window,
+            concurrency=settings.concurrency,
+            base_url=settings.base_url,
+        )
+
+    return make
+
+
+def go_on(settings: Settings, run: str) -> Open:
+    """A swarm as the run `run` began with, to go on with it."""
+
+    def make() -> Watched:
+        from swarm.cli.watched import Watched
+
+        return Watched.of_run(run, settings.store)
+
+    return make
+
+
+def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
+    """Run `work`, print its answer, and say how it went as an exit code (see `docs/cli.md`)."""
+    if settings.log_json:
+        from swarm.observe.log import to_stderr
+
+        to_stderr()
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr) if settings.json else nullcontext():
+        returned, last, caught = asyncio.run(_follow(settings, make(), work, again))
+    if settings.json:
+        from swarm.cli.document import document, dumps
+
+        answer = returned or last
+        print(dumps(document(answer) if answer else {}), file=stdout)
+    elif returned:
+        from rich.console import Console
+
+        from swarm.cli.show import show
+
+        show(returned, Console(highlight=False, markup=False, emoji=False), resume=again(returned.run_id))
+    if last is None or last.complete:
+        return ANSWERED
+    if not returned or settings.json:
+        _say(f"partial ({last.stopped or 'slices failed'}); go on with: {again(last.run_id)}")
+    return 128 + caught if caught else PARTIAL
+
+
+async def _follow(
+    settings: Settings, swarm: Watched, work: Work, again: Again
+) -> tuple[Answer | None, Answer | None, int]:
+    """What `work` returned, what its last run came to, and the signal that ended it early, or 0."""
+    with display(quiet=settings.quiet) as shown:
+        swarm.watch(shown, settings)
+        with _signals(swarm, shown, again) as caught:
+            returned = await work(swarm)
+    return returned, swarm.answer, caught[0] if caught else 0
+
+
+@contextmanager
+def _signals(swarm: Watched, shown: Display, again: Again) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM: once to finish what is in flight, twice to leave at once."""
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if caught:
+            _leave(number, again(swarm.run_id) if swarm.run_id else None)
+        caught.append(number)
+        loop.call_soon_threadsafe(swarm.stop)
+        loop.call_soon_threadsafe(shown.note, "stopping: calls in flight finish; Ctrl-C again leaves at once")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, again: str | None) -> None:
+    """Leave without waiting for anything: the journal was written before each step, so nothing is lost."""
+    show_cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""
+    _say(f"left at once; go on with: {again}" if again else "left at once", before=show_cursor)
+    os._exit(128 + number)
+
+
+def _say(text: str, before: str = "") -> None:
+    sys.stderr.write(f"{before}swarm: {text}\n")
+    sys.stderr.flush()
