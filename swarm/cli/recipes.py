@@ -40,7 +40,8 @@ recipes = typer.Typer(cls=Recipes, subcommand_metavar="RECIPE [OPTIONS] PATH..."
 def run() -> None:
     """Run a recipe.
 
-    RECIPE is the path of a .py file, or the name of a recipe that comes with Swarm. Its parameters are its options: `swarm run RECIPE --help` tells them.
+    RECIPE is the path of a .py file, or the name of a recipe that comes with Swarm. Its parameters are its
+    options: `swarm run RECIPE --help` tells them.
     """
 
 
