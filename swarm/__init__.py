@@ -24,20 +24,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from swarm.recipe import recipe  # at once: left for later, the module of that name would take its place
+
 if TYPE_CHECKING:
-    from swarm.errors import SwarmError
+    from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
     from swarm.run import Swarm, run_sync
     from swarm.source import Corpus, Source, Span
-    from swarm.task import Answer, Citation, Finding, Limits, Report, Slice, Task
+    from swarm.task import Answer, Cell, Citation, Finding, Limits, Report, Slice, Task
 
 _HOMES = {
     "Answer": "task",
+    "Cell": "task",
     "Citation": "task",
     "Corpus": "source",
     "Event": "events",
     "Finding": "task",
     "Limits": "task",
+    "RecipeError": "errors",
     "Report": "task",
     "Slice": "task",
     "Source": "source",
@@ -50,11 +54,13 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "Cell",
     "Citation",
     "Corpus",
     "Event",
     "Finding",
     "Limits",
+    "RecipeError",
     "Report",
     "Slice",
     "Source",
@@ -62,6 +68,7 @@ __all__ = [
     "Swarm",
     "SwarmError",
     "Task",
+    "recipe",
     "run_sync",
 ]
 

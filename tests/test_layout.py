@@ -116,6 +116,13 @@ def test_langgraph_is_known_to_one_file_of_the_coordinator() -> None:
     assert set(knowing) <= {"swarm.coordinator.machine"}
 
 
+def test_structlog_is_known_to_the_log_alone() -> None:
+    knowing = [name for name, path in MODULES.items() if b"import structlog" in path.read_bytes()]
+    assert knowing == ["swarm.observe.log"], (
+        "take get_logger from swarm.observe.log: structlog as it comes prints to stdout, and is slow to import"
+    )
+
+
 def test_every_module_says_what_it_is() -> None:
     silent = [
         name

@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.show import current, view_budget
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.graph.identity import digest, finding_id
+from swarm.observe.log import get_logger
 from swarm.prompts.replies import Cited
 from swarm.prompts.typed import ConsolidatePrompt, Shown
 from swarm.task import Finding, Report
 from swarm.views.pack import in_reading_order, shown, size
 
-log = structlog.get_logger("swarm.consolidate")
+log = get_logger("consolidate")
 
 _TOKENS_A_WORD = 1.4
 _SHRINK = 0.5  # a level is asked to be half as long as the one below it

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import structlog
-
 from swarm.coordinator.desk import REPORT, Desk
 from swarm.coordinator.plan import make_slice
 from swarm.engine.local import LocalEngine
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.events import SliceFailed, SliceFinished, SliceSplit, SliceStarted
+from swarm.observe.log import get_logger
 from swarm.source import Span
 from swarm.sources.slicing import halve
 from swarm.task import Report, Slice, SliceFailure
 from swarm.worker.read import read
 
-log = structlog.get_logger("swarm.dispatch")
+log = get_logger("dispatch")
 
 
 async def dispatch(desk: Desk) -> None:

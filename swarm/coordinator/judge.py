@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import structlog
-
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief, make_slice, material_budget
 from swarm.coordinator.show import view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.events import SlicesPlanned
+from swarm.observe.log import get_logger
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import JudgePrompt
 from swarm.source import Passage
 from swarm.sources.slicing import pack
 
-log = structlog.get_logger("swarm.judge")
+log = get_logger("judge")
 
 MAX_FOLLOW_UPS = 5
 

@@ -10,13 +10,12 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import replace
 
-import structlog
-
 from swarm.coordinator.desk import Desk
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, WindowTooSmall
 from swarm.events import SlicesPlanned
 from swarm.graph.identity import slice_id
 from swarm.limits.gate import reserved_output
+from swarm.observe.log import get_logger
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, ReadPrompt
 from swarm.source import Passage, Span
@@ -24,7 +23,7 @@ from swarm.sources.slicing import by_record, by_source, pack
 from swarm.task import Slice
 from swarm.worker.read import Brief
 
-log = structlog.get_logger("swarm.plan")
+log = get_logger("plan")
 
 MATCHES = 1_000
 """Passages that the search ranks for a selective model, over the whole corpus."""

@@ -14,7 +14,6 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
-import structlog
 import tenacity
 from pydantic import ValidationError
 
@@ -22,6 +21,7 @@ from swarm.errors import InvalidReply, PromptTooLong, RateLimited, Refused, Unav
 from swarm.limits.budget import Budget
 from swarm.limits.pace import Pace
 from swarm.models.base import Completion, Model
+from swarm.observe.log import get_logger
 from swarm.prompts.render import prompt_version
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Prompt, Repair
@@ -30,7 +30,7 @@ from swarm.task import Usage
 
 R = TypeVar("R", bound=Reply)
 
-log = structlog.get_logger("swarm.gate")
+log = get_logger("gate")
 
 ATTEMPTS = 6
 _MAX_WAIT_SECONDS = 60.0

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
-
 from swarm.errors import ModelError, PromptTooLong, Refused, Rejected, Unavailable
 from swarm.models.base import Completion, Model, Price
+from swarm.observe.log import get_logger
 from swarm.prompts.typed import Prompt
 
-log = structlog.get_logger("swarm.models")
+log = get_logger("models")
 
 
 class Fallback:

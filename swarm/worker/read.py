@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from swarm.errors import InvalidReply
 from swarm.graph.identity import finding_id
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
+from swarm.observe.log import get_logger
 from swarm.prompts.replies import ReadFinding
 from swarm.prompts.typed import ReadPrompt
 from swarm.source import Passage, Span
@@ -22,7 +21,7 @@ from swarm.store.library import Library
 from swarm.task import Finding, Output, Report, Slice, TermStatistics
 from swarm.worker.quotes import Material
 
-log = structlog.get_logger("swarm.reader")
+log = get_logger("reader")
 
 FRESH_TRIES = 2
 _REJECTED_CHARS = 300  # of a rejected quote are kept, for people
