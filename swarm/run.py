@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import TypeAdapter
 
@@ -73,7 +73,7 @@ class Swarm:
         self._stop_requested = False
 
     @classmethod
-    def of_run(cls, run_id: str, store: Path | str | None = None) -> Swarm:
+    def of_run(cls, run_id: str, store: Path | str | None = None) -> Self:
         """A swarm with the settings that a run was started with, to resume it.
 
         Raises:
@@ -172,6 +172,7 @@ class Swarm:
                 gate=gate,
                 emit=emit,
                 concurrency=self._concurrency,
+                window=window,
                 clock=time.monotonic,
                 began=began,
                 stopping=self._stopping,

@@ -40,6 +40,8 @@ class Desk:
     corpus: Corpus
     emit: Callable[[Event], None]
     concurrency: int
+    window: int
+    """The limit in tokens that the run began with; a provider that takes less makes later requests smaller."""
     clock: Callable[[], float]
     began: float
     stopping: asyncio.Event

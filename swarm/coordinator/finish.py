@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from swarm.coordinator.consolidate import consolidate_prompt
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.show import current, view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.observe.log import get_logger
 from swarm.prompts.replies import AnswerReply, Cited
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Shown
 from swarm.source import Span
 from swarm.task import Answer, Cell, Citation, Coverage, Finding, Statement, Status
 from swarm.views.pack import QUOTES, by_relevance, in_reading_order
 
-log = structlog.get_logger("swarm.finish")
+log = get_logger("finish")
 
 _STATEMENTS_WITHOUT_MODEL = 8
 NO_EVIDENCE = "The sources hold no evidence that answers this."
@@ -213,7 +212,7 @@ def _assemble(
         findings=len(desk.graph),
         rejected_quotes=desk.graph.rejected,
         coverage=ledger,
-        window_limit=max(desk.model.window, desk.reader.window),
+        window_limit=desk.window,
         window_peak=desk.gate.peak,
         usage=budget.spent,
         slices=len(desk.slices) - len(desk.split),

@@ -1,0 +1,113 @@
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from swarm.errors import StoreError
+from swarm.store.database import Database
+
+INSERT = "INSERT INTO records (run, kind, key, at, body) VALUES ('r', 'k', ?, 0, '{}')"
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from swarm.store.database import Database
+
+async def main():
+    database = Database.open(Path(sys.argv[1]))
+    async def write(n):
+        for i in range(100_000):
+            await database.write(lambda c: c.execute(
+                "INSERT INTO records (run, kind, key, at, body) VALUES ('r', ?, ?, 0, '{}')", (str(n), str(i))))
+            print(n, i, flush=True)
+    await asyncio.gather(*[write(n) for n in range(8)])
+
+asyncio.run(main())
+"""
+
+
+def rows(database: Database) -> int:
+    return int(database.read("SELECT count(*) FROM records")[0][0])
+
+
+async def test_a_write_that_returned_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = [process.stdout.readline() for _ in range(200)]
+    process.send_signal(signal.SIGKILL)
+    told += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    database = Database.open(path)
+    kept = {(kind, key) for kind, key in database.read("SELECT kind, key FROM records")}
+    database.close()
+    acknowledged = {tuple(line.split()) for line in told if line.endswith("\n")}
+    assert len(acknowledged) >= 200
+    assert acknowledged <= kept
+
+
+async def test_a_change_that_fails_is_undone_alone(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "store.db")
+
+    def broken(connection: apsw.Connection) -> None:
+        connection.execute(INSERT, ("lost",))
+        raise LookupError("no")
+
+    results = await asyncio.gather(
+        database.write(lambda c: c.execute(INSERT, ("a",)) and None),
+        database.write(broken),
+        database.write(lambda c: c.execute(INSERT, ("b",)) and None),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], LookupError)
+    assert database.read("SELECT key FROM records ORDER BY key") == [("a",), ("b",)]
+    database.close()
+
+
+def test_a_store_is_private_to_its_user(tmp_path: Path) -> None:
+    Database.open(tmp_path / "new" / "store.db").close()
+    assert stat.S_IMODE(os.stat(tmp_path / "new" / "store.db").st_mode) == 0o600
+
+
+def test_a_second_opener_is_told_that_the_store_is_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    database = Database.open(path)
+    with pytest.raises(StoreError, match="in use by another process"):
+        Database.open(path)
+    database.close()
+    Database.open(path).close()
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    Database.open(path).close()
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    with pytest.raises(StoreError, match="newer version of Swarm"):
+        Database.open(path)
+    assert apsw.Connection(str(path)).pragma("user_version") == 999
+
+
+def test_what_is_not_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("These are notes, and no database at all.\n" * 100)
+    with pytest.raises(StoreError, match="not a Swarm store"):
+        Database.open(text)
+    assert text.read_text().startswith("These are notes")
+    other = tmp_path / "other.db"
+    apsw.Connection(str(other)).execute("CREATE TABLE t (x)")
+    with pytest.raises(StoreError, match="another program"):
+        Database.open(other)
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        Database.open(tmp_path / "file" / "store.db")
