@@ -31,6 +31,7 @@ FOLLOW_UP_MATCHES = 50
 _QUERY_MATCHES = 200  # for each search query that the planner adds
 _LISTED_SOURCES = 50  # paths shown to the planner
 _SMALLEST_SLICE = 64  # tokens of material without which a window is of no use
+_ADVICE_CHARS = 400  # of the planner's advice go into every reader's prompt
 _QUESTION_STEP = 256  # prompts are taken as so many tokens longer, so that slices stay the same for most questions
 
 
@@ -77,7 +78,7 @@ def brief(desk: Desk, question: str, advice: PlanReply, ranked: list[Passage] | 
     already: `ranked`)."""
     selective = desk.reader.selective and desk.task.output == "answer"
     most = max(4, min(24, reserved_output(desk.reader) // 120))
-    common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=advice.reading)
+    common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=advice.reading[:_ADVICE_CHARS])
     if not question or not desk.reader.selective:
         return common
     statistics = desk.library.statistics(question, desk.corpus)
@@ -119,7 +120,8 @@ def material_budget(desk: Desk, question: str) -> int:
     if budget < _SMALLEST_SLICE:
         budget = int((room - frame) / reader.ratio())
     if budget < _SMALLEST_SLICE:
-        needed = int(frame + _SMALLEST_SLICE * reader.ratio()) * 4 // 3 + 1
+        needed = int((frame + _ADVICE_CHARS + _SMALLEST_SLICE * reader.ratio()) * 4 / 3)
+        needed += -needed % 100
         raise WindowTooSmall(
             f"a window of {reader.window:,} tokens is too small: the prompt takes {frame:,} and a quarter is kept "
             f"for the reply; use --window {needed} or more"
