@@ -48,10 +48,7 @@ async def dispatch(desk: Desk) -> None:
 
     engine.submit(desk.planned)
     desk.planned.clear()
-    try:
-        await engine.serve(work)
-    except* Rejected as group:
-        raise group.exceptions[0] from None
+    await engine.serve(work)
 
 
 async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:

@@ -41,21 +41,25 @@ class LocalEngine:
         self._ready.clear()
 
     async def serve(self, handler: Handler) -> None:
-        """Run until nothing is ready or running. An error of the handler cancels the rest and is raised."""
-        async with asyncio.TaskGroup() as group:
+        """Run until nothing is ready or running. The first error of a handler cancels the rest and is raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
 
-            async def work(ref: str) -> None:
-                try:
-                    await handler(ref)
-                finally:
-                    self._running -= 1
+                async def work(ref: str) -> None:
+                    try:
+                        await handler(ref)
+                    finally:
+                        self._running -= 1
+                    start()
+
+                def start() -> None:
+                    while self._ready and self._running < self.places:
+                        self._running += 1
+                        group.create_task(work(self._ready.popleft()))
+
+                self._start = start
                 start()
-
-            def start() -> None:
-                while self._ready and self._running < self.places:
-                    self._running += 1
-                    group.create_task(work(self._ready.popleft()))
-
-            self._start = start
-            start()
-        self._start = lambda: None
+        except* Exception as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            self._start = lambda: None

@@ -63,6 +63,26 @@ async def test_cancelling_what_is_ready_lets_what_runs_finish() -> None:
     assert done == ["a"]
 
 
+async def test_the_first_error_cancels_the_others_and_is_raised_as_it_is() -> None:
+    engine = LocalEngine(3)
+    engine.submit("abc")
+    cancelled = 0
+
+    async def handler(ref: str) -> None:
+        nonlocal cancelled
+        if ref == "c":
+            raise LookupError("no such slice")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+
+    with pytest.raises(LookupError, match="no such slice"):
+        await engine.serve(handler)
+    assert cancelled == 2
+
+
 async def test_cancelling_the_engine_leaves_no_task_behind() -> None:
     engine = LocalEngine(4)
     engine.submit("abcdef")
