@@ -78,7 +78,8 @@ def brief(desk: Desk, question: str, advice: PlanReply, ranked: list[Passage] | 
     already: `ranked`)."""
     selective = desk.reader.selective and desk.task.output == "answer"
     most = max(4, min(24, reserved_output(desk.reader) // 120))
-    common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=advice.reading[:_ADVICE_CHARS])
+    reading = advice.reading[:_ADVICE_CHARS]
+    common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=reading)
     if not question or not desk.reader.selective:
         return common
     statistics = desk.library.statistics(question, desk.corpus)

@@ -2,11 +2,11 @@
 
     python tests/bench/scale.py [--data DIR]... [--sizes 1 10 100] [--out bench-results/scale.json]
 
-Each figure is of a whole process, `swarm ask … --json`, started for it alone: from cold (a new store), and a second
-question on the same store. The text is real: the files below the folders named with `--data`, then the Python
-standard library and the packages installed beside it until the size is reached. The baseline of the same run is
-SQLite's full-text index over the same text, cut every 700 characters, written and asked once: what any tool
-has to pay at the least. Nothing is simulated.
+Each figure is of a whole process, `swarm ask … --json`, started for it alone: from cold (a new store), and a
+second question on the same store. The text is real: the files below the folders named with `--data`, then the
+Python standard library and the packages installed beside it until the size is reached. The baseline of the
+same run is SQLite's full-text index over the same text, cut every 700 characters, written and asked once: what
+any tool has to pay at the least. Nothing is simulated.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def main() -> None:
     options = parser.parse_args()
     folders = [*options.data, Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))]
     rows = []
-    print(f"{'MB':>6} {'files':>6} {'cold s':>8} {'MB/s':>6} {'peak MB':>8} {'2nd s':>6} {'x FTS5':>7} {'store MB':>9}")
+    print("    MB  files   cold s   MB/s  peak MB  2nd s  x FTS5  store MB")
     for size in options.sizes:
         work = Path(tempfile.mkdtemp(prefix="swarm-bench-"))
         try:
@@ -124,11 +124,9 @@ def main() -> None:
         finally:
             shutil.rmtree(work)
         rows.append(row)
-        print(
-            f"{row['mb']:6.0f} {row['files']:6} {row['cold_s']:8.2f} {row['cold_mb_s']:6.1f} "
-            f"{row['cold_peak_mb']:8.0f} {row['second_s']:6.2f} {row['cold_over_fts5']:7.2f} {row['store_mb']:9.0f}",
-            flush=True,
-        )
+        peak = max(row["cold_peak_mb"], row["second_peak_mb"])
+        line = f"{row['mb']:6.0f} {row['files']:6} {row['cold_s']:8.2f} {row['cold_mb_s']:6.1f} {peak:8.0f}"
+        print(f"{line} {row['second_s']:6.2f} {row['cold_over_fts5']:7.2f} {row['store_mb']:9.0f}", flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(rows, indent=2))
     print(f"written to {options.out}")

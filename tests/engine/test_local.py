@@ -8,6 +8,7 @@ from swarm.engine.local import LocalEngine
 async def test_no_more_than_the_places_run_at_once_and_none_stands_idle() -> None:
     engine = LocalEngine(3)
     gates = {str(n): asyncio.Event() for n in range(6)}
+    started = {ref: asyncio.Event() for ref in gates}
     running: set[str] = set()
     peak = 0
 
@@ -15,17 +16,16 @@ async def test_no_more_than_the_places_run_at_once_and_none_stands_idle() -> Non
         nonlocal peak
         running.add(ref)
         peak = max(peak, len(running))
+        started[ref].set()
         await gates[ref].wait()
         running.remove(ref)
 
     engine.submit(gates)
     async with asyncio.TaskGroup() as group:
         group.create_task(engine.serve(handler))
-        while len(running) < 3:
-            await asyncio.sleep(0)
+        await started["2"].wait()
         gates["1"].set()  # one slow slice holds no other back
-        while "3" not in running:
-            await asyncio.sleep(0)
+        await started["3"].wait()
         for gate in gates.values():
             gate.set()
     assert peak == 3
