@@ -90,11 +90,13 @@ async def test_everything_is_read_once_within_the_window_and_each_sentence_is_ci
     assert all(statement.citations for statement in answer.statements)
 
 
-async def test_quotes_that_do_not_stand_in_the_slice_are_rejected_and_counted(corpus: Path, tmp_path: Path) -> None:
+async def test_quotes_that_do_not_stand_in_the_slice_are_rejected_and_counted(
+    corpus: Path, tmp_path: Path
+) -> None:
     def inventing(prompt: Prompt[Any]) -> Any:
         if isinstance(prompt, ReadPrompt):
-            made_up = ReadFinding(claim="The key lies in the well.", quote="The key lies in the well.", relevance=1)
-            return ReadReply(findings=[made_up])
+            line = "The key lies in the well."
+            return ReadReply(findings=[ReadFinding(claim=line, quote=line, relevance=1)])
         return reading(prompt)
 
     answer = await swarm(Scripted(inventing, window=3_000), tmp_path).run(ask(corpus))
@@ -179,7 +181,9 @@ async def test_resuming_reads_only_what_failed(corpus: Path, tmp_path: Path) -> 
     assert sum(isinstance(prompt, ReadPrompt) for prompt in model.calls) == 1
 
 
-async def test_the_same_question_again_sends_nothing_and_gives_the_same_graph(corpus: Path, tmp_path: Path) -> None:
+async def test_the_same_question_again_sends_nothing_and_gives_the_same_graph(
+    corpus: Path, tmp_path: Path
+) -> None:
     model = Scripted(reading, window=3_000)
     first = await swarm(model, tmp_path).run(ask(corpus))
     sent = len(model.calls)

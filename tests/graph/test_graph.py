@@ -51,7 +51,9 @@ def test_reports_in_any_order_and_repeated_give_the_same_graph(many: list[Report
 
 
 @given(st.lists(reports, max_size=12), st.data())
-def test_graphs_built_apart_join_to_the_same_graph_in_any_grouping(many: list[Report], data: st.DataObject) -> None:
+def test_graphs_built_apart_join_to_the_same_graph_in_any_grouping(
+    many: list[Report], data: st.DataObject
+) -> None:
     places = [data.draw(st.integers(0, 2)) for _ in many]
     parts = [graph_of([r for r, place in zip(many, places, strict=True) if place == n]) for n in range(3)]
     left, right = SharedGraph(), SharedGraph()

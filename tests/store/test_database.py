@@ -1,5 +1,4 @@
 import asyncio
-import os
 import signal
 import stat
 import subprocess
@@ -73,7 +72,7 @@ async def test_a_change_that_fails_is_undone_alone(tmp_path: Path) -> None:
 
 def test_a_store_is_private_to_its_user(tmp_path: Path) -> None:
     Database.open(tmp_path / "new" / "store.db").close()
-    assert stat.S_IMODE(os.stat(tmp_path / "new" / "store.db").st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new" / "store.db").stat().st_mode) == 0o600
 
 
 def test_a_second_opener_is_told_that_the_store_is_in_use(tmp_path: Path) -> None:

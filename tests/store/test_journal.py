@@ -44,7 +44,8 @@ async def test_what_a_run_spent_is_the_sum_of_its_finished_calls(journal: Journa
     for key, run in [("a", "run"), ("b", "run"), ("c", "other"), ("d", "run")]:
         await journal.begin_call(run, key, {})
         if key != "d":
-            await journal.finish_call(key, Completion(text="", usage=Usage(calls=1, output_tokens=3, cost_usd=0.5)))
+            usage = Usage(calls=1, output_tokens=3, cost_usd=0.5)
+            await journal.finish_call(key, Completion(text="", usage=usage))
     assert journal.spent("run") == Usage(calls=2, output_tokens=6, cost_usd=1.0)
 
 

@@ -7,7 +7,7 @@ from swarm.worker.quotes import Material
 
 TEXT = (
     "He said “the harvest of 1,843 bushels – a record – was kept”.\n"
-    "The engine’s devel-\nopment took  three\n\tyears. Then: \\\"enough\\\", caf\\u00e9, and ﬁnally peace… or not."
+    'The engine’s devel-\nopment took  three\n\tyears. Then: \\"enough\\", caf\\u00e9, and ﬁnally peace… or not.'
 )
 
 
@@ -31,7 +31,10 @@ def quoted(text: str, quote: str) -> str | None:
     ("quote", "found"),
     [
         ("the harvest of 1,843 bushels", "the harvest of 1,843 bushels"),
-        ('"the harvest of 1,843 bushels - a record - was kept"', "the harvest of 1,843 bushels – a record – was kept"),
+        (
+            '"the harvest of 1,843 bushels - a record - was kept"',
+            "the harvest of 1,843 bushels – a record – was kept",
+        ),
         ("The engine's development took three years.", "The engine’s devel-\nopment took  three\n\tyears."),
         ('"enough", café', 'enough\\", caf\\u00e9'),
         ("The engine's devel-opment", "The engine’s devel-\nopment"),
@@ -44,7 +47,15 @@ def test_a_quote_is_found_whatever_its_typography(quote: str, found: str) -> Non
 
 @pytest.mark.parametrize(
     "quote",
-    ["the harvest of 1,844 bushels", "harvest the of", "the harvest of 1,843 bushels was kept", "", "  ", "e", "''"],
+    [
+        "the harvest of 1,844 bushels",
+        "harvest the of",
+        "the harvest of 1,843 bushels was kept",
+        "",
+        "  ",
+        "e",
+        "''",
+    ],
 )
 def test_a_quote_that_does_not_stand_there_is_rejected(quote: str) -> None:
     assert quoted(TEXT, quote) is None
