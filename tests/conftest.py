@@ -1,34 +1,40 @@
-"""What holds for every test: no network but this machine's own, and none of the developer's keys."""
+"""No test reaches a real provider: keys are taken away and only loopback addresses can be connected to."""
 
-from __future__ import annotations
-
-import os
 import socket
-from typing import Any
 
 import pytest
 
-LOCAL = {"localhost", "127.0.0.1", "::1", None, "", b"localhost", b"127.0.0.1"}
+_VARIABLES = (
+    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_PROFILE", "OPENAI_API_KEY",
+    "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "LANGSMITH_API_KEY", "LANGCHAIN_TRACING_V2",
+    "LANGSMITH_TRACING", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
+)  # fmt: skip
+_connect = socket.socket.connect
+_connect_ex = socket.socket.connect_ex
+
+
+class OutsideWorld(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+def _checked(address: object) -> None:
+    if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+        raise OutsideWorld(f"a test tried to connect to {address[0]}:{address[1]}")
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that reaches for a real provider fails at once, and says so."""
-    resolve, connect = socket.getaddrinfo, socket.socket.connect
+def _no_outside_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(self, address):
+        _checked(address)
+        return _connect(self, address)
 
-    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
-        assert host in LOCAL, f"a test tried to reach {host}"
-        return resolve(host, *args, **kwargs)
+    def connect_ex(self, address):
+        _checked(address)
+        return _connect_ex(self, address)
 
-    def guarded_connect(self: socket.socket, address: Any) -> None:
-        assert not isinstance(address, tuple) or address[0] in LOCAL, f"a test tried to reach {address}"
-        connect(self, address)
-
-    monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
-    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
-
-
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL"))]:
-        monkeypatch.delenv(name)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    # the SDK would otherwise find a profile in the home of whoever runs the tests
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", "/nonexistent")

@@ -76,8 +76,9 @@ class Anthropic(LanguageModel):
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
         while True:
             form = self._form
+            request = self._request(rendered, prompt, max_output, form)
             try:
-                return await self._stream(self._request(rendered, prompt, max_output, form))
+                return await self._stream(request)
             except RunError:
                 raise
             except Exception as error:
@@ -197,6 +198,8 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
     try:
         client = AsyncAnthropic(api_key=key, base_url=url, max_retries=0, timeout=timeout)
     except (AnthropicError, ValueError, OSError) as error:
+        if not os.environ.get("ANTHROPIC_PROFILE"):
+            raise ModelError(f"no key for anthropic: set {KEY} in the environment") from None
         raise ModelError(f"anthropic: {str(error).splitlines()[0]}") from None
     if client.api_key is None and client.auth_token is None and client.credentials is None:
         raise ModelError(f"no key for anthropic: set {KEY} in the environment")
@@ -205,8 +208,6 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
 
 def _failure(error: Exception) -> Failure | None:
     """What an exception of the SDK or of the connection under it says; None for anything else."""
-    import json
-
     import anthropic
     import httpx2
 
@@ -226,7 +227,10 @@ def _failure(error: Exception) -> Failure | None:
             return Failure(provider=name, status=408, message="no answer in time")
         case anthropic.APIConnectionError() | httpx2.TransportError():
             return Failure(provider=name, status=503, message="the connection failed or broke off")
-        case anthropic.APIResponseValidationError() | json.JSONDecodeError():
+        case (
+            anthropic.APIResponseValidationError() | ValueError() | TypeError() | AttributeError() | LookupError()
+        ):
+            # what came parses as JSON at most, and lacks what every reply has
             return Failure(provider=name, status=502, message="the answer is not in the Messages format")
         case anthropic.AnthropicError():
             return Failure(provider=name, status=401, message=str(error))

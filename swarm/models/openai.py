@@ -79,10 +79,9 @@ class OpenAI(LanguageModel):
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
         while True:
             form = self._form
+            ask = self._responses if self._api == "responses" else self._chat
             try:
-                if self._api == "responses":
-                    return await self._responses(rendered, prompt, max_output, form)
-                return await self._chat(rendered, prompt, max_output, form)
+                return await ask(rendered, prompt, max_output, form)
             except RunError:
                 raise
             except Exception as error:
@@ -151,7 +150,7 @@ class OpenAI(LanguageModel):
             raise Unavailable(f"{self.name}: the answer is not in the Chat Completions format")
         choice = choices[0]
         usage = self._settled(rendered, prompt, reply.usage, "prompt_tokens", "completion_tokens")
-        text = json_in(choice.message.content or "")
+        text = json_in(_joined(choice.message.content))
         refusal = getattr(choice.message, "refusal", None)
         if choice.finish_reason == "content_filter":
             refusal = refusal or "stopped by a content filter"
@@ -217,6 +216,13 @@ class OpenAI(LanguageModel):
         )
 
 
+def _joined(content: Any) -> str:
+    """The text of a message; some servers send it in parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content)
+    return content or ""
+
+
 def _refusal(response: Any) -> str | None:
     """What stands instead of an answer, if anything: a refusal part, or the content filter."""
     for item in response.output or ():
@@ -252,8 +258,6 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncOpenAI:
 
 def _failure(error: Exception) -> Failure | None:
     """What an exception of the SDK or of the connection under it says; None for anything else."""
-    import json
-
     import httpx2
     import openai
 
@@ -272,7 +276,8 @@ def _failure(error: Exception) -> Failure | None:
             return Failure(provider=name, status=408, message="no answer in time")
         case openai.APIConnectionError() | httpx2.TransportError():
             return Failure(provider=name, status=503, message="the connection failed or broke off")
-        case openai.APIResponseValidationError() | json.JSONDecodeError():
+        case openai.APIResponseValidationError() | ValueError() | TypeError() | AttributeError() | LookupError():
+            # what came parses as JSON at most, and lacks what every reply has
             return Failure(provider=name, status=502, message="the answer is not in a format that is known here")
         case openai.APIError():
             return Failure(provider=name, code=error.code or "", kind=error.type or "", message=error.message)
