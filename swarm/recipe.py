@@ -59,7 +59,10 @@ class Recipe:
         except SwarmError:
             raise
         except Exception as error:
-            raise _mistake(error, Path(self.where.rpartition(":")[0]), self.where) from error
+            path = Path(self.where.rpartition(":")[0])
+            if _ours(error, path):
+                raise
+            raise _mistake(error, path, self.where) from error
         if answer is not None and not isinstance(answer, Answer):
             raise RecipeError(
                 f"{self.where}: the recipe returned {type(answer).__name__}: return an Answer, or None"
@@ -194,6 +197,13 @@ def _recipe(function: Function, name: str) -> Recipe:
 def _where(function: Callable[..., Any]) -> str:
     code = inspect.unwrap(function).__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _ours(error: Exception, recipe: Path) -> bool:
+    """Whether it broke inside Swarm, below the recipe: then the traceback is worth more than a line."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    below = files[max((n for n, file in enumerate(files) if file == str(recipe)), default=0) + 1 :]
+    return any(Path(file).is_relative_to(Path(__file__).parent) for file in below)
 
 
 def _mistake(error: Exception, path: Path, otherwise: str) -> RecipeError:

@@ -125,7 +125,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """For a file, a pipe, a log: a line when the corpus is known, and then one every ten seconds."""
+    """For a file, a pipe, a log: a line every ten seconds, and one for each slice that failed."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.tally = Tally(clock=clock)
@@ -134,15 +134,11 @@ class Lines(Silent):
     def tell(self, event: events.Event) -> None:
         tally = self.tally
         tally.tell(event)
-        if isinstance(event, events.CorpusReady):
-            self.note(f"{plural(tally.sources, 'source')}, {number(tally.chars)} characters")
-        elif isinstance(event, events.SliceFailed):
+        if isinstance(event, events.SliceFailed):
             self.note(f"a slice failed: {one_line(event.reason, 120)}")
-        elif tally.clock() - self._last >= _LINE_EVERY_SECONDS:
-            self.note(" · ".join([_WORDS.get(tally.phase, tally.phase), *counts(tally), *costs(tally)]))
-        else:
-            return
-        self._last = tally.clock()
+        if tally.clock() - self._last >= _LINE_EVERY_SECONDS:
+            self._last = tally.clock()
+            self.note(" · ".join([_WORDS.get(tally.phase, tally.phase), *progress(tally), *costs(tally)]))
 
 
 class Live:
@@ -175,6 +171,8 @@ class Live:
         self._console.print(Text(f"swarm: {text}"), soft_wrap=True)
 
     def _render(self) -> RenderableType:
+        from rich.console import Group
+        from rich.padding import Padding
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
@@ -185,41 +183,31 @@ class Live:
         top.add_row(
             self._spinner,
             Text(f"{_WORDS.get(tally.phase, tally.phase or 'starting'):<13}", style="bold"),
-            ProgressBar(
-                total=max(tally.total, 1), completed=over, width=max(10, min(40, self._console.width - 40))
-            ),
-            Text(f"{over:,} of {plural(tally.total, 'slice')}" if tally.total else _corpus(tally), style="dim"),
+            ProgressBar(total=max(tally.total, 1), completed=over, width=max(10, self._console.width // 3)),
+            Text(" · ".join(progress(tally)[:1]), style="dim", no_wrap=True),
         )
-        detail = " · ".join([*counts(tally)[1:], *costs(tally)]) if tally.total else ""
-        frame = Table.grid()
-        frame.add_row(top)
-        frame.add_row(Text(f"  {detail}", style="dim", overflow="ellipsis", no_wrap=True))
-        return frame
+        below = Text(" · ".join([*waiting(tally), *costs(tally)]), style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(top, Padding(below, (0, 0, 0, 2)))
 
 
-def _corpus(tally: Tally) -> str:
-    return f"{plural(tally.sources, 'source')}, {number(tally.chars)} chars" if tally.sources else ""
+def progress(tally: Tally) -> list[str]:
+    """How far it is: sources while they are read in, then slices."""
+    if tally.total:
+        return [f"{tally.done:,} of {plural(tally.total, 'slice')} done", *waiting(tally)]
+    return [f"{plural(tally.sources, 'source')}, {number(tally.chars)} characters"] if tally.sources else []
 
 
-def counts(tally: Tally) -> list[str]:
-    """The slices, in words; the first entry is the sum."""
-    found = [f"{tally.done + tally.failed:,} of {plural(tally.total, 'slice')}"]
-    if tally.ready:
-        found.append(f"{tally.ready:,} ready")
-    if tally.running:
-        found.append(f"{len(tally.running):,} running")
-    if tally.failed:
-        found.append(f"{tally.failed:,} failed")
-    return found
+def waiting(tally: Tally) -> list[str]:
+    """The slices that are not done."""
+    numbers = {"ready": tally.ready, "running": len(tally.running), "failed": tally.failed}
+    return [f"{count:,} {word}" for word, count in numbers.items() if count]
 
 
 def costs(tally: Tally) -> list[str]:
-    """Tokens, dollars and time, so far and to come."""
-    found = [f"{number(tally.usage.tokens)} tokens", dollars(tally.usage.cost_usd), seconds(tally.elapsed)]
-    left = tally.seconds_left
-    if left is not None and left >= 1:
-        found.append(f"about {seconds(left)} left")
-    return found
+    """What was spent, and how long it will take, or where there is no telling, has taken."""
+    usage, left = tally.usage, tally.seconds_left
+    spent = [f"{number(usage.tokens)} tokens", dollars(usage.cost_usd)] if usage.calls else []
+    return [*spent, seconds(tally.elapsed) if left is None else f"about {seconds(max(left, 1))} left"]
 
 
 def display(*, quiet: bool) -> Display:

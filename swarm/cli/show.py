@@ -5,11 +5,14 @@ Nothing here trusts the text: all of it passes `plain`, and goes to rich as data
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from swarm.cli.plain import clean, dollars, number, one_line, plural, seconds
-from swarm.task import Answer, Cell, Citation
+from swarm.source import Skip
+from swarm.task import Answer, Cell, Citation, Statement
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +35,8 @@ def show(answer: Answer, console: Console, *, resume: str) -> None:
     else:
         blocks.append(_text(answer))
     if answer.citations:
-        blocks.append(Text("\n").join(_citation(n, citation) for n, citation in enumerate(answer.citations, 1)))
+        shown = " ".join(block.plain for block in blocks)
+        blocks.append(Text("\n").join(_citation(n, it, shown) for n, it in enumerate(answer.citations, 1)))
     blocks.append(_ledger(answer, resume))
     width = min(console.width, _WIDEST) if console.is_terminal else None
     for index, block in enumerate(blocks):
@@ -43,18 +47,23 @@ def show(answer: Answer, console: Console, *, resume: str) -> None:
 
 
 def _print(console: Console, line: Text, width: int | None) -> None:
-    """One line; in a terminal wrapped under its own indentation, elsewhere left whole."""
-    from rich.padding import Padding
+    """One line; in a terminal wrapped, and hung under its number or its indentation, elsewhere left whole."""
+    from rich.text import Text
 
-    indent = len(line.plain) - len(line.plain.lstrip(" "))
     if width is None or len(line.plain) <= width:
         console.print(line, soft_wrap=True)
         return
-    console.print(Padding(line[indent:], (0, 0, 0, indent)), width=width)
+    opening = re.match(r" *(\[\d+\] )?", line.plain)
+    hang = len(opening[0]) if opening else 0
+    for index, part in enumerate(line.wrap(console, width - hang)):
+        console.print(Text.assemble(" " * hang if index else "", part), soft_wrap=True)
 
 
 def _text(answer: Answer) -> Text:
-    """The sentences, each followed by the numbers of its citations."""
+    """The sentences, each followed by the numbers of its citations.
+
+    Sentences that were copied from different places are set apart; those that were written run on.
+    """
     from rich.text import Text
 
     text = Text()
@@ -63,11 +72,18 @@ def _text(answer: Answer) -> Text:
         text.append("\n\n")
     if not answer.statements:
         return text.append(clean(answer.text).strip())
+    between = "\n" if all(_copied(statement, answer) for statement in answer.statements) else " "
     for index, statement in enumerate(answer.statements):
-        text.append(" " if index else "")
-        text.append(clean(statement.text).strip())
+        text.append(between if index else "")
+        text.append(one_line(statement.text))
         text.append(_marks(statement.citations))
     return text
+
+
+def _copied(statement: Statement, answer: Answer) -> bool:
+    """Whether the sentence stands word for word in what it cites."""
+    sentence = " ".join(statement.text.split())
+    return any(sentence in " ".join(answer.citations[number].quote.split()) for number in statement.citations)
 
 
 def _marks(citations: tuple[int, ...]) -> Text:
@@ -77,14 +93,16 @@ def _marks(citations: tuple[int, ...]) -> Text:
     return Text(f" {marks}" if marks else "", style="cyan")
 
 
-def _citation(index: int, citation: Citation) -> Text:
-    """`[1] path:line  "quote"`."""
+def _citation(index: int, citation: Citation, shown: str) -> Text:
+    """`[1] path:line  "quote"`; without the quote where the answer has just said it in the same words."""
     from rich.text import Text
 
     text = Text()
     text.append(f"[{index}] ", style="cyan")
     text.append(one_line(str(citation)), style="bold")
-    text.append(f'  "{one_line(citation.quote, _QUOTE)}"')
+    quote = one_line(citation.quote)
+    if quote not in shown:
+        text.append(f'  "{one_line(citation.quote, _QUOTE)}"')
     return text
 
 
@@ -109,6 +127,14 @@ def _table(answer: Answer) -> list[Text]:
     return blocks
 
 
+def _skips(skipped: Sequence[Skip]) -> str:
+    """A few by name, many by reason."""
+    if len(skipped) <= _SKIPS:
+        return "; ".join(f"{one_line(skip.source)} ({one_line(skip.reason, 120)})" for skip in skipped)
+    reasons = Counter(one_line(skip.reason, 60) for skip in skipped)
+    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()) + " (all in --json)"
+
+
 def _ledger(answer: Answer, resume: str) -> Text:
     """What was read and what it took, and how to go on where something is left to do."""
     from rich.text import Text
@@ -119,14 +145,9 @@ def _ledger(answer: Answer, resume: str) -> Text:
         read += f"; not read: {number(coverage.chars_unread)} characters"
     text = Text(read, style=_DIM)
     if coverage.skipped:
-        reasons = Counter(one_line(skip.reason, 60) for skip in coverage.skipped)
-        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        text.append(f"\nskipped {plural(len(coverage.skipped), 'input')}, ")
-        text.append(f"{number(coverage.chars_skipped)} characters: {listed}")
-        for skip in coverage.skipped[:_SKIPS]:
-            text.append(f"\n  {one_line(skip.source)}: {one_line(skip.reason, 120)}")
-        if len(coverage.skipped) > _SKIPS:
-            text.append(f"\n  ... and {len(coverage.skipped) - _SKIPS:,} more, all in --json")
+        text.append(f"\nskipped {plural(len(coverage.skipped), 'input')}")
+        text.append(f", {number(coverage.chars_skipped)} characters: " if coverage.chars_skipped else ": ")
+        text.append(_skips(coverage.skipped))
     if answer.failures:
         text.append(f"\n{plural(len(answer.failures), 'slice')} failed: ")
         text.append(one_line(answer.failures[0].reason, 160))
