@@ -13,28 +13,29 @@ from swarm.prompts.typed import AnswerPrompt
 from swarm.terms import terms
 
 STATEMENTS, CHARS = 8, 1_200
-_THRESHOLD = 0.45
-_SAME_PLACE = 0.7  # what a second sentence of one passage or title is worth
+_THRESHOLD = 0.02
+_SAME_PAGE = 0.35  # what a second sentence of one page is worth
 _ALIKE = 0.75
 
 
 def answer(prompt: AnswerPrompt) -> AnswerReply:
     query = understand(prompt.question, prompt.statistics, (one.finding.claim for one in prompt.shown))
-    found = weigh(query, prompt.shown)
-    if not found or found[0].score < _THRESHOLD:
+    found = weigh(query, prompt.shown, prompt.asked)
+    if not found or found[0].probability < _THRESHOLD:
         return AnswerReply(answerable=False)
-    statements = [Cited(text=one.text, findings=[one.shown.label]) for one in _pick(found)]
+    statements = [Cited(text=one.text, findings=[one.shown.label]) for one in pick(found)]
     return AnswerReply(answerable=True, statements=statements)
 
 
-def _pick(found: list[Evidence]) -> list[Evidence]:
+def pick(found: list[Evidence]) -> list[Evidence]:
+    """The statements, best first: probable, short enough together, and not twice from one page if others wait."""
     chosen: list[Evidence] = []
     room = CHARS
     left = list(found)
-    places: dict[tuple[str, ...], int] = {}
+    taken: dict[tuple[object, ...], int] = {}
     bags: list[frozenset[str]] = []
     while left and len(chosen) < STATEMENTS:
-        best = max(left, key=lambda one: one.score * _SAME_PLACE ** places.get(one.title_terms or (one.text,), 0))
+        best = max(left, key=lambda one: one.probability * _SAME_PAGE ** taken.get(one.page, 0))
         left.remove(best)
         words = frozenset(terms(best.text))
         alike = any(len(words & bag) / (len(words | bag) or 1) > _ALIKE for bag in bags)
@@ -42,7 +43,6 @@ def _pick(found: list[Evidence]) -> list[Evidence]:
             continue
         chosen.append(best)
         bags.append(words)
-        place = best.title_terms or (best.text,)
-        places[place] = places.get(place, 0) + 1
+        taken[best.page] = taken.get(best.page, 0) + 1
         room -= len(best.text)
     return chosen

@@ -55,7 +55,7 @@ def consolidate(prompt: ConsolidatePrompt) -> ConsolidateReply:
     if question_terms(prompt.question):
         query = understand(prompt.question, prompt.statistics, claims)
         for row, claim in enumerate(claims):
-            direct = query.weight(set(terms(claim))) / (query.total or 1.0)
+            direct = query.share(set(terms(claim)))
             scores[row] = (1 - _DIRECT) * scores[row] + _DIRECT * max(direct, prompt.shown[row].finding.relevance)
     else:
         for row, one in enumerate(prompt.shown):

@@ -1,38 +1,49 @@
 """What was found, as the judge and the answer weigh it: findings scored anew for the question, and their links.
 
 A finding links to another when it names what the other is about (its title), and the question does not: that is
-how an answer that takes two steps is put together from two places. It knows what was shown, and nothing of
-what was not found.
+how an answer that takes two steps is put together from two places. Findings of one place form a page. This
+module knows what was shown, and nothing of what was not found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from swarm.models.extractive.query import Query, names
+from swarm.models.extractive.kinds import holds, kind_of
+from swarm.models.extractive.names import Name, names
+from swarm.models.extractive.query import Query
+from swarm.models.extractive.rank import headed, spoken
+from swarm.models.extractive.signals import ANSWER, ANSWER_BIAS, Weighed, probability
 from swarm.prompts.typed import Shown
-from swarm.terms import terms
+from swarm.terms import question_terms, terms
 
-_TITLE = 0.9
-_LINK = 0.75  # what a step costs: evidence at the end of a link counts this much of it
-_STEPS = 2
+_STEPS = 2  # how often probabilities travel along links
+_SOURCES = 40  # findings whose links are followed
+_NEARBY = 800  # characters: findings under one heading that are further apart are different pages
+_COMMON = 12  # a name that more findings than this hold links nothing
+_USUAL = 25  # words of a usual sentence
+
+Words = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Evidence:
-    """One shown finding: the terms of the question it covers, what it is about, whom it names, and its score."""
+    """One shown finding: what it is about, whom it names, which terms of the question it covers; its probability
+    of being evidence; and the finding that led to it, if one did."""
 
     shown: Shown
     text: str
     title: str
+    page: tuple[object, ...]
+    about: Words
     own: frozenset[str]
     placed: frozenset[str]
-    title_terms: tuple[str, ...]
-    names: dict[tuple[str, ...], str]
-    direct: float
-    score: float
+    names: dict[Words, Name]
+    signals: Weighed
+    probability: float = 0.0
     source: Evidence | None = None
 
     @property
@@ -40,55 +51,160 @@ class Evidence:
         return self.own | self.placed
 
 
-def weigh(query: Query, shown: Sequence[Shown]) -> list[Evidence]:
-    """The findings with their scores, best first: direct ones, and those that a link leads to."""
-    found = [_one(query, one) for one in shown]
-    asked = frozenset(query.weights)
+@dataclass(slots=True)
+class Page:
+    """The findings of one place, best first, and the terms of the question that they cover together."""
+
+    items: list[Evidence] = field(default_factory=list)
+    covered: frozenset[str] = frozenset()
+
+    @property
+    def best(self) -> Evidence:
+        return self.items[0]
+
+
+def weigh(query: Query, shown: Sequence[Shown], asked: Sequence[str]) -> list[Evidence]:
+    """The findings with their probabilities, best first."""
+    kind = kind_of(query.text)
+    best = max((one.finding.relevance for one in shown), default=0.0) or 1.0
+    follow_ups = [frozenset(question_terms(one)) for one in asked]
+    found = [_one(query, one, best, holds(kind, one.finding.claim), follow_ups) for one in shown]
+    _score(found)
+    mentions = _mentions(found)
+    rare = _rare_names(query, found)
     for _ in range(_STEPS):
-        by_title: dict[tuple[str, ...], list[Evidence]] = {}
-        for item in found:
-            if item.title_terms and not asked.issuperset(item.title_terms):
-                by_title.setdefault(item.title_terms, []).append(item)
-        for item in sorted(found, key=lambda one: -one.score)[:24]:
-            for name in item.names:
-                for other in by_title.get(name, ()):
-                    if other.title_terms == item.title_terms:
-                        continue
-                    joint = query.weight(item.covered | other.own) / (query.total or 1.0)
-                    score = _LINK * max(item.score, joint)
-                    if score > other.score and item.source is not other:
-                        other.score, other.source = score, item
-    found.sort(key=lambda one: (-one.score, one.shown.label))
+        _follow(query, found, mentions, rare)
+        _score(found)
+    found.sort(key=lambda one: (-one.probability, one.shown.label))
     return found
 
 
-def bare(title: str) -> tuple[str, ...]:
+def pages(found: Sequence[Evidence]) -> list[Page]:
+    """The findings by place, in the order of their best ones."""
+    grouped: dict[tuple[object, ...], Page] = {}
+    for item in found:
+        page = grouped.setdefault(item.page, Page())
+        page.items.append(item)
+        page.covered |= item.covered
+    return list(grouped.values())
+
+
+def bare(title: str) -> Words:
     """A title as the words by which it is spoken of: without what stands in parentheses."""
     return tuple(terms(title.split(" (")[0]))
 
 
-def _one(query: Query, shown: Shown) -> Evidence:
-    title = shown.finding.subject or shown.context.split("\n")[-1]
-    text = shown.finding.claim
-    own = frozenset(terms(text)).intersection(query.weights)
-    placed = frozenset(terms(f"{title} {shown.context}")).intersection(query.weights) - own
-    total = query.total or 1.0
-    sequence = [word for word in terms(text) if word in query.weights]
-    together = sum(
-        min(query.weights[a], query.weights[b]) for a, b in query.pairs.intersection(pairwise(sequence))
-    )
-    direct = 0.75 * (query.weight(own) + _TITLE * query.weight(placed)) / total + 0.25 * min(
-        1.0, 2 * together / total
-    )
-    named = {tuple(terms(name)): name for name in names(text)}
+def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: list[frozenset[str]]) -> Evidence:
+    finding = shown.finding
+    headings = headed(shown.context)
+    title = finding.subject or (headings[-1] if headings else "")
+    text = finding.claim
+    sequence = terms(text)
+    hits = [word for word in sequence if word in query.weights]
+    own = frozenset(hits)
+    placed = frozenset(terms(f"{title} {shown.context} {finding.time or ''}")).intersection(query.weights) - own
+    named, named_share = spoken(query, [title] if title else [])
+    own_share, title_share = query.share(own), query.share(placed)
+    together = query.pairs.intersection(pairwise(hits))
+    words = frozenset(sequence) | frozenset(terms(title))
+    relevance = min(max(finding.relevance, 1e-4), 1 - 1e-4)
+    first = finding.evidence[0]
     return Evidence(
         shown=shown,
         text=text,
         title=title,
+        page=(title, shown.where) if finding.subject else (title, first.source, first.start // _NEARBY),
+        about=bare(title),
         own=own,
         placed=placed,
-        title_terms=bare(title),
-        names=named,
-        direct=direct,
-        score=max(direct, shown.finding.relevance * 0.75),
+        names={tuple(terms(name.text)): name for name in names(text)},
+        signals=Weighed(
+            relevance=relevance,
+            logit=math.log(relevance / (1 - relevance)) / 10,
+            relative=relevance / best,
+            own=own_share,
+            dense=own_share * 2.2 / (1.3 + 0.9 * len(sequence) / _USUAL),
+            title=title_share,
+            pairs=min(1.0, sum(query.weights[a] + query.weights[b] for a, b in together) / query.total),
+            named=named,
+            named_share=named_share,
+            names=query.name_share(own | placed),
+            all=(own_share + title_share) ** 2,
+            kind=float(holds_kind),
+            link=0.0,
+            gain=0.0,
+            shared=0.0,
+            asked=max((len(words & one) / len(one) for one in follow_ups if one), default=0.0),
+        ),
     )
+
+
+def _score(found: Sequence[Evidence]) -> None:
+    for item in found:
+        item.probability = probability(item.signals, ANSWER, ANSWER_BIAS)
+
+
+def _mentions(found: Sequence[Evidence]) -> dict[int, list[tuple[int, float]]]:
+    """For each finding, those that speak of what it is about, and how exactly, from 0 to 1."""
+    texts = [f" {' '.join(terms(item.text))} " for item in found]
+    result: dict[int, list[tuple[int, float]]] = {}
+    titles: dict[Words, list[int]] = {}
+    for row, item in enumerate(found):
+        if item.about and not item.signals.named:
+            titles.setdefault(item.about, []).append(row)
+    sets = [(frozenset(words), row) for row, item in enumerate(found) for words in item.names if len(words) > 1]
+    for about, rows in titles.items():
+        needle, whole = f" {' '.join(about)} ", frozenset(about)
+        exact = {row for row, text in enumerate(texts) if needle in text and _is_name(about, found[row])}
+        partly = {row for words, row in sets if len(about) > 1 and (words < whole or whole < words)} - exact
+        for row in rows:
+            page = found[row].page
+            links = [(other, 1.0) for other in exact if found[other].page != page]
+            result[row] = links + [(other, 0.6) for other in partly if found[other].page != page]
+    return result
+
+
+def _is_name(about: Words, item: Evidence) -> bool:
+    """A title of one word must be a name where it is spoken of: many are common words."""
+    return len(about) > 1 or any(about[0] in words for words in item.names)
+
+
+def _rare_names(query: Query, found: Sequence[Evidence]) -> Mapping[Words, list[int]]:
+    """Names that a few findings share and the question does not hold, and where."""
+    where: dict[Words, list[int]] = {}
+    for row, item in enumerate(found):
+        for words, name in item.names.items():
+            if name.sure >= 0.7 and not frozenset(words) <= query.weights.keys():
+                where.setdefault(words, []).append(row)
+    return {words: rows for words, rows in where.items() if 1 < len(rows) <= _COMMON}
+
+
+def _follow(
+    query: Query,
+    found: list[Evidence],
+    mentions: Mapping[int, list[tuple[int, float]]],
+    rare: Mapping[Words, list[int]],
+) -> None:
+    """Let the probability of each finding speak for those that it leads to."""
+    ranked = sorted(range(len(found)), key=lambda row: -found[row].probability)[:_SOURCES]
+    sources = frozenset(ranked)
+    covered: dict[tuple[object, ...], frozenset[str]] = {}
+    for item in found:
+        covered[item.page] = covered.get(item.page, frozenset()) | item.covered
+    asked = frozenset(query.weights)
+    shared = [0.0] * len(found)
+    for rows in rare.values():
+        for row in rows:
+            others = [found[other].probability for other in rows if found[other].page != found[row].page]
+            shared[row] = max(shared[row], max(others, default=0.0) / math.sqrt(len(rows)))
+    for row, item in enumerate(found):
+        link = gain = 0.0
+        for other, exact in mentions.get(row, ()):
+            if other not in sources or found[other].source is item:
+                continue
+            strength = found[other].probability * exact
+            left = asked - covered[found[other].page]
+            won = strength * query.share(item.own & left) / max(0.1, query.share(left))
+            if strength + won > link + gain:
+                link, gain, item.source = strength, min(1.0, won), found[other]
+        item.signals = item.signals._replace(link=link, gain=gain, shared=shared[row])

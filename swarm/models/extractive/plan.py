@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm.models.extractive.query import names
+from swarm.models.extractive.names import names
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt
 from swarm.terms import STOP, WORD, spaced
@@ -15,7 +15,7 @@ def plan(prompt: PlanPrompt) -> PlanReply:
     if not question:
         return PlanReply(queries=[], reading="The sentences that the rest of the text speaks about most.")
     words = [word for word in WORD.findall(spaced(question)) if word.lower() not in STOP]
-    queries = [question, " ".join(dict.fromkeys(words)), *names(question)]
+    queries = [question, " ".join(dict.fromkeys(words)), *(name.text for name in names(question))]
     kept = list(dict.fromkeys(query for query in queries if query))[:_QUERIES]
     return PlanReply(
         queries=kept, reading=f"Sentences that share rare words with the question: {', '.join(words)}."

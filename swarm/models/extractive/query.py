@@ -1,4 +1,4 @@
-"""A question as the ranking sees it: weighted words, neighbouring pairs, names, and the kind of answer.
+"""A question as the ranking sees it: weighted words, neighbouring pairs, names, and the kind of its answer.
 
 Weights are inverse document frequencies over the whole corpus (Robertson and Zaragoza 2009, "The probabilistic
 relevance framework: BM25 and beyond"), so that scores of different slices compare. It knows no passage.
@@ -7,36 +7,48 @@ relevance framework: BM25 and beyond"), so that scores of different slices compa
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
+from swarm.models.extractive.names import Name, names
 from swarm.task import TermStatistics
 from swarm.terms import STOP, WORD, question_terms, spaced, stem, terms
 
-_JOINERS = frozenset(
-    "of the de von van bin ibn al la le du der den di da del el y e st in and for on to at".split()
-)
-_QUOTED = re.compile(r"[\"“«]([^\"”»]{2,80})[\"”»]")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Query:
-    """A question, taken apart. `weights` holds the weight of each term, `pairs` neighbouring terms."""
+    """A question, taken apart. `weights` holds the weight of each term, `pairs` neighbouring ones, `spoken` all
+    its stems in order between blanks, and `mean_tokens` the size of a passage of the corpus."""
 
     text: str
     weights: Mapping[str, float]
     pairs: frozenset[tuple[str, str]]
-    names: tuple[str, ...]
+    names: tuple[Name, ...]
+    spoken: str
+    mean_tokens: float
 
-    @property
+    @cached_property
     def total(self) -> float:
-        return sum(self.weights.values())
+        return sum(self.weights.values()) or 1.0
 
-    def weight(self, covered: Iterable[str]) -> float:
-        """The sum of the weights of these terms."""
-        return sum(self.weights.get(term, 0.0) for term in covered)
+    @cached_property
+    def name_terms(self) -> frozenset[str]:
+        """The terms that stand in a name."""
+        return frozenset(term for name in self.names for term in question_terms(name.text))
+
+    def share(self, covered: Iterable[str]) -> float:
+        """The part of the question's weight that these terms hold, from 0 to 1."""
+        weights = self.weights
+        return sum([weights.get(term, 0.0) for term in covered]) / self.total
+
+    def name_share(self, covered: frozenset[str]) -> float:
+        """The part of the weight of its names that these terms hold; of all its words where it has no names."""
+        if not self.name_terms:
+            return self.share(covered)
+        whole = sum(self.weights.get(term, 0.0) for term in self.name_terms)
+        return sum(self.weights[term] for term in self.name_terms & covered & self.weights.keys()) / (whole or 1.0)
 
 
 def understand(question: str, statistics: TermStatistics, texts: Iterable[str] = ()) -> Query:
@@ -54,6 +66,8 @@ def understand(question: str, statistics: TermStatistics, texts: Iterable[str] =
         weights=weights,
         pairs=frozenset(pairwise(kept)),
         names=tuple(names(question)),
+        spoken=f" {' '.join(terms(question))} ",
+        mean_tokens=statistics.mean_tokens or 150.0,
     )
 
 
@@ -62,42 +76,3 @@ def _idf(count: int, holding: int) -> float:
         return 1.0
     holding = min(holding, count)
     return math.log(1 + (count - holding + 0.5) / (holding + 0.5)) + 0.05
-
-
-def names(text: str) -> list[str]:
-    """What looks like a proper name or a quoted title, in order, without repeats."""
-    found = [match.group(1).strip() for match in _QUOTED.finditer(text)]
-    run: list[str] = []
-    pending: list[str] = []
-    last_end = 0
-    first = True
-    for match in re.finditer(r"[^\W_]+(?:['’.\-&][^\W_]+)*", text):
-        word = match.group()
-        gap = text[last_end : match.start()]
-        last_end = match.end()
-        broken = bool(gap.strip()) and gap.strip() not in (".", "-")
-        sentence_start = first or gap.strip() in (".", "?", "!")
-        if gap.strip() == "." and run and len(run[-1]) > 2:
-            broken = True
-        first = False
-        if broken:
-            _close(run, found)
-            run, pending = [], []
-        capital = word[0].isupper() or (word[0].isdigit() and bool(run))
-        if capital and not (sentence_start and word.lower() in STOP):
-            run += [*pending, word]
-            pending = []
-        elif run and word.lower() in _JOINERS and len(pending) < 2:
-            pending.append(word)
-        else:
-            _close(run, found)
-            run, pending = [], []
-    _close(run, found)
-    return list(dict.fromkeys(found))
-
-
-def _close(run: list[str], found: list[str]) -> None:
-    while run and run[0].lower() in STOP and len(run) > 1:
-        run = run[1:]
-    if run and not (len(run) == 1 and (len(run[0]) < 3 or run[0].lower() in STOP)):
-        found.append(" ".join(run))

@@ -13,10 +13,11 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from swarm.models.extractive.sentences import FILLER, split
+from swarm.models.extractive.sentences import FILLER, LONGEST, split
 
 _TOKEN = re.compile(
-    r'"(?P<string>[^"\\]*(?:\\.[^"\\]*)*)"(?P<colon>\s*:)?|(?P<plain>-?\d[\d.eE+-]*|\btrue\b|\bfalse\b)|(?P<open>\{)|(?P<close>\})',
+    r'"(?P<string>[^"\\]*(?:\\.[^"\\]*)*)(?:"(?P<colon>\s*:)?|\\?\Z)'
+    r"|(?P<plain>-?\d[\d.eE+-]*|\btrue\b|\bfalse\b)|(?P<open>\{)|(?P<close>\})",
     re.DOTALL,
 )
 _LOOKS_JSON = re.compile(r'\s*(?:[\[{]\s*)*"(?:[^"\\\n]|\\.){1,80}"\s*:')
@@ -48,7 +49,10 @@ class Unit:
 
 @dataclass(slots=True)
 class _Value:
+    """A value at `start:end` of the raw text; its key begins at `named`."""
+
     key: str
+    named: int
     start: int
     end: int
     text: str
@@ -60,6 +64,7 @@ class _Record:
 
     parent: _Record | None = None
     key: str = ""
+    named: int = -1
     values: list[_Value] = field(default_factory=list)
 
     def first(self, keys: tuple[str, ...]) -> str:
@@ -89,7 +94,7 @@ def _records(text: str) -> list[_Record]:
     records = [current]
     position = 0
     if inside := _string_in_progress(text):
-        current.values.append(_Value("", 0, inside, _readable(text[:inside])))
+        current.values.append(_Value("", 0, 0, inside, _readable(text[:inside])))
         position = inside + 1
     for match in _TOKEN.finditer(text, position):
         group = match.lastgroup
@@ -101,11 +106,11 @@ def _records(text: str) -> list[_Record]:
                 records.append(_Record())
             current = current.parent or records[-1]
         elif group == "colon":
-            current.key = _readable(match.group("string")).lower()
+            current.key, current.named = _readable(match.group("string")).lower(), match.start("string")
         else:
             start, end = match.span(group or 0)
             if end > start:
-                current.values.append(_Value(current.key, start, end, _readable(text[start:end])))
+                current.values.append(_Value(current.key, current.named, start, end, _readable(text[start:end])))
     return records
 
 
@@ -132,10 +137,20 @@ def _record_units(text: str, record: _Record) -> list[Unit]:
                 Unit(start=a, end=b, text=_readable(text[a:b]), title=title or speaker, about=about, time=time)
             )
     kept = {id(value) for value in prose}
-    fields = [v for v in record.values if id(v) not in kept and v.key not in special and v.text.strip()]
-    units.extend(
-        Unit(start=v.start, end=v.end, text=v.text, title=title, about=about, time=time, key=v.key) for v in fields
-    )
+    fields = [v for v in record.values if id(v) not in kept and v.text.strip() and v.key not in _SILENT]
+    if prose:
+        fields = [v for v in fields if v.key not in special]
+    elif fields and fields[-1].end - fields[0].named <= LONGEST and fields[0].named >= 0:
+        whole = "; ".join(f"{v.key}: {v.text}" for v in fields)
+        return [Unit(start=fields[0].named, end=fields[-1].end, text=whole, title=title, about=about, time=time)]
+    for value in fields:
+        # a value of a word or two stands everywhere: it is quoted with its key
+        start = value.start if value.text.count(" ") > 1 or value.named < 0 else value.named
+        units.append(
+            Unit(
+                start=start, end=value.end, text=value.text, title=title, about=about, time=time, key=value.key
+            )
+        )  # fmt: skip
     return units
 
 

@@ -1,0 +1,107 @@
+"""Proper names and quoted titles in a text, by capital letters alone. It knows no list of names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from swarm.terms import STOP
+
+_TOKEN = re.compile(r"[^\W_]+(?:['’.\-&/][^\W_]+)*")
+_QUOTED = re.compile(r"[\"“«„]([^\"”»“„]{2,80})[\"”»]")
+_JOINERS = frozenset(
+    "of the de von van bin ibn al la le les du der den di da del dos el y e in for on to at a".split()
+)
+_CALENDAR = frozenset(
+    """
+    january february march april may june july august september october november december jan feb mar apr jun jul
+    aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday
+    """.split()
+)
+_DEMONYM = re.compile(r"(?:ish|ese|ian|ean|[^m]an|ch|swiss|greek|thai|iraqi|israeli|pakistani)$", re.IGNORECASE)
+_SENTENCE_END = (".", "?", "!", ":", "…")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name and how sure one can be of it, from 0 to 1: one capital letter may mean little."""
+
+    text: str
+    sure: float
+
+
+def names(text: str) -> list[Name]:
+    """The names in a text, in order, without repeats."""
+    found: dict[str, Name] = {}
+    for match in _QUOTED.finditer(text):
+        quoted = match.group(1).strip(" ,.;")
+        if quoted[:1].isupper() or quoted[:1].isdigit():
+            found.setdefault(quoted, Name(quoted, 1.0))
+    for words, initial in _runs(text):
+        name = _name(words, initial)
+        if name:
+            found.setdefault(name.text, name)
+    return list(found.values())
+
+
+def _runs(text: str) -> list[tuple[list[str], bool]]:
+    """Runs of capitalised words with the small words between them, and whether each begins a sentence."""
+    runs: list[tuple[list[str], bool]] = []
+    run: list[str] = []
+    pending: list[str] = []
+    initial = run_initial = True
+    end = 0
+    for match in _TOKEN.finditer(text):
+        word, gap = match.group(), text[end : match.start()].strip()
+        end = match.end()
+        initial = initial or gap.endswith(_SENTENCE_END)
+        if gap and run and not (gap == "." and len(run[-1]) <= 2):
+            runs.append((run, run_initial))
+            run, pending = [], []
+        if word[0].isupper() or (word[0].isdigit() and run):
+            if not run:
+                run_initial = initial
+            run += [*pending, word]
+            pending = []
+        elif run and word.lower() in _JOINERS and len(pending) < 2:
+            pending.append(word)
+        elif run:
+            runs.append((run, run_initial))
+            run, pending = [], []
+        initial = False
+    if run:
+        runs.append((run, run_initial))
+    return runs
+
+
+def _name(words: list[str], initial: bool) -> Name | None:
+    while len(words) > 1 and (words[0].lower() in STOP or (initial and words[0].lower() in _OPENERS)):
+        words, initial = words[1:], False
+        while len(words) > 1 and words[0].lower() in _JOINERS and words[0].islower():
+            words = words[1:]
+    while len(words) > 1 and (words[-1].isdigit() or words[-1].lower() in _CALENDAR):
+        words = words[:-1]
+        while len(words) > 1 and words[-1].lower() in _JOINERS:
+            words = words[:-1]
+    text = " ".join(words).removesuffix("'s").removesuffix("’s")
+    plain = text.lower()
+    if plain in STOP or plain in _CALENDAR or len(text) < 3 or text[0].isdigit():
+        return None
+    if len(words) > 1:
+        return Name(text, 1.0)
+    if plain in _OPENERS and initial:
+        return None
+    if _DEMONYM.search(text) and not initial:
+        return Name(text, 0.3)
+    return Name(text, 0.4 if initial else 0.7)
+
+
+_OPENERS = frozenset(
+    """
+    although according additionally afterwards besides born called despite early due even every following founded
+    given however instead known later located many meanwhile moreover note originally other part played released
+    set since several similarly some started subsequently thus today together two three unlike upon using
+    written yet first second one eventually finally recently currently formerly produced directed among along
+    around near within without across set are is was were do does did can which what who when where why how whose
+    """.split()
+)
