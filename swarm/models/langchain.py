@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.errors import ModelError, RunError
 from swarm.models.base import FREE, Completion, Price
+from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import REPLY, known
@@ -50,7 +51,7 @@ class LangChain(LanguageModel):
             window=facts.window,
             max_output=max_output or longest,
             price=price or (FREE if provider in _LOCAL else facts.price),
-            counter=counter or Bound(2.0),
+            counter=counter or _counter(provider, model),
         )
         self._chat_model = chat_model
         self._structured = True
@@ -121,6 +122,10 @@ class LangChain(LanguageModel):
 
     def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:
         return () if self._structured else (render_schema(schema_text(prompt.reply)),)
+
+
+def _counter(provider: str, model: str) -> TokenCounter:
+    return Bound() if provider == "anthropic" else counter_of(model, hosted=provider in {"openai", "azure"})
 
 
 def _error(error: Exception, name: str, sent: str) -> RunError:

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, RunError, Unavailable
 from swarm.models.base import Completion, Price
+from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import is_loopback, known, served
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
-from swarm.tokens import Bound, Exact, TokenCounter
+from swarm.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 KEY = "OPENAI_API_KEY"
 _HOME = "https://api.openai.com"
-_O200K = ("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "gpt-6", "gpt-oss", "chatgpt-4o", "o1", "o3", "o4")
-_CL100K = ("gpt-4", "gpt-3.5")
 
 Api = Literal["responses", "chat"]
 Form = Literal["schema", "object", "words"]
@@ -63,7 +62,7 @@ class OpenAI(LanguageModel):
             window=facts.window,
             max_output=max_output or facts.max_output,
             price=price or facts.price,
-            counter=counter or _counter(model, self._foreign),
+            counter=counter or counter_of(model, hosted=not self._foreign),
         )
         self._model = model
         self._api: Api = api or ("chat" if self._foreign else "responses")
@@ -231,15 +230,6 @@ def _refusal(response: Any) -> str | None:
                 return str(part.refusal or "no reason was given")
     details = response.incomplete_details
     return "stopped by a content filter" if details is not None and details.reason == "content_filter" else None
-
-
-def _counter(model: str, foreign: bool) -> TokenCounter:
-    name = model.rsplit("/", 1)[-1].removeprefix("ft:")
-    if foreign and not name.startswith("gpt-oss"):
-        return Bound(2.0)
-    if name.startswith(_O200K):
-        return Exact("o200k")
-    return Exact("cl100k") if name.startswith(_CL100K) else Bound(1.35)
 
 
 def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncOpenAI:
