@@ -7,8 +7,6 @@ handing out, while what is in flight finishes.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from swarm.coordinator.desk import REPORT, Desk
 from swarm.coordinator.plan import make_slice
 from swarm.engine.local import LocalEngine
@@ -65,7 +63,7 @@ async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
     except CallFailed as error:
         await _fail(desk, slice_, str(error))
     else:
-        await desk.journal.append(desk.run, "report", slice_.id, asdict(report))
+        await desk.journal.append(desk.run, "report", slice_.id, REPORT.dump_json(report))
         _merge(desk, slice_, report)
 
 
@@ -108,7 +106,7 @@ async def _fail(desk: Desk, slice_: Slice, reason: str) -> None:
     """A failure is a state: recorded, shown in the answer, and tried again when the run is resumed."""
     desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
     report = Report(slice=slice_.id, question=slice_.question, failure=reason)
-    await desk.journal.append(desk.run, "failure", slice_.id, asdict(report))
+    await desk.journal.append(desk.run, "failure", slice_.id, REPORT.dump_json(report))
     desk.graph.merge(report)
     log.warning("slice failed", slice=slice_.id, reason=reason)
     desk.emit(SliceFailed(slice=slice_, reason=reason))

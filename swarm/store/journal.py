@@ -40,9 +40,13 @@ class Journal:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
 
-    async def append(self, run: str, kind: str, key: str, body: Body) -> None:
-        """Record something, durably once this returns. A record of the same name is left as it is."""
-        row = (run, kind, key, self._clock(), _json(body))
+    async def append(self, run: str, kind: str, key: str, body: Body | bytes) -> None:
+        """Record something, durably once this returns. A record of the same name is left as it is.
+
+        `body` is a mapping or, where it was serialised already, JSON.
+        """
+        text = body.decode() if isinstance(body, bytes) else _json(body)
+        row = (run, kind, key, self._clock(), text)
 
         def insert(connection: apsw.Connection) -> None:
             connection.execute(

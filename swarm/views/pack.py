@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarm.prompts.typed import Shown
@@ -13,6 +13,7 @@ from swarm.tokens import o200k
 
 QUOTES = 3
 """Quotes shown for one finding; the rest of its evidence stays in the graph."""
+_MISSES = 8  # findings that did not fit before a view counts as full
 _FRAME_TOKENS = 16  # label, relevance and the markup around a finding
 
 
@@ -50,25 +51,25 @@ def shown(label: str, finding: Finding, library: Library, paths: Mapping[str, st
     )
 
 
-def pack(findings: Iterable[Finding], budget: int, library: Library, paths: Mapping[str, str]) -> View:
+def pack(findings: Sequence[Finding], budget: int, library: Library, paths: Mapping[str, str]) -> View:
     """The longest run of `findings`, in the order given, whose text fits `budget` o200k tokens.
 
-    One that does not fit is passed over, and smaller ones after it may still be taken.
+    One that does not fit is passed over, and smaller ones after it may still be taken, until the view is as good
+    as full: so the work grows with the budget, and not with the number of findings.
     """
     chosen: list[Shown] = []
-    omitted = used = 0
+    used = misses = 0
     for finding in findings:
-        if budget - used < _FRAME_TOKENS:
-            omitted += 1
-            continue
+        if misses == _MISSES:
+            break
         item = shown(f"F{len(chosen) + 1}", finding, library, paths)
         tokens = size(item)
         if used + tokens > budget:
-            omitted += 1
+            misses += 1
             continue
         used += tokens
         chosen.append(item)
-    return View(shown=tuple(chosen), omitted=omitted)
+    return View(shown=tuple(chosen), omitted=len(findings) - len(chosen))
 
 
 def size(item: Shown) -> int:
