@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
 from swarm.models.base import FREE, Completion, Price
-from swarm.models.failures import Failure, error_of
+from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import is_loopback, known
 from swarm.prompts.render import Rendered, render_schema
@@ -85,7 +85,10 @@ class Anthropic(LanguageModel):
                 failure = _failure(error)
                 if failure is None:
                     raise
-                if form in _FALLBACK and _wants_other_form(failure):
+                if self._allows_less(failure, max_output):
+                    max_output = self.max_output
+                    continue
+                if form in _FALLBACK and about_form(failure):
                     # remembered for all later calls; a call that was under way may have moved on already
                     self._form = _FALLBACK[form] if self._form == form else self._form
                     continue
@@ -224,20 +227,17 @@ def _failure(error: Exception) -> Failure | None:
                 headers=error.response.headers,
             )
         case anthropic.APITimeoutError() | httpx2.TimeoutException():
-            return Failure(provider=name, status=408, message="no answer in time")
+            return Failure(provider=name, lost=True, message="no answer in time")
         case anthropic.APIConnectionError() | httpx2.TransportError():
-            return Failure(provider=name, status=503, message="the connection failed or broke off")
+            return Failure(provider=name, lost=True, message="the connection failed or broke off")
         case (
             anthropic.APIResponseValidationError() | ValueError() | TypeError() | AttributeError() | LookupError()
         ):
             # what came parses as JSON at most, and lacks what every reply has
-            return Failure(provider=name, status=502, message="the answer is not in the Messages format")
+            return Failure(
+                provider=name, lost=True, message="the answer is not in the Messages format; check the base URL"
+            )
         case anthropic.AnthropicError():
             return Failure(provider=name, status=401, message=str(error))
         case _:
             return None
-
-
-def _wants_other_form(failure: Failure) -> bool:
-    words = ("output_config", "output_format", "json_schema", "structured output", "tool_choice", "tools")
-    return failure.status in {400, 404, 422} and any(word in failure.message.lower() for word in words)

@@ -25,7 +25,7 @@ _LONG_WORDS = re.compile(
     r"|exceeds? (?:the )?(?:model'?s? )?(?:maximum )?context (?:window|length|size)|maximum context length"
     r"|context[ _](?:length|window|size)[ _]exceeded|exceeds the (?:model's )?max(?:imum)? (?:input|model) "
     r"|longer than the maximum model length|too many (?:input )?tokens"
-    r"|reduce the length of the (?:messages|prompt|input)"
+    r"|inputs`? tokens \+ `?max_new_tokens|reduce the length of the (?:messages|prompt|input)"
     r"|must (?:have|be) less than or equal to \d+ tokens|exceed_context_size",
     re.IGNORECASE,
 )
@@ -40,6 +40,7 @@ _REFUSED_CODES = {
     "cyber_policy",
 }
 _NEVER_CODES = {"insufficient_quota", "billing_error", "billing_hard_limit_reached", "account_deactivated"}
+_NEVER = {401, 402, 403, 404}
 _TRANSIENT = {408, 409, 425, 429, 498, 499}
 _LIMITS = [
     re.compile(pattern, re.IGNORECASE)
@@ -50,6 +51,20 @@ _LIMITS = [
         r"(?:context|maximum model) (?:window|length|size|limit)\D{0,40}?(\d[\d,]*)",
     )
 ]
+_FORM_WORDS = re.compile(
+    r"response_format|json_schema|json_object|json mode|structured[ _-]outputs?|output_config|output_format"
+    r"|tool_choice|text\.format|guided|grammar",
+    re.IGNORECASE,
+)
+_REPLY_LIMITS = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"max_(?:output_|completion_)?tokens: \d+ > (\d[\d,]*)",
+        r"at most `?(\d[\d,]*)`? (?:completion|output) tokens",
+        r"max_(?:output_|completion_)?tokens\b.{0,40}\[\d+, ?(\d[\d,]*)\]",
+        r"max_(?:output_|completion_)?tokens\b.{0,60}(?:less than or equal to|<=|at most) `?(\d[\d,]*)",
+    )
+]
 _SMALLEST_WINDOW = 512  # a smaller number in such a message is something else
 _KEY = re.compile(r"\b(?:sk|pk|key|xai|gsk|Bearer)[-_ ][\w*.-]{6,}", re.IGNORECASE)
 _NUMBER = re.compile(r"\d[\d,_]*\d|\d")
@@ -57,7 +72,8 @@ _NUMBER = re.compile(r"\d[\d,_]*\d|\d")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """What came back instead of a reply. `status` is 0 where a stream broke off with an error event."""
+    """What came back instead of a reply. `status` is 0 where a stream broke off with an error event, and `lost` is
+    true where nothing came that could be understood: the network, or a server that speaks another language."""
 
     provider: str
     status: int = 0
@@ -65,11 +81,14 @@ class Failure:
     kind: str = ""
     message: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    lost: bool = False
 
 
 def error_of(failure: Failure, *, sent: str = "", key_hint: str = "") -> RunError:
     """The error that this failure is. `sent` is the prompt, kept out of the message; `key_hint` says where the key
     is set."""
+    if failure.lost:
+        return Unavailable(f"{failure.provider}: {failure.message}")
     codes = {failure.code, failure.kind}
     where = f"{failure.provider} answered {failure.status or 'with an error'}"
     if (too_large := _TOO_LARGE_EVER.search(failure.message)) is not None:
@@ -80,10 +99,10 @@ def error_of(failure: Failure, *, sent: str = "", key_hint: str = "") -> RunErro
         known = f": {tokens:,} tokens, at most {limit:,}" if tokens and limit else ""
         return PromptTooLong(f"{where}: the prompt is too long{known}", tokens=tokens, limit=limit)
     said = _quotable(failure.message, sent)
-    if codes & _NEVER_CODES or failure.status == 402:
-        return Rejected(f"{where}: the account has no credit left{said}")
     if codes & _REFUSED_CODES:
         return Refused(f"{where}: declined by its content policy{said}")
+    if codes & _NEVER_CODES or failure.status in _NEVER:
+        return Rejected(_never(failure, where, said, key_hint))
     if failure.status == 429 or "rate_limit_error" in codes or "rate_limit_exceeded" in codes:
         return RateLimited(f"{where}: slow down", retry_after(failure.headers))
     if (
@@ -94,13 +113,32 @@ def error_of(failure: Failure, *, sent: str = "", key_hint: str = "") -> RunErro
         wait = retry_after(failure.headers)
         busy = f"{where}: not available{said}"
         return Unavailable(busy) if wait is None else RateLimited(busy, wait)
-    if failure.status in {401, 403}:
-        return Rejected(f"{where}: the key is not accepted{key_hint and f' (set by {key_hint})'}")
-    if failure.status == 404:
-        return Rejected(f"{where}: no such model or address{said}")
     if failure.status == 0:
         return Unavailable(f"{where} in mid-stream{said}")
     return Rejected(f"{where}: the request is not accepted{said}")
+
+
+def _never(failure: Failure, where: str, said: str, key_hint: str) -> str:
+    match failure.status:
+        case 401 | 403:
+            return f"{where}: the key is not accepted{key_hint and f' (set by {key_hint})'}"
+        case 404:
+            return f"{where}: no such model or address{said}"
+        case _:
+            return f"{where}: the account has no credit left{said}"
+
+
+def about_form(failure: Failure) -> bool:
+    """Whether what is objected to is how the schema of the reply was given: another way may do."""
+    return failure.status in {400, 404, 422, 500, 501} and _FORM_WORDS.search(failure.message) is not None
+
+
+def longest_reply(failure: Failure) -> int | None:
+    """Tokens of the longest reply that the provider allows, where it objects to a longer one; else None."""
+    if failure.status not in {400, 422} or _too_long(failure):
+        return None
+    found = next((match for pattern in _REPLY_LIMITS if (match := pattern.search(failure.message))), None)
+    return _number(found[1]) if found is not None else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

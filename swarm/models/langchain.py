@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.errors import ModelError, RunError
 from swarm.models.base import FREE, Completion, Price
 from swarm.models.counters import counter_of
-from swarm.models.failures import Failure, error_of
+from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import REPLY, known
 from swarm.prompts.render import Rendered, render_schema
@@ -84,12 +84,19 @@ class LangChain(LanguageModel):
         """The chat model belongs to whoever made it; LangChain has no way to close one."""
 
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:  # noqa: ARG002  # a setting of the chat model
-        try:
-            reply, parsed = await self._invoke(rendered, prompt)
-        except RunError:
-            raise
-        except Exception as error:
-            raise _error(error, self.name, "\n".join((rendered.system, *rendered.parts))) from None
+        while True:
+            structured = self._structured
+            try:
+                reply, parsed = await self._invoke(rendered, prompt)
+                break
+            except RunError:
+                raise
+            except Exception as error:
+                failure = _failure(error, self.name)
+                if structured and about_form(failure):
+                    self._structured = False
+                    continue
+                raise error_of(failure, sent="\n".join((rendered.system, *rendered.parts))) from None
         told: Any = reply.usage_metadata or {}
         usage = self._usage(
             input_tokens=told.get("input_tokens") or self._count(rendered, prompt),
@@ -128,35 +135,41 @@ def _counter(provider: str, model: str) -> TokenCounter:
     return Bound() if provider == "anthropic" else counter_of(model, hosted=provider in {"openai", "azure"})
 
 
-def _error(error: Exception, name: str, sent: str) -> RunError:
+def _failure(error: Exception, name: str) -> Failure:
     """Providers' packages raise errors of their own; what they have in common is a status and a message."""
     from langchain_core import exceptions
 
     response = getattr(error, "response", None)
-    status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     code = getattr(error, "code", None)
-    if status is None and isinstance(code, int):
-        status = code
+    told = (getattr(error, "status_code", None), getattr(response, "status_code", None), code)
+    status = next((value for value in told if isinstance(value, int) and value >= 400), None)
     match error:
         case exceptions.ContextOverflowError():
             status, code = 400, "context_length_exceeded"
         case exceptions.ModelRateLimitError():
             status = 429
-        case exceptions.ModelAPIError() | exceptions.ModelConnectionError() | exceptions.ModelTimeoutError():
-            status = status or 503
         case exceptions.ModelNotFoundError():
             status = 404
-        case TimeoutError() | ConnectionError():
-            status = 503
-        case _ if any(word in type(error).__name__ for word in ("Timeout", "Connection", "Transport", "Protocol")):
-            status = status or 503
+        case _ if status is None and _passes(error):
+            return Failure(provider=name, lost=True, message=f"{type(error).__name__} in the chat model")
         case _:
             pass
-    failure = Failure(
+    message = str(error) if status else f"{type(error).__name__}: {error}"
+    headers = getattr(response, "headers", None) or {}
+    return Failure(
         provider=name,
-        status=status if isinstance(status, int) else 400,
+        status=status or 400,
         code=code if isinstance(code, str) else "",
-        message=str(error),
-        headers=getattr(response, "headers", None) or {},
+        message=message,
+        headers=headers,
     )
-    return error_of(failure, sent=sent)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error without a status is of the network or of what came over it, and may pass."""
+    from langchain_core import exceptions
+
+    transient = (exceptions.ModelAPIError, exceptions.ModelConnectionError, exceptions.ModelTimeoutError)
+    if isinstance(error, (*transient, TimeoutError, ConnectionError, json.JSONDecodeError, AttributeError)):
+        return True
+    return any(word in type(error).__name__ for word in ("Timeout", "Connection", "Transport", "Protocol"))

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from swarm.errors import PromptTooLong
 from swarm.models.base import Completion, Price
+from swarm.models.failures import Failure, longest_reply
 from swarm.prompts.render import Rendered, render
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Prompt
@@ -110,6 +111,14 @@ class LanguageModel(ABC):
                 tokens=least,
                 limit=usage.input_tokens,
             )
+
+    def _allows_less(self, failure: Failure, max_output: int) -> bool:
+        """Whether the provider only objects to the length of the reply; then `max_output` is what it allows."""
+        limit = longest_reply(failure)
+        if limit is None or not 0 < limit < max_output:
+            return False
+        self.max_output = limit
+        return True
 
     def _shrink(self, limit: int) -> None:
         if 0 < limit < self.window:

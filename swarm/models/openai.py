@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from swarm.errors import ModelError, RunError, Unavailable
 from swarm.models.base import Completion, Price
 from swarm.models.counters import counter_of
-from swarm.models.failures import Failure, error_of
+from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import is_loopback, known, served
 from swarm.prompts.render import Rendered, render_schema
@@ -87,6 +87,9 @@ class OpenAI(LanguageModel):
                 failure = _failure(error)
                 if failure is None:
                     raise
+                if self._allows_less(failure, max_output):
+                    max_output = self.max_output
+                    continue
                 if self._adapts(failure, form):
                     continue
                 sent = "\n".join((rendered.system, *rendered.parts))
@@ -94,22 +97,10 @@ class OpenAI(LanguageModel):
 
     def _adapts(self, failure: Failure, form: Form) -> bool:
         """Whether the server objected to something of the request's form that can be put otherwise."""
-        said = failure.message.lower()
-        if failure.status not in {400, 404, 422, 500, 501}:
-            return False
-        if "max_completion_tokens" in said and self._limit_name == "max_tokens":
+        if "max_completion_tokens" in failure.message and self._limit_name == "max_tokens":
             self._limit_name = "max_completion_tokens"
             return True
-        words = (
-            "response_format",
-            "json_schema",
-            "json_object",
-            "structured output",
-            "guided",
-            "grammar",
-            "text.format",
-        )
-        if form in _FALLBACK and any(word in said for word in words):
+        if form in _FALLBACK and about_form(failure):
             # remembered for all later calls; a call that was under way may have moved on already
             self._form = _FALLBACK[form] if self._form == form else self._form
             return True
@@ -263,12 +254,14 @@ def _failure(error: Exception) -> Failure | None:
                 headers=error.response.headers,
             )
         case openai.APITimeoutError() | httpx2.TimeoutException():
-            return Failure(provider=name, status=408, message="no answer in time")
+            return Failure(provider=name, lost=True, message="no answer in time")
         case openai.APIConnectionError() | httpx2.TransportError():
-            return Failure(provider=name, status=503, message="the connection failed or broke off")
+            return Failure(provider=name, lost=True, message="the connection failed or broke off")
         case openai.APIResponseValidationError() | ValueError() | TypeError() | AttributeError() | LookupError():
             # what came parses as JSON at most, and lacks what every reply has
-            return Failure(provider=name, status=502, message="the answer is not in a format that is known here")
+            return Failure(
+                provider=name, lost=True, message="the answer is not in OpenAI's format; check the base URL"
+            )
         case openai.APIError():
             return Failure(provider=name, code=error.code or "", kind=error.type or "", message=error.message)
         case openai.OpenAIError():

@@ -90,10 +90,10 @@ def _one(
 
 def _unknown(name: str, kind: str) -> str:
     close = get_close_matches(kind.lower(), _FORMS, n=1)
-    guess = close[0] if close else ""
+    guess = close[0] + name[len(kind) :] if close else ""
     if kind.startswith("claude"):
         guess = f"anthropic:{name}"
     elif kind.startswith(("gpt-", "o1", "o3", "o4")):
         guess = f"openai:{name}"
-    hint = f"; did you mean {guess}?" if guess else ""
+    hint = f"; did you mean {guess}?" if guess else "."
     return f"unknown model {name!r}{hint} Models are: {', '.join(_FORMS)}"
