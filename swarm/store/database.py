@@ -87,8 +87,9 @@ class Database:
             with _translated(path):
                 if not path.exists():
                     path.touch(mode=0o600)
+                _check(path)
                 writer = _connect(path)
-                _upgrade(writer, path)
+                _upgrade(writer)
                 return cls(path, writer, _connect(path), lock)
         except OSError as error:
             lock.release()
@@ -183,22 +184,31 @@ def _connect(path: Path) -> apsw.Connection:
     return connection
 
 
-def _upgrade(connection: apsw.Connection, path: Path) -> None:
-    """Take the steps of the schema that this store has not taken yet, each in a transaction."""
-    steps = _migrations()
-    (application, version, tables) = (
-        connection.pragma("application_id"),
-        connection.pragma("user_version"),
-        connection.execute("SELECT count(*) FROM sqlite_schema").get,
-    )
+def _check(path: Path) -> None:
+    """Refuse what is not ours or not yet known, before anything is written to it."""
+    connection = apsw.Connection(str(path))
+    try:
+        (application, version, tables) = (
+            connection.pragma("application_id"),
+            connection.pragma("user_version"),
+            connection.execute("SELECT count(*) FROM sqlite_schema").get,
+        )
+    finally:
+        connection.close()
+    known = len(_migrations())
     if application != APPLICATION_ID and (tables or application):
         raise StoreError(f"{path} is a database of another program: name another --store")
-    if version > len(steps):
+    if version > known:
         raise StoreError(
-            f"{path} was written by a newer version of Swarm (schema {version}, this one knows {len(steps)}): "
+            f"{path} was written by a newer version of Swarm (schema {version}, this one knows {known}): "
             "upgrade Swarm, or name another --store"
         )
-    for number, step in enumerate(steps[version:], start=version + 1):
+
+
+def _upgrade(connection: apsw.Connection) -> None:
+    """Take the steps of the schema that this store has not taken yet, each in a transaction."""
+    taken = connection.pragma("user_version")
+    for number, step in enumerate(_migrations()[taken:], start=taken + 1):
         with connection:
             connection.execute(step)
             connection.execute(f"PRAGMA user_version = {number}")
