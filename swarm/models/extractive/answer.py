@@ -13,7 +13,7 @@ from swarm.prompts.typed import AnswerPrompt
 from swarm.terms import terms
 
 STATEMENTS, CHARS = 8, 1_200
-_THRESHOLD = 0.02
+_THRESHOLD = 0.0005
 _SAME_PAGE = 0.35  # what a second sentence of one page is worth
 _ALIKE = 0.75
 

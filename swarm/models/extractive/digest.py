@@ -7,12 +7,14 @@ is rewritten.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from swarm.models.extractive.query import understand
 from swarm.models.extractive.rank import Ranked
-from swarm.models.extractive.units import units
+from swarm.models.extractive.units import joined, units
 from swarm.prompts.replies import Cited, ConsolidateReply
 from swarm.prompts.typed import ConsolidatePrompt, ReadPrompt
+from swarm.source import Span
 from swarm.terms import question_terms, terms
 
 _SHORTEST, _LONGEST = 6, 60  # words: what is shorter or longer does not stand for a text
@@ -22,22 +24,25 @@ _DIRECT = 0.5  # the share of the question in a score, where there is one
 
 def key_sentences(prompt: ReadPrompt) -> list[Ranked]:
     """The sentences that stand for the passages, best first, at most `max_findings`."""
+    import numpy as np
+
     from swarm.models.extractive.centrality import Bags, choose
 
-    offered = [
-        (passage, unit, index)
-        for passage in prompt.passages
-        for index, unit in enumerate(units(passage, prompt.paths.get(passage.span.source, "")))
-        if _SHORTEST <= len(unit.text.split()) <= _LONGEST or _is_dense(unit.text)
-    ]
+    offered: list[tuple[Ranked, bool]] = []
+    for run in joined(prompt.passages):
+        text, place = "".join([passage.text for passage in run]), run[0].span
+        found = units(text, prompt.paths.get(place.source, ""), run[0].context)
+        for index, unit in enumerate(found):
+            if _SHORTEST <= len(unit.text.split()) <= _LONGEST or _is_dense(unit.text):
+                span = Span(place.source, place.start + unit.start, place.start + unit.end)
+                offered.append((Ranked(unit, 0.0, span, text[unit.start : unit.end]), index == 0))
     if not offered:
         return []
-    bags = Bags([unit.text for _, unit, _ in offered])
+    bags = Bags([one.unit.text for one, _ in offered])
     scores = bags.centrality()
-    for row, (_, _, index) in enumerate(offered):
-        scores[row] += _OPENING if index == 0 else 0.0
+    scores += _OPENING * np.array([opens for _, opens in offered])
     rows = choose(bags, scores, [1] * len(offered), prompt.max_findings, prompt.max_findings)
-    return [Ranked(offered[row][0], offered[row][1], min(1.0, float(scores[row]))) for row in rows]
+    return [replace(offered[row][0], relevance=min(1.0, float(scores[row]))) for row in rows]
 
 
 def _is_dense(text: str) -> bool:

@@ -16,7 +16,7 @@ from swarm.models.extractive.kinds import holds, kind_of
 from swarm.models.extractive.names import Name, names
 from swarm.models.extractive.query import Query
 from swarm.models.extractive.rank import headed, spoken
-from swarm.models.extractive.signals import ANSWER, ANSWER_BIAS, Weighed, probability
+from swarm.models.extractive.signals import ANSWER, ANSWER_BIAS, READ, READ_BIAS, Weighed, probability
 from swarm.prompts.typed import Shown
 from swarm.terms import question_terms, terms
 
@@ -107,7 +107,14 @@ def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: 
     own_share, title_share = query.share(own), query.share(placed)
     together = query.pairs.intersection(pairwise(hits))
     words = frozenset(sequence) | frozenset(terms(title))
+    dense = own_share * 2.2 / (1.3 + 0.9 * len(sequence) / _USUAL)
+    pairs = min(1.0, sum(query.weights[a] + query.weights[b] for a, b in together) / query.total)
+    every, name_share = (own_share + title_share) ** 2, query.name_share(own | placed)
     relevance = min(max(finding.relevance, 1e-4), 1 - 1e-4)
+    direct = READ_BIAS + READ.own * own_share + READ.dense * dense + READ.title * title_share + READ.pairs * pairs
+    direct += READ.named * named + READ.named_share * named_share + READ.names * name_share + READ.all * every
+    beyond = min(1.0, max(0.0, math.log(relevance / (1 - relevance)) - direct) / 6)
+    asked = max((len(words & one) / len(one) for one in follow_ups if one), default=0.0)
     first = finding.evidence[0]
     return Evidence(
         shown=shown,
@@ -119,22 +126,22 @@ def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: 
         placed=placed,
         names={tuple(terms(name.text)): name for name in names(text)},
         signals=Weighed(
-            relevance=relevance,
-            logit=math.log(relevance / (1 - relevance)) / 10,
+            around=beyond,
+            lead=beyond * asked,
             relative=relevance / best,
             own=own_share,
-            dense=own_share * 2.2 / (1.3 + 0.9 * len(sequence) / _USUAL),
+            dense=dense,
             title=title_share,
-            pairs=min(1.0, sum(query.weights[a] + query.weights[b] for a, b in together) / query.total),
+            pairs=pairs,
             named=named,
             named_share=named_share,
-            names=query.name_share(own | placed),
-            all=(own_share + title_share) ** 2,
+            names=name_share,
+            all=every,
             kind=float(holds_kind),
             link=0.0,
             gain=0.0,
             shared=0.0,
-            asked=max((len(words & one) / len(one) for one in follow_ups if one), default=0.0),
+            asked=asked,
         ),
     )
 

@@ -31,7 +31,7 @@ from swarm.task import Usage
 from swarm.tokens import o200k
 
 _OVERHEAD = 64  # tokens: what a prompt holds beside its material and its question
-_LOWEST = 0.12  # relevance: below, a sentence shares hardly a word with the question
+_LOWEST = 0.0005  # relevance: below, a sentence shares hardly a word with the question
 
 R = TypeVar("R", bound=Reply, covariant=True)
 
@@ -117,7 +117,7 @@ def _finding(ranked: Ranked) -> ReadFinding:
     claim = f"{unit.title} — {unit.key}: {unit.text}" if unit.key and unit.title else unit.text
     return ReadFinding(
         claim=claim,
-        quote=ranked.passage.text[unit.start : unit.end],
+        quote=ranked.quote,
         relevance=round(ranked.relevance, 4),
         subject=unit.title or None,
         attribute=unit.key or None,

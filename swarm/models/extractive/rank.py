@@ -14,9 +14,9 @@ from swarm.models.extractive.kinds import Kind, holds, kind_of
 from swarm.models.extractive.query import Query
 from swarm.models.extractive.records import Unit
 from swarm.models.extractive.signals import READ, READ_BIAS, Signals, probability
-from swarm.models.extractive.units import units
-from swarm.source import Passage
-from swarm.terms import WORD, spaced, stem, terms
+from swarm.models.extractive.units import joined, units
+from swarm.source import Passage, Span
+from swarm.terms import terms
 
 _K1, _B = 1.2, 0.75
 _SENTENCE = 25  # words of a usual sentence
@@ -26,53 +26,66 @@ _CONTEXT = 0.4  # an occurrence in the headings, against one in the text
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A unit of a passage and how much it bears on the question, from 0 to 1."""
+    """A unit, how much it bears on the question, from 0 to 1, where it stands, and its raw text."""
 
-    passage: Passage
     unit: Unit
     relevance: float
+    place: Span
+    quote: str
 
 
 def rank(query: Query, passages: Sequence[Passage], paths: Mapping[str, str]) -> list[Ranked]:
     """All units that share a word with the question, best first; ties in reading order."""
     kind = kind_of(query.text)
-    ranked = [
-        Ranked(passage, unit, probability(signals, READ, READ_BIAS))
-        for passage in passages
-        for unit, signals in measure(query, kind, passage, paths.get(passage.span.source, ""))
-    ]
-    ranked.sort(key=lambda r: (-r.relevance, r.passage.span.source, r.passage.span.start, r.unit.start))
+    ranked = []
+    for run in joined(passages):
+        text, first = "".join([passage.text for passage in run]), run[0].span
+        for unit, signals in measure(query, kind, run, text, paths.get(first.source, "")):
+            place = Span(first.source, first.start + unit.start, first.start + unit.end)
+            relevance = probability(signals, READ, READ_BIAS)
+            ranked.append(Ranked(unit, relevance, place, text[unit.start : unit.end]))
+    ranked.sort(key=lambda r: (-r.relevance, r.place))
     return ranked
 
 
-def measure(query: Query, kind: Kind, passage: Passage, path: str) -> Iterator[tuple[Unit, Signals]]:
-    """The units of a passage that share a word with the question, or whose title does, with their signals."""
-    offered = units(passage, path)
+def measure(
+    query: Query, kind: Kind, run: Sequence[Passage], text: str, path: str
+) -> Iterator[tuple[Unit, Signals]]:
+    """The units of a run of passages that share a word with the question, or whose title does, with their signals.
+
+    `text` is that of the whole run.
+    """
+    context = run[0].context
+    offered = units(text, path, context)
     weights = query.weights
-    sequences = [
-        [stem(word) for word in WORD.findall(spaced(f"{u.key} {u.text}" if u.key else u.text))] for u in offered
-    ]
-    hits = [[word for word in sequence if word in weights] for sequence in sequences]
+    words = [terms(f"{unit.key} {unit.text}" if unit.key else unit.text) for unit in offered]
+    hits = [[word for word in sequence if word in weights] for sequence in words]
     own = [frozenset(hit) for hit in hits]
-    context = frozenset(terms(passage.context)).intersection(weights)
-    everything = context.union(*own)
-    search = _passage_score(query, passage, hits, context)
-    headings = headed(passage.context)
-    before = object()
+    above = frozenset(terms(context)).intersection(weights)
+    headings = headed(context)
+    before: str | None = None
+    piece, end = -1, 0
     for index, unit in enumerate(offered):
+        if unit.start >= end:
+            # the passage that this unit begins in, and what the whole of it holds
+            while unit.start >= end and piece + 1 < len(run):
+                piece += 1
+                end = run[piece].span.end - run[0].span.start
+            inside = [i for i in range(index, len(offered)) if offered[i].start < end]
+            everything = above.union(*[own[i] for i in inside])
+            search = _passage_score(query, run[piece].tokens, [hits[i] for i in inside], above)
         first = unit.about != before
         if first:
             before = unit.about
-            about = frozenset(terms(unit.about)).intersection(weights) | context
+            about = frozenset(terms(unit.about)).intersection(weights) | above
             named, share = spoken(query, [unit.title] if unit.title else headings)
         covered = own[index]
         if not covered and not about:
             continue
         placed = about - covered
-        near = own[index - 1] | covered if index else covered
+        near = own[index - 1] if index else frozenset()
         near = (near | own[index + 1] if index + 1 < len(own) else near) - covered - placed
-        rest = everything - near - covered - placed
-        hit, length = hits[index], len(sequences[index])
+        hit, length = hits[index], len(words[index])
         own_share = query.share(covered)
         title_share = query.share(placed)
         together = query.pairs.intersection(pairwise(hit)) if len(hit) > 1 else ()
@@ -80,10 +93,10 @@ def measure(query: Query, kind: Kind, passage: Passage, path: str) -> Iterator[t
             unit,
             Signals(
                 own=own_share,
-                dense=own_share * 2.2 / (1 + _K1 * (1 - _B + _B * length / _SENTENCE)),
+                dense=own_share * (_K1 + 1) / (1 + _K1 * (1 - _B + _B * length / _SENTENCE)),
                 title=title_share,
                 near=query.share(near),
-                rest=query.share(rest),
+                rest=query.share(everything - near - covered - placed),
                 pairs=min(1.0, sum([weights[a] + weights[b] for a, b in together]) / query.total),
                 search=search,
                 named=named,
@@ -119,14 +132,12 @@ def spoken(query: Query, titles: Sequence[str]) -> tuple[float, float]:
     return best
 
 
-def _passage_score(
-    query: Query, passage: Passage, hits: Sequence[Sequence[str]], context: frozenset[str]
-) -> float:
-    """BM25 of the whole passage as a share of the most that the question allows."""
-    counts: dict[str, float] = dict.fromkeys(context, _CONTEXT)
+def _passage_score(query: Query, tokens: int, hits: Sequence[Sequence[str]], above: frozenset[str]) -> float:
+    """BM25 of a whole passage as a share of the most that the question allows."""
+    counts: dict[str, float] = dict.fromkeys(above, _CONTEXT)
     for hit in hits:
         for word in hit:
             counts[word] = counts.get(word, 0.0) + 1.0
-    norm = _K1 * (1 - _B + _B * passage.tokens / query.mean_tokens)
+    norm = _K1 * (1 - _B + _B * tokens / query.mean_tokens)
     score = sum([query.weights[word] * count * (_K1 + 1) / (count + norm) for word, count in counts.items()])
     return score / ((_K1 + 1) * query.total)

@@ -39,10 +39,10 @@ class Signals(NamedTuple):
 
 
 READ = Signals(
-    own=2.0, dense=1.0, title=1.8, near=1.0, rest=0.8, pairs=1.0, search=1.0, named=1.5, named_share=2.0,
-    names=1.0, all=1.0, first=0.2, short=-1.0, kind=0.3,
+    own=2.39, dense=0.97, title=1.42, near=2.10, rest=1.51, pairs=0.98, search=3.36, named=2.34,
+    named_share=1.65, names=1.64, all=1.43, first=0.02, short=-2.82, kind=0.57,
 )  # fmt: skip
-READ_BIAS = -5.0
+READ_BIAS = -9.81
 
 
 class Weighed(NamedTuple):
@@ -53,8 +53,8 @@ class Weighed(NamedTuple):
     `asked` how much of a follow-up question it covers.
     """
 
-    relevance: float
-    logit: float
+    around: float
+    lead: float
     relative: float
     own: float
     dense: float
@@ -72,10 +72,10 @@ class Weighed(NamedTuple):
 
 
 ANSWER = Weighed(
-    relevance=2.0, logit=2.0, relative=1.0, own=0.5, dense=0.5, title=0.5, pairs=0.5, named=1.0, named_share=1.0,
-    names=0.5, all=0.5, kind=0.3, link=3.0, gain=2.0, shared=0.5, asked=0.5,
+    around=1.10, lead=-0.34, relative=0.98, own=1.50, dense=1.71, title=0.57, pairs=0.20, named=2.59,
+    named_share=1.39, names=0.57, all=1.79, kind=0.25, link=3.10, gain=1.26, shared=0.99, asked=1.31,
 )  # fmt: skip
-ANSWER_BIAS = -4.0
+ANSWER_BIAS = -7.90
 
 
 def probability(signals: tuple[float, ...], weights: tuple[float, ...], bias: float) -> float:

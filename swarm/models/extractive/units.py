@@ -1,16 +1,18 @@
-"""What a passage offers to quote: sentences of prose, values of records, lines of code.
+"""What a text offers to quote: sentences of prose, values of records, lines of code.
 
 It looks at the path's suffix and at the text, and knows no question.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from swarm.models.extractive.records import Unit, csv_units, json_units, looks_like_json
 from swarm.models.extractive.sentences import split
 from swarm.source import Passage
 
+_SHORTEST = 4  # characters: less is no sentence
 _LINES = frozenset(
     """
     .py .pyi .js .jsx .ts .tsx .java .c .h .cc .cpp .hpp .cs .go .rs .rb .php .swift .kt .scala .sh .bash .sql .r
@@ -19,15 +21,26 @@ _LINES = frozenset(
 )
 
 
-def units(passage: Passage, path: str) -> list[Unit]:
-    """The quotable units of a passage, in order; offsets are into the passage's text."""
-    text = passage.text
+def units(text: str, path: str, context: str = "") -> list[Unit]:
+    """The quotable units of a text, in order, with their offsets in it."""
     suffix = PurePath(path).suffix.lower()
     if looks_like_json(path.lower(), text):
         found = json_units(text)
-        if found:
-            return found
-    if suffix in (".csv", ".tsv"):
-        return csv_units(text, passage.context.rsplit("\n", 1)[-1], "\t" if suffix == ".tsv" else ",")
-    spans = split(text, lines=suffix in _LINES)
-    return [Unit(start=start, end=end, text=" ".join(text[start:end].split())) for start, end in spans]
+    elif suffix in (".csv", ".tsv"):
+        found = csv_units(text, context.rsplit("\n", 1)[-1], "\t" if suffix == ".tsv" else ",")
+    else:
+        spans = split(text, lines=suffix in _LINES)
+        found = [Unit(start=start, end=end, text=" ".join(text[start:end].split())) for start, end in spans]
+    return [unit for unit in found if unit.key or len(unit.text) >= _SHORTEST]
+
+
+def joined(passages: Iterable[Passage]) -> list[list[Passage]]:
+    """Passages that are pieces of one unit of their source, together; every other alone."""
+    runs: list[list[Passage]] = []
+    for passage in passages:
+        last = runs[-1][-1].span if runs else None
+        if passage.cut == 0 and last and (last.source, last.end) == (passage.span.source, passage.span.start):
+            runs[-1].append(passage)
+        else:
+            runs.append([passage])
+    return runs
