@@ -1,7 +1,8 @@
 """Plain text and Markdown as units: paragraphs, list items, headings.
 
-Knows text alone. Markdown's block structure is followed as far as cutting needs it: headings (ATX and setext),
-fences, lists, paragraphs; not its inline marks.
+Markdown's block structure is followed as far as cutting needs it: headings (ATX and setext), fences, list items,
+thematic breaks, paragraphs; not its inline marks. In plain text, underlined lines and lines that read like the
+heading of a chapter are headings. This module knows text alone.
 """
 
 from __future__ import annotations
@@ -9,110 +10,151 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from swarm.sources.units import LINES, RECORDS, Unit, lines
+from swarm.sources.units import LINES, LONGEST_UNIT, RECORDS, SECTION, Headings, Kind, Unit, lines, section_cut
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_SETEXT = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
-_TITLE_CHARS = 120  # of a heading, in a context
+_ITEM = re.compile(r"([ \t]*)(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
+_BREAK = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$")
+
+_UNDERLINE = re.compile(r"""([=\-~^"*#+`.:'_])\1{2,}[ \t]*$""")
+_UNDERLINED_LEVELS = "=-~^"
+_NUMBER = r"(?:[ivxlcdm]+|\d+|one|two|three|four|five|six|seven|eight|nine|ten|first|second|third|fourth|last)"
+_CHAPTER = re.compile(
+    rf"""\s*(?:
+        (?P<part>part|book|volume|act)\s+(?:the\s+)?{_NUMBER}
+      | (?P<chapter>chapter|canto|letter|stave|lecture|appendix|article)\s+(?:the\s+)?(?:{_NUMBER}|[a-z])
+      | (?P<scene>scene|section|§)\s*{_NUMBER}
+      | (?P<alone>prologue|epilogue|preface|introduction|foreword|afterword|conclusion|contents)(?=[.:]?\s*$)
+    )(?:[.:\]\s—–-].{{0,80}})?\s*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_CHAPTER_LEVELS = {"part": 2, "chapter": 3, "alone": 3, "scene": 4}
 
 
-class Headings:
-    """The headings above the place one has come to, strongest first."""
+class _Reading:
+    """What is held of the unit that is being read, and the units that are ready."""
 
     def __init__(self) -> None:
-        self._stack: list[tuple[int, str]] = []
-        self.context = ""
+        self.ready: list[Unit] = []
+        self.headings = Headings()
+        self.held: list[str] = []
+        self.size = 0
+        self.cut = LINES
+        self.kind: Kind = ""
+        self.blank = False  # the last line that is held is blank
+        self.begins = True  # the line begins a line of the text, and does not go on with a long one
 
-    def enter(self, level: int, title: str) -> None:
-        while self._stack and self._stack[-1][0] >= level:
-            self._stack.pop()
-        self._stack.append((level, title.strip()[:_TITLE_CHARS]))
-        self.context = " > ".join(title for _, title in self._stack if title)
+    def hold(self, line: str) -> None:
+        self.held.append(line)
+        self.size += len(line)
+        self.begins = line.endswith(("\n", "\r"))
+        if self.size >= LONGEST_UNIT:
+            self.end()
 
+    def end(self, cut: int = LINES, kind: Kind = "") -> None:
+        """What is held is a unit; the next begins with `cut`."""
+        if self.held:
+            self.ready.append(Unit("".join(self.held), self.cut, self.headings.context, self.kind))
+            self.held, self.size = [], 0
+        self.cut, self.kind, self.blank = cut, kind, False
 
-def section_cut(level: int) -> int:
-    """The cut before a heading of level 1 to 6."""
-    return max(3, 9 - level)
+    def heading(self, text: str, level: int, title: str) -> None:
+        """`text` is a heading; what was held must have been ended or taken."""
+        self.headings.enter(level, title)
+        self.ready.append(Unit(text, section_cut(level), self.headings.context, "heading"))
+        self.held, self.size, self.cut, self.kind, self.blank = [], 0, LINES, "", False
+        self.begins = True
+
+    def single(self) -> str:
+        """The one line that is held, where that could be a title; else nothing."""
+        if len(self.held) == 1 and not self.blank and self.cut != RECORDS:
+            return self.held[0].strip()
+        return ""
 
 
 def markdown(chunks: Iterable[str]) -> Iterator[Unit]:
     """Units of Markdown."""
-    headings = Headings()
-    held: list[str] = []  # the lines of the unit that is being read
-    cut, blank, fence = LINES, False, ""
-
-    def unit() -> Unit:
-        return Unit("".join(held), cut, headings.context)
-
+    reading = _Reading()
+    fence = ""
     for line in lines(chunks):
-        head = line[:4].lstrip(" ")[:1]
-        if fence:
-            held.append(line)
+        head = line[:4].lstrip(" \t")[:1]
+        if not reading.begins:
+            reading.hold(line)
+        elif fence:
             if head == fence[0] and (match := _FENCE.match(line)) and len(match[1]) >= len(fence):
                 fence = ""
-            continue
-        if not head or head.isspace():
-            if not line.strip():
-                held.append(line)
-                blank = True
-                continue
-        bare = line.rstrip("\r\n")
-        if head == "#" and (match := _ATX.match(bare)):
-            if held:
-                yield unit()
-            level = len(match[1])
-            headings.enter(level, match[2] or "")
-            held, cut, blank = [], section_cut(level), False
-            yield Unit(line, cut, headings.context, "heading")
-            cut = LINES
-            continue
-        if (
-            head
-            and head in "=-"
-            and len(held) == 1
-            and not blank
-            and (match := _SETEXT.match(bare))
-            and held[0].strip()
-        ):
-            level = 1 if match[1][0] == "=" else 2
-            headings.enter(level, held[0])
-            yield Unit(held[0] + line, section_cut(level), headings.context, "heading")
-            held, cut = [], LINES
-            continue
-        if head and head in "`~" and (match := _FENCE.match(line)):
+            reading.hold(line)
+        elif head in "`~" and head and (match := _FENCE.match(line)):
             fence = match[1]
-            if held and not blank:
-                held.append(line)
-                continue
-        if head and head in "-*+0123456789" and _ITEM.match(bare):
-            if held:
-                yield unit()
-            held, cut, blank = [line], RECORDS, False
-            continue
-        if blank and held:
-            yield unit()
-            held, cut = [], LINES
-        blank = False
-        held.append(line)
-    if held:
-        yield unit()
+            if reading.blank:
+                reading.end()
+            reading.hold(line)
+        else:
+            _markdown_line(reading, line, head)
+        if reading.ready:
+            yield from reading.ready
+            reading.ready.clear()
+    reading.end()
+    yield from reading.ready
+
+
+def _markdown_line(reading: _Reading, line: str, head: str) -> None:
+    if not line.strip():
+        reading.hold(line)
+        reading.blank = bool(reading.held)
+    elif head == "#" and (match := _ATX.match(line.rstrip("\r\n"))):
+        reading.end()
+        reading.heading(line, len(match[1]), match[2] or "")
+    elif head in "=-" and (title := reading.single()) and _SETEXT.match(line.rstrip("\r\n")):
+        reading.heading(reading.held[0] + line, 1 if head == "=" else 2, title)
+    elif head in "-*_" and _BREAK.match(line.rstrip("\r\n")):
+        reading.end(SECTION)
+        reading.hold(line)
+    elif head in "-*+0123456789" and (match := _ITEM.match(line)):
+        reading.end(RECORDS if len(match[1].expandtabs(4)) < 2 else LINES)
+        reading.hold(line)
+    else:
+        if reading.blank:
+            reading.end()
+        if head == "|" and not reading.held:
+            reading.kind = "lines"
+        reading.hold(line)
 
 
 def text(chunks: Iterable[str]) -> Iterator[Unit]:
-    """Units of plain text: paragraphs, and headings that look like a chapter's."""
-    held: list[str] = []
-    blank = False
+    """Units of plain text."""
+    reading = _Reading()
     for line in lines(chunks):
-        if line.isspace():
-            held.append(line)
-            blank = True
-            continue
-        if blank and held:
-            yield Unit("".join(held))
-            held = []
-        blank = False
-        held.append(line)
-    if held:
-        yield Unit("".join(held))
+        if not reading.begins:
+            reading.hold(line)
+        elif line.isspace():
+            _blank_line(reading, line)
+        elif (title := reading.single()) and _underlines(line, title):
+            level = _UNDERLINED_LEVELS.find(line[0]) + 1 or 3
+            reading.heading(reading.held[0] + line, level, title)
+        else:
+            if reading.blank:
+                reading.end()
+            if not reading.held and (line[0].isdigit() or line[0] in "[<{|"):
+                reading.kind = "lines"  # a log or a table, more likely than prose
+            reading.hold(line)
+        if reading.ready:
+            yield from reading.ready
+            reading.ready.clear()
+    reading.end()
+    yield from reading.ready
+
+
+def _blank_line(reading: _Reading, line: str) -> None:
+    title = reading.single()
+    if title and len(title) <= 100 and (match := _CHAPTER.match(title)):
+        reading.heading(reading.held[0], _CHAPTER_LEVELS[match.lastgroup or "scene"], title)
+        reading.cut = LINES
+    reading.hold(line)
+    reading.blank = bool(reading.held)
+
+
+def _underlines(line: str, title: str) -> bool:
+    return _UNDERLINE.match(line.rstrip("\r\n")) is not None and len(line.rstrip()) >= 0.8 * len(title)

@@ -1,15 +1,91 @@
-"""Lines of JSON as units: one record a line."""
+"""Lines of JSON and rows of tables as units: one record each.
+
+A table's header is the context of its rows. This module knows text alone.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
-from swarm.sources.units import LINES, RECORDS, Unit, lines
+from swarm.sources.units import LINES, LONGEST_UNIT, RECORDS, WITHIN, Unit, lines
+
+_HEADER_CHARS = 300
+_DELIMITERS = ",;\t|"
+_NUMBER = re.compile(r"[-+]?[\d.,:/ %$€£-]+$")
+_OPENS = re.compile(r'(?:^|[,;\t|]) *"')
+_OPENS_TABBED = re.compile(r'(?:^|\t)"')
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|(.))", re.DOTALL)
+_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 
 
 def jsonl(chunks: Iterable[str]) -> Iterator[Unit]:
     """Units of JSON lines: each line is a record."""
     begins = True
     for line in lines(chunks):
-        yield Unit(line, RECORDS if begins else LINES, "", "record" if begins else "")
-        begins = line.endswith("\n")
+        if line.isspace() or not begins:
+            yield Unit(line, WITHIN if not begins else LINES, "")
+        else:
+            yield Unit(line, RECORDS, "", "record")
+        begins = line.endswith(("\n", "\r"))
+
+
+def unescaped(text: str) -> str:
+    """JSON as the search should see it: with the characters that its escapes stand for."""
+    return _ESCAPE.sub(_character, text) if "\\" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    if match[3]:
+        return _SIMPLE.get(match[3], match[3])
+    high = int(match[1], 16)
+    if not 0xD800 <= high <= 0xDFFF:
+        return chr(high) + (unescaped(f"\\u{match[2]}") if match[2] else "")
+    if match[2] and high < 0xDC00:
+        return chr(0x10000 + ((high - 0xD800) << 10) + (int(match[2], 16) - 0xDC00))
+    return "\ufffd"
+
+
+def table(chunks: Iterable[str], tabs: bool = False) -> Iterator[Unit]:
+    """Units of comma-separated values (or another delimiter): each row is a record, quoted line breaks and all."""
+    header: str | None = None
+    delimiter = ""
+    for row in _rows(chunks, tabs):
+        if header is None:
+            delimiter = "\t" if tabs else max(_DELIMITERS, key=row.count)
+            header = _header(row, delimiter)
+            yield Unit(row, RECORDS if not header else LINES, header, "record" if not header else "heading")
+        else:
+            yield Unit(row, RECORDS, header, "record")
+
+
+def _header(row: str, delimiter: str) -> str:
+    """The first row, where it reads like a header: its cells are filled, differ, and are no numbers."""
+    cells = [cell.strip().strip('"').strip() for cell in row.split(delimiter)]
+    if not all(cells) or len(set(cells)) < len(cells) or any(_NUMBER.match(cell) for cell in cells):
+        return ""
+    return " | ".join(cells)[:_HEADER_CHARS]
+
+
+def _rows(chunks: Iterable[str], tabs: bool) -> Iterator[str]:
+    """The rows, line ends included. A quote that is never closed ends at a bound, and then the line ends count."""
+    held: list[str] = []
+    size = 0
+    within = False
+    opens = _OPENS_TABBED if tabs else _OPENS
+    for line in lines(chunks):
+        held.append(line)
+        size += len(line)
+        if line.count('"') % 2 and (within or opens.search(line)):
+            within = not within
+        if not within:
+            if line.endswith(("\n", "\r")) or size >= LONGEST_UNIT:
+                yield "".join(held)
+                held, size = [], 0
+        elif size >= LONGEST_UNIT:
+            yield from held
+            held, size, within = [], 0, False
+    if within:
+        yield from held
+    elif held:
+        yield "".join(held)

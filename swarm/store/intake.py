@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from swarm import terms
+from swarm.source import Source
 
 BLOCK_CHARS = 32_000
 BATCH_CHARS = 2_000_000
@@ -41,13 +42,23 @@ class Draft(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """A file as the file system shows it without opening it, and the reader's version."""
+    """A file as the file system shows it without opening it, and the version of the readers."""
 
     path: str
     size: int
     mtime_ns: int
     inode: int
     reader: int
+
+
+class Known(NamedTuple):
+    """What is remembered of a file: the hash of its bytes and the source that was made of them (None where the
+    store does not hold it), or why it was skipped."""
+
+    stamp: Stamp
+    content: bytes
+    source: Source | None
+    skip: str | None
 
 
 @dataclass(slots=True)
@@ -59,7 +70,7 @@ class Batch:
     marks: list[tuple[int, int, int]] = field(default_factory=list)
     passages: list[tuple[Any, ...]] = field(default_factory=list)
     index: list[tuple[int, str, str]] = field(default_factory=list)
-    finished: list[tuple[int, int, int, int]] = field(default_factory=list)
+    finished: list[tuple[Any, ...]] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     stamps: list[tuple[Any, ...]] = field(default_factory=list)
     chars: int = 0
@@ -71,14 +82,14 @@ class Batch:
     def write(self, connection: apsw.Connection) -> None:
         """Write all rows; to be called inside a transaction."""
         many = connection.executemany
-        many("INSERT INTO sources VALUES (?, ?, ?, ?, ?, 0, ?, ?, 0, 0)", self.begun)
+        many("INSERT INTO sources VALUES (?, ?, ?, ?, ?, 0, ?, ?, 0, x'', 0)", self.begun)
         many("INSERT INTO blocks (source, start, line, text) VALUES (?, ?, ?, ?)", self.blocks)
         many("INSERT INTO marks VALUES (?, ?, ?)", self.marks)
         many("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self.passages)
         many("INSERT INTO passage_index (rowid, text, context) VALUES (?, ?, ?)", self.index)
-        many("UPDATE sources SET chars = ?, last = ?, first = ?, complete = 1 WHERE num = ?", self.finished)
+        many("UPDATE sources SET chars = ?, last = ?, lengths = ?, complete = 1 WHERE num = ?", self.finished)
         clear_all(connection, self.dropped)
-        many("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", self.stamps)
+        many("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self.stamps)
 
 
 def clear_all(connection: apsw.Connection, nums: Iterable[int]) -> None:
@@ -110,13 +121,14 @@ class Intake:
         self._block: list[str] = []
         self._block_start = 0
         self._block_chars = 0
+        self._lengths = array("I")
 
     def begin(self, *, source: str, content: bytes, media: str, places: str, size: int) -> None:
         """Begin a source of `size` bytes; the one before must be finished or abandoned."""
         assert not self._open
         self._open, self._first = True, self._passage
         self._chars = self._block_start = self._block_chars = 0
-        self._block, self._line = [], 1
+        self._block, self._line, self._lengths = [], 1, array("I")
         self._counts_lines = places == PLACES_LINES
         self._batch.begun.append((self._num, source, content, media, places, size, self._first))
 
@@ -129,9 +141,11 @@ class Intake:
         self._block_chars += length
         self._chars += length
         records = array("I", draft.records).tobytes() if draft.records else None
+        cut = draft.cut if start else 9
         batch.passages.append(
-            (self._passage, self._num, start, self._chars, draft.tokens, draft.cut, draft.context, records)
+            (self._passage, self._num, start, self._chars, draft.tokens, cut, draft.context, records)
         )
+        self._lengths.append(draft.tokens)
         shown = terms.spaced(draft.indexed or draft.text)
         batch.index.append((self._passage, shown, terms.spaced(draft.context)))
         for offset, place in draft.marks:
@@ -142,7 +156,7 @@ class Intake:
     def finish(self) -> int:
         """The source is complete: its length in characters."""
         self._end_block()
-        self._batch.finished.append((self._chars, self._passage - 1, self._first, self._num))
+        self._batch.finished.append((self._chars, self._passage - 1, self._lengths.tobytes(), self._num))
         self._num += 1
         self._open = False
         return self._chars
@@ -155,9 +169,9 @@ class Intake:
             self._num += 1
             self._open = False
 
-    def stamp(self, stamp: Stamp, source: str | None, skip: str | None) -> None:
-        """Remember what was found at a path: a source, or the reason of a skip."""
-        self._batch.stamps.append((*stamp, source, skip))
+    def remember(self, stamp: Stamp, content: bytes, source: str | None, skip: str | None) -> None:
+        """Remember what was found at a path: bytes with this hash and their source, or the reason of a skip."""
+        self._batch.stamps.append((*stamp, content, source, skip))
 
     @property
     def full(self) -> bool:

@@ -11,22 +11,26 @@ import json
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
-
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swarm.errors import StoreError
 from swarm.source import Corpus, Location, Passage, Source, Span
-from swarm.store import intake, ranking
+from swarm.store import intake
 from swarm.store.database import Database
-from swarm.store.intake import Batch, Intake
+from swarm.store.intake import Batch, Intake, Known, Stamp
 from swarm.task import TermStatistics
 from swarm.tokens import o200k
 
+if TYPE_CHECKING:
+    from swarm.store.ranking import Ranker
+
 _ROWS = 8_192  # passages fetched at a time
+_WAIT_SECONDS = 0.2
 _BLOCKS = 128  # blocks kept open: 4 million characters
 _OUTLINES = 4_096  # sources whose blocks' offsets are kept
 
@@ -49,6 +53,7 @@ class Library:
         self.database = database
         self._shelves: dict[str, Shelf] = {}
         self._intake = threading.Lock()
+        self._last_ranker: tuple[tuple[Source, ...] | None, Ranker | None] = (None, None)
         self._starts = lru_cache(_OUTLINES)(self._load_starts)
         self._load = lru_cache(_BLOCKS)(self._load_block)
 
@@ -98,7 +103,7 @@ class Library:
                 continue
             offsets = [0, *array("I", row[7]), passage.span.end - passage.span.start]
             text = self.text(passage.span)
-            for number, (start, end) in enumerate(zip(offsets, offsets[1:], strict=False)):
+            for number, (start, end) in enumerate(pairwise(offsets)):
                 yield Passage(
                     id=passage.id,
                     span=Span(source.id, passage.span.start + start, passage.span.start + end),
@@ -179,26 +184,51 @@ class Library:
         """How often the question's words occur in the passages of the corpus."""
         return self._ranker(corpus).statistics(question)
 
-    def _ranker(self, corpus: Corpus) -> ranking.Ranker:
-        shelves = [self._shelf(source.id) for source in corpus.sources]
-        paths = [source.path for source in corpus.sources]
-        return ranking.Ranker(self.database, [(s.first, s.last) for s in shelves], paths)
+    def _ranker(self, corpus: Corpus) -> Ranker:
+        """The ranker of a corpus; the last one is kept, since a run asks many questions of one corpus."""
+        kept, ranker = self._last_ranker
+        if kept is not corpus.sources or ranker is None:
+            from swarm.store.ranking import Held, Ranker
+
+            self._load_shelves(corpus)
+            rows: dict[str, bytes] = dict(
+                self.database.read(
+                    "SELECT id, lengths FROM sources WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps([source.id for source in corpus.sources]),),
+                )
+            )
+            held = []
+            for source in corpus.sources:
+                shelf = self._shelf(source.id)
+                held.append(Held(source.path, shelf.first, shelf.last, rows[source.id]))
+            ranker = Ranker(self.database, held)
+            self._last_ranker = (corpus.sources, ranker)
+        return ranker
 
     # Writing
 
     @contextmanager
-    def intake(self) -> Iterator[Intake]:
-        """The one place from which sources are written; blocks until no other intake of this process is open.
+    def intake(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Intake]:
+        """The one place from which sources are written. Blocks as long as another intake is open.
 
-        Every batch that is taken from it must be committed, in order.
+        Every batch that is taken from it must be committed, in order, before it is left. Not for the event
+        loop's thread.
+
+        Raises:
+            InterruptedError: `stopped` while waiting.
         """
-        with self._intake:
+        while not self._intake.acquire(timeout=_WAIT_SECONDS):
+            if stopped():
+                raise InterruptedError("stopped while another run was reading its sources")
+        try:
             half = [num for (num,) in self.database.read("SELECT num FROM sources WHERE complete = 0")]
             if half:
                 self.database.write_sync(lambda connection: intake.clear_all(connection, half))
             ((num,),) = self.database.read("SELECT coalesce(max(num), 0) + 1 FROM sources")
             ((passage,),) = self.database.read("SELECT coalesce(max(id), 0) + 1 FROM passages")
             yield Intake(num, passage)
+        finally:
+            self._intake.release()
 
     async def commit(self, batch: Batch) -> None:
         """Write a batch; what it finished can be read once this returns."""
@@ -209,23 +239,45 @@ class Library:
         rows = self.database.read("SELECT media, chars, bytes FROM sources WHERE id = ? AND complete = 1", (id_,))
         return Source(id=id_, path="", media=rows[0][0], chars=rows[0][1], bytes=rows[0][2]) if rows else None
 
-    def stamps(self) -> dict[str, tuple[Any, ...]]:
-        """What is remembered of files: path to size, mtime_ns, inode, reader, source id, reason of a skip."""
-        rows = self.database.read("SELECT path, size, mtime_ns, inode, reader, source, skip FROM files")
-        return {row[0]: row[1:] for row in rows}
+    def known(self, files: Iterable[str]) -> dict[str, Known]:
+        """What is remembered of these files, by their absolute paths."""
+        rows = self.database.read(
+            "SELECT f.path, size, mtime_ns, inode, reader, f.content, skip, s.id, media, chars, bytes "
+            "FROM json_each(?) AS wanted JOIN files AS f ON f.path = wanted.value "
+            "LEFT JOIN sources AS s ON s.id = f.source AND complete = 1",
+            (json.dumps(list(files)),),
+        )
+        found = {}
+        for *stamp, content, skip, id_, media, chars, size in rows:
+            source = Source(id=id_, path="", media=media, chars=chars, bytes=size) if id_ else None
+            found[stamp[0]] = Known(Stamp(*stamp), content, source, skip)
+        return found
 
     # Inside
 
     def _shelf(self, source: str) -> Shelf:
-        shelf = self._shelves.get(source)
-        if shelf is None:
-            rows = self.database.read(
-                "SELECT num, places, first, last FROM sources WHERE id = ? AND complete = 1", (source,)
-            )
-            if not rows:
-                raise StoreError(f"{self.database.path} does not hold source {source}: gather its file again")
-            shelf = self._shelves[source] = Shelf(*rows[0])
-        return shelf
+        if source not in self._shelves:
+            self._find([source])
+        try:
+            return self._shelves[source]
+        except KeyError:
+            raise StoreError(
+                f"{self.database.path} does not hold source {source}: gather its file again"
+            ) from None
+
+    def _load_shelves(self, corpus: Corpus) -> None:
+        """Look the sources of a corpus up together."""
+        missing = [source.id for source in corpus.sources if source.id not in self._shelves]
+        if missing:
+            self._find(missing)
+
+    def _find(self, sources: Sequence[str]) -> None:
+        rows = self.database.read(
+            "SELECT id, num, places, first, last FROM sources "
+            "WHERE complete = 1 AND id IN (SELECT value FROM json_each(?))",
+            (json.dumps(sources),),
+        )
+        self._shelves.update((id_, Shelf(*rest)) for id_, *rest in rows)
 
     def _block(self, num: int, at: int) -> tuple[int, int, str]:
         """The block that holds character `at`: its offset, its first line and its text."""
@@ -263,6 +315,7 @@ class Library:
                 at = until + 1
 
     def _runs(self, corpus: Corpus) -> Iterator[list[tuple[Source, Shelf]]]:
+        self._load_shelves(corpus)
         run: list[tuple[Source, Shelf]] = []
         for source in corpus.sources:
             shelf = self._shelf(source.id)

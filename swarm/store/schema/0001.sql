@@ -34,6 +34,7 @@ CREATE TABLE sources (
     bytes    INTEGER NOT NULL,
     first    INTEGER NOT NULL,     -- its passages have the ids first to last, in the order of the text
     last     INTEGER NOT NULL,
+    lengths  BLOB NOT NULL,        -- the tokens of each passage, as 32-bit numbers
     complete INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sources_by_content ON sources (content);
@@ -77,6 +78,7 @@ CREATE TABLE files (               -- what was found at a path, so that an uncha
     mtime_ns INTEGER NOT NULL,
     inode    INTEGER NOT NULL,
     reader   INTEGER NOT NULL,
-    source   TEXT,                 -- NULL where it was skipped
+    content  BLOB NOT NULL,        -- hash of the bytes
+    source   TEXT,                 -- what they come to; NULL where the file was skipped
     skip     TEXT                  -- and why
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,226 @@
+"""Paths, folders and patterns to inputs, in a stable order, as `.gitignore` allows.
+
+Named files are always read. In folders, what `.gitignore` leaves out is no input, nor is what is hidden; links
+to folders are not followed. This module looks at names and never opens a file, but for `.gitignore`.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pathspec import GitIgnoreSpec
+
+from swarm.errors import SourceError
+from swarm.source import Skip
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Input:
+    """A file as it was found. `path` is what it is shown as, `file` where it lies; nothing for standard input."""
+
+    path: str
+    file: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+
+
+class _Ignore(NamedTuple):
+    """The patterns of one `.gitignore`; `length` is that of its folder's path, with the separator."""
+
+    length: int
+    patterns: GitIgnoreSpec
+
+
+class Walk:
+    """All inputs under some paths. `own` are files that are never inputs: the store's.
+
+    `ignored` counts what `.gitignore` left out, a folder as one, once the walk is done.
+    """
+
+    def __init__(self, paths: Sequence[str], own: Collection[str] = ()) -> None:
+        self._paths = paths
+        self._own = {(info.st_dev, info.st_ino) for path in own if (info := _stat(path)) is not None}
+        self._seen: dict[tuple[int, int], Input] = {}
+        self.ignored = 0
+
+    def __iter__(self) -> Iterator[Input | Skip]:
+        """Inputs and skips in the order of the paths, within a folder by name.
+
+        Raises:
+            SourceError: a path that does not exist, or a pattern that matches nothing.
+        """
+        for path in self._paths:
+            if path == STANDARD_INPUT:
+                yield Input(path=path)
+                continue
+            try:
+                info = Path(path).stat()
+            except PermissionError:
+                yield Skip(source=_shown(path), reason="permission denied")
+            except (OSError, ValueError) as error:
+                yield from self._pattern(path, error)
+            else:
+                yield from self._named(path, info)
+
+    def _named(self, path: str, info: os.stat_result) -> Iterator[Input | Skip]:
+        if stat.S_ISDIR(info.st_mode):
+            yield from self._folder(path, None)
+        else:
+            yield from self._file(_shown(path), os.path.abspath(path), info)  # noqa: PTH100 - links stay as named
+
+    def _pattern(self, path: str, error: Exception) -> Iterator[Input | Skip]:
+        if not glob.has_magic(path):
+            raise SourceError(_missing(path, error)) from None
+        if "**" in path:
+            parts = path.replace(os.sep, "/").split("/")
+            fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+            base = "/".join(parts[:fixed]) or ("/" if path.startswith("/") else ".")
+            if (info := _stat(base)) is None or not stat.S_ISDIR(info.st_mode):
+                raise SourceError(f"{path} matches nothing: {base} is no folder")
+            found = self._folder(base, GitIgnoreSpec.from_lines(["/" + "/".join(parts[fixed:])]))
+        else:
+            matches = sorted(glob.glob(path))  # noqa: PTH207 - paths stay as the user wrote them
+            found = (entry for match in matches if (info := _stat(match)) for entry in self._named(match, info))
+        nothing = True
+        for entry in found:
+            nothing = False
+            yield entry
+        if nothing:
+            raise SourceError(f"{path} matches nothing: name a file, a folder or a pattern")
+
+    def _folder(self, root: str, wanted: GitIgnoreSpec | None) -> Iterator[Input | Skip]:
+        """The files below `root`; with `wanted`, only those whose path from there it matches."""
+        top = os.path.abspath(root)  # noqa: PTH100 - links stay as named
+        prefix = "" if root == "." else _shown(root).rstrip("/") + "/"
+        base = len(top.rstrip(os.sep)) + 1
+        todo: list[tuple[str, tuple[_Ignore, ...], list[os.DirEntry[str]]]] = []
+        ignores = _above(top)
+        try:
+            todo.append((top, *_listed(top, ignores)))
+        except OSError as error:
+            yield Skip(source=_shown(root), reason=(error.strerror or "cannot be read").lower())
+        while todo:
+            _, ignores, entries = todo[-1]
+            if not entries:
+                todo.pop()
+                continue
+            entry = entries.pop()
+            relative = entry.path[base:].replace(os.sep, "/")
+            if entry.name.startswith("."):
+                continue
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if _ignored(entry.path, is_folder, ignores):
+                self.ignored += 1
+            elif is_folder:
+                try:
+                    todo.append((entry.path, *_listed(entry.path, ignores)))
+                except OSError as error:
+                    reason = (error.strerror or "cannot be read").lower()
+                    yield Skip(source=prefix + _shown(relative), reason=reason)
+            elif wanted is None or wanted.match_file(relative):
+                yield from self._entry(prefix + _shown(relative), entry)
+
+    def _entry(self, path: str, entry: os.DirEntry[str]) -> Iterator[Input | Skip]:
+        try:
+            info = entry.stat()
+        except OSError:
+            yield Skip(source=path, reason="a broken link" if entry.is_symlink() else "permission denied")
+            return
+        if stat.S_ISDIR(info.st_mode):
+            yield Skip(source=path, reason="a link to a folder: name it to have it read")
+        else:
+            yield from self._file(path, entry.path, info)
+
+    def _file(self, path: str, file: str, info: os.stat_result) -> Iterator[Input | Skip]:
+        place = (info.st_dev, info.st_ino)
+        if place in self._own:
+            return
+        if not stat.S_ISREG(info.st_mode):
+            yield Skip(source=path, reason="not a regular file: pipe it into standard input, and name that `-`")
+            return
+        found = Input(path=path, file=file, size=info.st_size, mtime_ns=info.st_mtime_ns, inode=info.st_ino)
+        first = self._seen.setdefault(place, found)
+        if first is found:
+            yield found
+        elif first.file != file:
+            yield Skip(source=path, reason=f"duplicate of {first.path}", bytes=info.st_size)
+
+
+def _listed(folder: str, ignores: tuple[_Ignore, ...]) -> tuple[tuple[_Ignore, ...], list[os.DirEntry[str]]]:
+    """The ignore rules within a folder, and its entries, last first."""
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name, reverse=True)
+    if any(entry.name == ".gitignore" for entry in entries):
+        ignores = (*ignores, *_rules(folder))
+    return ignores, entries
+
+
+def _rules(folder: str) -> Iterator[_Ignore]:
+    try:
+        text = (Path(folder) / ".gitignore").read_text("utf-8", "replace")
+    except OSError:
+        return
+    yield _Ignore(len(folder.rstrip(os.sep)) + 1, _patterns(text.splitlines()))
+
+
+def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+    """As git reads them: a line that is no pattern counts for nothing."""
+    good = []
+    for line in lines:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError:
+            continue
+        good.append(line)
+    return GitIgnoreSpec.from_lines(good)
+
+
+def _above(folder: str) -> tuple[_Ignore, ...]:
+    """The rules of the folders above, up to the root of the repository, unless they leave this folder out."""
+    above = list(Path(folder).parents)
+    root = next((i for i, parent in enumerate([Path(folder), *above]) if (parent / ".git").exists()), 0)
+    rules = tuple(rule for parent in reversed(above[:root]) for rule in _rules(str(parent)))
+    return () if _ignored(folder, True, rules) else rules
+
+
+def _ignored(path: str, is_folder: bool, ignores: tuple[_Ignore, ...]) -> bool:
+    """What the innermost rule says that says anything."""
+    for ignore in reversed(ignores):
+        relative = path[ignore.length :].replace(os.sep, "/")
+        verdict = ignore.patterns.check_file(relative + "/" if is_folder else relative).include
+        if verdict is not None:
+            return verdict
+    return False
+
+
+def _missing(path: str, error: Exception) -> str:
+    if not path:
+        return "an empty path: name a file, a folder, a pattern, or - for standard input"
+    if path.startswith(("http://", "https://")):
+        return f"{path} is an address: download it and name the file"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        if os.path.lexists(path):
+            return f"{path} is a link to something that does not exist"
+        return f"{path} does not exist: name a file, a folder, a pattern, or - for standard input"
+    return f"{_shown(path)} cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _shown(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 are shown as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace").replace(os.sep, "/")
