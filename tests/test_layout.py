@@ -27,7 +27,7 @@ FLOORS = (
     {"worker"},
     {"coordinator"},
     {"run", "recipe", "testing"},
-    {"cli"},
+    {"cli", "__main__"},
 )
 FLOOR_OF = {part: number for number, floor in enumerate(FLOORS) for part in floor}
 
