@@ -20,6 +20,7 @@ from swarm.limits.gate import Gate
 from swarm.limits.pace import Pace
 from swarm.models.base import Model
 from swarm.models.registry import connect
+from swarm.store.cuts import Cuts
 from swarm.store.database import Database
 from swarm.store.journal import Journal
 from swarm.store.library import Library
@@ -168,6 +169,7 @@ class Swarm:
                 model=self._model,
                 reader=self._reader,
                 library=library,
+                cuts=Cuts(database),
                 journal=journal,
                 gate=gate,
                 emit=emit,

@@ -18,6 +18,7 @@ from swarm.graph.graph import SharedGraph
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
 from swarm.source import Corpus
+from swarm.store.cuts import Cuts
 from swarm.store.journal import Journal
 from swarm.store.library import Library
 from swarm.task import Answer, Finding, Report, Slice, SliceFailure, Task
@@ -35,6 +36,7 @@ class Desk:
     model: Model
     reader: Model
     library: Library
+    cuts: Cuts
     journal: Journal
     gate: Gate
     corpus: Corpus

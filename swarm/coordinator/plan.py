@@ -46,7 +46,7 @@ async def plan(desk: Desk) -> None:
     for question in questions:
         desk.briefs[question] = brief(desk, question, advice)
     budget = min(material_budget(desk, question) for question in questions)
-    cuts = list(_cut(desk, budget))
+    cuts = await _cut(desk, budget)
     slices = [
         make_slice(question, spans, tokens, item=item) for question in questions for spans, tokens, item in cuts
     ]
@@ -130,13 +130,20 @@ def material_budget(desk: Desk, question: str) -> int:
     return budget
 
 
-def _cut(desk: Desk, budget: int) -> Iterable[tuple[tuple[Span, ...], int, str]]:
+async def _cut(desk: Desk, budget: int) -> list[tuple[tuple[Span, ...], int, str]]:
     """The spans, the tokens and, for a table, the item of each slice of the first round."""
+    if desk.task.slicing != "window":
+        return list(_items(desk, budget))
+    cuts = desk.cuts.known(desk.corpus, budget)
+    if cuts is None:
+        cuts = list(pack(desk.library.passages(desk.corpus), budget))
+        await desk.cuts.keep(desk.corpus, budget, cuts)
+    return [(spans, tokens, "") for spans, tokens in cuts]
+
+
+def _items(desk: Desk, budget: int) -> Iterable[tuple[tuple[Span, ...], int, str]]:
     passages = desk.library.passages(desk.corpus)
-    if desk.task.slicing == "window":
-        for spans, tokens in pack(passages, budget):
-            yield spans, tokens, ""
-    elif desk.task.slicing == "source":
+    if desk.task.slicing == "source":
         for spans, tokens in by_source(desk.corpus, passages, budget):
             yield spans, tokens, desk.paths[spans[0].source]
     else:

@@ -82,3 +82,9 @@ CREATE TABLE files (               -- what was found at a path, so that an uncha
     source   TEXT,                 -- what they come to; NULL where the file was skipped
     skip     TEXT                  -- and why
 ) STRICT, WITHOUT ROWID;
+
+-- How a corpus was cut into slices for a budget; made again when it is not here.
+CREATE TABLE cuts (
+    key    TEXT PRIMARY KEY,
+    slices TEXT NOT NULL          -- JSON: spans by the place of their source in the corpus, and tokens
+) STRICT, WITHOUT ROWID;
