@@ -1,7 +1,7 @@
 """How a corpus was cut into slices before: arithmetic that is the same for the next question, kept in the store.
 
-A cut is named by the sources in their order and by the budget; its spans name sources by their place in the corpus.
-It can be lost without harm and is then made again.
+A cut is named by the sources in their order and by the budget; its spans name sources by their place in the
+corpus. It can be lost without harm and is then made again.
 """
 
 from __future__ import annotations
