@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
 from swarm.models.base import FREE, Completion, Price
+from swarm.models.connection import Connection
 from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import is_loopback, known
@@ -68,10 +69,10 @@ class Anthropic(LanguageModel):
         self._effort = effort
         self._foreign = not url.startswith(_HOME)
         self._form: Form = "format"
-        self._client = _client(url, api_key, read_seconds)
+        self._connection = Connection(lambda: _client(url, api_key, read_seconds))
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._connection.close()
 
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
         while True:
@@ -141,7 +142,7 @@ class Anthropic(LanguageModel):
             "cache_read_input_tokens": 0,
             "cache_creation_input_tokens": 0,
         }
-        async with await self._client.messages.create(**request, stream=True) as events:
+        async with await self._connection.client().messages.create(**request, stream=True) as events:
             async for event in events:
                 match event.type:
                     case "message_start":

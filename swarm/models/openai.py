@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, RunError, Unavailable
 from swarm.models.base import Completion, Price
+from swarm.models.connection import Connection
 from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
@@ -70,10 +71,10 @@ class OpenAI(LanguageModel):
         self._form: Form = "schema"
         # older servers know only the older name, OpenAI's reasoning models only the newer one
         self._limit_name = "max_tokens" if self._foreign else "max_completion_tokens"
-        self._client = _client(url, api_key, read_seconds)
+        self._connection = Connection(lambda: _client(url, api_key, read_seconds))
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._connection.close()
 
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
         while True:
@@ -134,7 +135,7 @@ class OpenAI(LanguageModel):
             request["response_format"] = {"type": "json_object"}
         if self._effort:
             request["reasoning_effort"] = self._effort
-        reply = await self._client.chat.completions.create(**request)
+        reply = await self._connection.client().chat.completions.create(**request)
         choices = getattr(reply, "choices", None)
         if not choices:
             raise Unavailable(f"{self.name}: the answer is not in the Chat Completions format")
@@ -172,7 +173,7 @@ class OpenAI(LanguageModel):
             request["reasoning"] = {"effort": self._effort}
         final: Any = None
         pieces: list[str] = []
-        async with await self._client.responses.create(**request, stream=True) as events:
+        async with await self._connection.client().responses.create(**request, stream=True) as events:
             async for event in events:
                 match event.type:
                     case "response.output_text.delta":
