@@ -1,4 +1,4 @@
-"""An answer made by hand, and the real `swarm` in a process of its own."""
+"""An answer made by hand, and the command line: in a process of its own, and in this one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from swarm.cli.main import main
 from swarm.source import Skip
 from swarm.task import Answer, Citation, Coverage, Statement, Usage
 
@@ -65,8 +66,8 @@ def answer() -> Callable[..., Answer]:
 
 
 @pytest.fixture
-def swarm(tmp_path: Path) -> Run:
-    """Run the installed `swarm` in the test's own folder."""
+def process(tmp_path: Path) -> Run:
+    """Run the installed `swarm`, in a process of its own, in the test's own folder."""
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -78,5 +79,19 @@ def swarm(tmp_path: Path) -> Run:
             env={**os.environ, **environment},
             timeout=60,
         )
+
+    return run
+
+
+@pytest.fixture
+def swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same command line in this process, which has imported everything already."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["swarm", *arguments])
+        code = main()
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, out, err)
 
     return run

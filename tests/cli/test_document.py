@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 from swarm.cli.document import document, dumps
 from swarm.source import Span
@@ -40,6 +42,15 @@ def test_a_citation_has_a_line_or_a_page_where_there_is_one(answer: Make) -> Non
         (False, False),
     ]
     assert found[0]["quote"] == "Churn in Q3 rose to\n7.1%"
+
+
+def test_the_guide_names_every_key_and_no_other(answer: Make) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
+    table = guide.partition("## The JSON object")[2].partition("\n\n`quote`")[0]
+    assert re.findall(r"(?m)^\| `(\w+)` \|", table) == list(document(answer()))
+    for part in ("coverage", "window", "usage"):
+        (row,) = re.findall(rf"(?m)^\| `{part}` \|.*$", table)
+        assert all(f"`{key}`" in row for key in document(answer())[part])
 
 
 def test_whatever_a_source_holds_the_output_is_one_line_of_ascii(answer: Make) -> None:
