@@ -53,7 +53,7 @@ def _print(console: Console, line: Text, width: int | None) -> None:
     if width is None or len(line.plain) <= width:
         console.print(line, soft_wrap=True)
         return
-    opening = re.match(r" *(\[\d+\] )?", line.plain)
+    opening = re.match(r" *(\[\d+\] |- )?", line.plain)
     hang = len(opening[0]) if opening else 0
     for index, part in enumerate(line.wrap(console, width - hang)):
         console.print(Text.assemble(" " * hang if index else "", part), soft_wrap=True)
@@ -72,9 +72,10 @@ def _text(answer: Answer) -> Text:
         text.append("\n\n")
     if not answer.statements:
         return text.append(clean(answer.text).strip())
-    between = "\n" if all(_copied(statement, answer) for statement in answer.statements) else " "
+    apart = len(answer.statements) > 1 and all(_copied(statement, answer) for statement in answer.statements)
     for index, statement in enumerate(answer.statements):
-        text.append(between if index else "")
+        text.append(("\n" if apart else " ") if index else "")
+        text.append("- " if apart else "", style=_DIM)
         text.append(one_line(statement.text))
         text.append(_marks(statement.citations))
     return text

@@ -46,7 +46,7 @@ def test_copied_sentences_stand_apart_and_are_not_said_twice(answer: Make) -> No
     statements = tuple(Statement(text=" ".join(quote.split()), citations=(n,)) for n, quote in enumerate(quotes))
     text = shown(answer(statements=statements, short=None))
     assert text.startswith(
-        "Churn in Q3 rose to 7.1% [1]\nWe withdrew it in July. [2]\n\n[1] reports/q3.md:14\n[2] plan.pdf:p3\n"
+        "- Churn in Q3 rose to 7.1% [1]\n- We withdrew it in July. [2]\n\n[1] reports/q3.md:14\n[2] plan.pdf:p3\n"
     )
 
 
