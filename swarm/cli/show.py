@@ -152,18 +152,11 @@ def _ledger(answer: Answer, resume: str) -> Text:
     if answer.failures:
         text.append(f"\n{plural(len(answer.failures), 'slice')} failed: ")
         text.append(one_line(answer.failures[0].reason, 160))
-    text.append("\n")
-    text.append(
-        " · ".join(
-            [
-                plural(usage.calls, "call"),
-                f"{number(usage.tokens)} tokens",
-                dollars(usage.cost_usd),
-                f"window {answer.window_peak:,} of {answer.window_limit:,}",
-                seconds(answer.elapsed_seconds),
-            ]
-        )
-    )
+    spent = ["nothing sent: all of it was in the journal"]
+    if usage.calls:
+        window = f"window {answer.window_peak:,} of {answer.window_limit:,}"
+        spent = [plural(usage.calls, "call"), f"{number(usage.tokens)} tokens", dollars(usage.cost_usd), window]
+    text.append("\n" + " · ".join([*spent, seconds(answer.elapsed_seconds)]))
     if not answer.complete:
         why = one_line(answer.stopped or "slices failed", 120)
         text.append(f"\npartial ({why}); go on with: ", style="not dim yellow")
