@@ -24,7 +24,12 @@ _LARGE_VOCABULARY = re.compile(
 _DIGIT = re.compile(r"[0-9]")
 _BLANKS = re.compile(r"\s{2,}")
 _RULE = re.compile(r"([^\w\s])\1{3,}")
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_SELDOM = re.compile("[\u0370-\u03ff\u0590-\u06ff\u0900-\u09ff\u0e00-\u0e7f\u1e00-\u1fff]+")
+"""Greek, Hebrew, Arabic, Devanagari, Bengali, Thai, Vietnamese: at most 3.0 tokens for one of o200k."""
+_RARE = re.compile(
+    "[^\x00-\u024f\u0370-\u052f\u0590-\u06ff\u0900-\u09ff\u0e00-\u0e7f\u1e00-\u206f\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]+"
+)
+"""All but these, Latin, Cyrillic, Chinese, Japanese and Korean: up to two tokens for three bytes."""
 
 
 @dataclass(slots=True)
@@ -34,12 +39,13 @@ class Compatible:
     factor: float
 
     def count(self, text: str) -> int:
-        foreign = "".join(_FOREIGN.findall(text))
         tokens = self.factor * o200k(text)
         tokens += 0.6 * len(_DIGIT.findall(text))  # one token each, of which o200k has counted a third
         tokens += sum(len(run[0]) for run in _BLANKS.finditer(text))
         tokens += sum(len(run[0]) for run in _RULE.finditer(text)) / 8
-        tokens += 1.5 * o200k(foreign) if foreign else 0.0
+        if not text.isascii():
+            tokens += 1.8 * o200k("".join(_SELDOM.findall(text)))
+            tokens += 0.8 * len("".join(_RARE.findall(text)).encode())
         return min(len(text.encode()), int(tokens)) + 1  # some put a blank before the text
 
     def ratio(self) -> float:
@@ -59,4 +65,4 @@ def counter_of(model: str, *, hosted: bool) -> TokenCounter:
         return Exact("o200k")
     if hosted:
         return Exact("cl100k") if name.startswith(_CL100K) else Bound(1.35)
-    return Compatible(1.5 if _LARGE_VOCABULARY.search(name) else 2.3)
+    return Compatible(1.6 if _LARGE_VOCABULARY.search(name) else 2.3)
