@@ -4,7 +4,7 @@ import swarm
 
 
 def main() -> None:
-    answer = swarm.run_sync("What does a partial answer leave undone?", "docs/")
+    answer = swarm.run_sync("Which option keeps the cost below a limit?", "docs/")
     print(answer.status, answer.short or "")
     for statement in answer.statements:
         places = ", ".join(str(answer.citations[number]) for number in statement.citations)

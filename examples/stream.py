@@ -7,7 +7,7 @@ from swarm.events import CorpusReady, Finished, SliceFailed, SliceFinished, Slic
 
 
 async def main() -> None:
-    task = Task(questions=("Which floor may a module import from?",), paths=("docs/", "swarm/"))
+    task = Task(questions=("Which module knows langgraph?",), paths=("docs/", "swarm/"))
     async with Swarm().stream(task) as events:
         async for event in events:
             match event:
