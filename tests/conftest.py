@@ -11,6 +11,8 @@ _VARIABLES = (
 )  # fmt: skip
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex
+_getaddrinfo = socket.getaddrinfo
+_HERE = ("127.", "::1", "localhost")
 
 
 class OutsideWorld(RuntimeError):
@@ -18,7 +20,7 @@ class OutsideWorld(RuntimeError):
 
 
 def _checked(address: object) -> None:
-    if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+    if isinstance(address, tuple) and not str(address[0]).startswith(_HERE):
         raise OutsideWorld(f"a test tried to connect to {address[0]}:{address[1]}")
 
 
@@ -32,6 +34,13 @@ def _no_outside_world(monkeypatch: pytest.MonkeyPatch) -> None:
         _checked(address)
         return _connect_ex(self, address)
 
+    def getaddrinfo(host, *args, **kwargs):
+        name = host.decode() if isinstance(host, bytes) else host
+        if name and not name.startswith((*_HERE, "0.0.0.0")):
+            raise OutsideWorld(f"a test tried to look up {name}")
+        return _getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
     for name in _VARIABLES:

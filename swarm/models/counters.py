@@ -65,4 +65,4 @@ def counter_of(model: str, *, hosted: bool) -> TokenCounter:
         return Exact("o200k")
     if hosted:
         return Exact("cl100k") if name.startswith(_CL100K) else Bound(1.35)
-    return Compatible(1.6 if _LARGE_VOCABULARY.search(name) else 2.3)
+    return Compatible(1.7 if _LARGE_VOCABULARY.search(name) else 2.3)

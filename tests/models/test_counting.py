@@ -120,7 +120,7 @@ def test_the_bound_for_unknown_tokenizers_holds_for_small_and_large_vocabularies
 
 
 def test_the_bound_for_a_large_vocabulary_does_not_waste_half_the_window_on_prose():
-    assert counter_of("llama-3.1-8b", hosted=False).count(SAMPLES["prose"]) < 1.75 * MEASURED["prose"][1]
+    assert counter_of("llama-3.1-8b", hosted=False).count(SAMPLES["prose"]) < 1.85 * MEASURED["prose"][1]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_bound_for_a_large_vocabulary_does_not_waste_half_the_window_on_pros
         ("gpt-4-turbo", True, Exact("cl100k")),
         ("openai/gpt-oss-20b", False, Exact("o200k")),
         ("gpt-5-mini", False, Compatible(2.3)),  # a name on another's server proves nothing
-        ("llama3.2", False, Compatible(1.6)),
+        ("llama3.2", False, Compatible(1.7)),
         ("llama2", False, Compatible(2.3)),
         ("gpt-17", True, Bound(1.35)),
     ],
@@ -157,7 +157,7 @@ async def test_a_request_is_never_counted_below_what_the_provider_bills(tokenize
 @given(text=st.text(max_size=400), blanks=st.text(alphabet=" \t\n\r", max_size=80), digits=st.integers(0, 10**40))
 def test_no_text_at_all_is_bounded_below_any_public_encoding(text, blanks, digits):
     mixed = f"{text}{blanks}{digits}{text[::-1]}"
-    for counter in (Compatible(1.6), Compatible(2.3), Bound()):
+    for counter in (Compatible(1.7), Compatible(2.3), Bound()):
         assert counter.count(mixed) >= max(o200k(mixed), cl100k(mixed) if mixed.isascii() else 0)
 
 

@@ -8,8 +8,7 @@ from swarm.models.prices import REPLY, UNKNOWN_WINDOW, known, served
 
 def test_a_published_model_has_its_price_and_window_and_says_from_when():
     facts = known("anthropic", "claude-opus-5-5")
-    assert (facts.price.input_usd, facts.price.output_usd) == (4.0, 20.0)
-    assert facts.price.cached_usd < facts.price.input_usd
+    assert 0 < facts.price.cached_usd < facts.price.input_usd < facts.price.output_usd
     assert facts.price.known
     assert facts.price.as_of
     assert facts.window == 1_000_000
