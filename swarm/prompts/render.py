@@ -30,6 +30,7 @@ from swarm.prompts.typed import (
 )
 from swarm.source import Passage
 
+_REPLY_CHARS = 6_000
 _PART = re.compile(r"^---$", re.MULTILINE)
 _CONDITION = re.compile(r"([?!])(\w+) (.*)")
 _MARK = re.compile(
@@ -51,7 +52,7 @@ def render(prompt: Prompt[Any]) -> Rendered:
     values = _values(prompt)
     system, *parts = (_fill(part, values) for part in _parts(prompt.kind))
     if prompt.repair is not None:
-        mend = {"reply": fenced(prompt.repair.text), "error": prompt.repair.error}
+        mend = {"reply": fenced(_clipped(prompt.repair.text)), "error": prompt.repair.error}
         parts.append(_fill(_text("repair"), mend))
     return Rendered(system=f"{_text('system')}\n\n{system}", parts=tuple(part for part in parts if part))
 
@@ -92,6 +93,14 @@ def _fill(part: str, values: Mapping[str, str]) -> str:
                 continue
         lines.append(line)
     return Template("\n".join(lines)).substitute(values).strip()
+
+
+def _clipped(reply: str) -> str:
+    """A reply as it is shown again: one that ran away is not to push the slice out of its window."""
+    if len(reply) <= _REPLY_CHARS:
+        return reply
+    half = _REPLY_CHARS // 2
+    return f"{reply[:half]}\n[…]\n{reply[-half:]}"
 
 
 def _values(prompt: Prompt[Any]) -> dict[str, str]:

@@ -88,6 +88,16 @@ def test_a_repair_keeps_the_request_and_comes_last():
     assert "findings: Field required" in after.parts[-1]
 
 
+def test_a_reply_that_ran_away_is_shown_again_only_at_its_ends():
+    long = "{" + "x" * 100_000 + "the end"
+    shown_again = render(
+        replace(read(passage(1, "a", 0, "Ida.")), repair=Repair(text=long, error="cut off"))
+    ).parts[-1]
+    assert len(shown_again) < 8_000
+    assert "{xxx" in shown_again
+    assert "the end" in shown_again
+
+
 def test_passages_that_follow_one_another_are_one_text_exactly_as_in_the_source():
     first, second = "Ida kept it.\n\n", "  She rowed.\t\n"
     text = render(read(passage(1, "a", 0, first, "Top"), passage(2, "a", len(first), second))).parts[-1]
