@@ -154,11 +154,13 @@ class Live:
         self._live = RichLive(console=console, get_renderable=self._render, transient=True, refresh_per_second=10)
 
     def __enter__(self) -> Live:
+        self._restore = _keep_output()
         self._live.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._live.stop()
+        self._restore()
 
     def tell(self, event: events.Event) -> None:
         self.tally.tell(event)
@@ -187,7 +189,23 @@ class Live:
             Text(" · ".join(progress(tally)[:1]), style="dim", no_wrap=True),
         )
         below = Text(" · ".join([*waiting(tally), *costs(tally)]), style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(top, Padding(below, (0, 0, 0, 2)))
+        # not expanded: after a line that fills the width, an echoed ^C would begin another
+        return Group(top, Padding(below, (0, 0, 0, 2), expand=False))
+
+
+def _keep_output() -> Callable[[], None]:
+    """Tell the terminal not to throw away on Ctrl-C what was just written: half a frame would be left standing.
+    Returns what undoes it."""
+    try:
+        import termios
+    except ImportError:
+        return lambda: None
+    try:
+        before = termios.tcgetattr(sys.stderr)
+        termios.tcsetattr(sys.stderr, termios.TCSANOW, [*before[:3], before[3] | termios.NOFLSH, *before[4:]])
+    except (OSError, ValueError, termios.error):
+        return lambda: None
+    return lambda: termios.tcsetattr(sys.stderr, termios.TCSANOW, before)
 
 
 def progress(tally: Tally) -> list[str]:
