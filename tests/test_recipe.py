@@ -112,6 +112,13 @@ def test_a_mistake_inside_a_recipe_names_its_line(tmp_path: Path) -> None:
         asyncio.run(load(write(tmp_path, text)).run(ANY, []))
 
 
+def test_what_breaks_below_the_recipe_keeps_its_traceback(tmp_path: Path) -> None:
+    text = GOOD.replace("swarm.append((paths, words, out, deep))", "o200k(None)")
+    text = text.replace("from swarm import", "from swarm.tokens import o200k\nfrom swarm import")
+    with pytest.raises(TypeError):
+        asyncio.run(load(write(tmp_path, text)).run(ANY, []))
+
+
 def test_what_is_wrong_with_the_task_passes_through_a_recipe(tmp_path: Path) -> None:
     text = GOOD.replace("swarm.append((paths, words, out, deep))", "raise SourceError('no such thing')")
     text = text.replace("from swarm import", "from swarm.errors import SourceError\nfrom swarm import")

@@ -236,6 +236,15 @@ def test_a_recipe_that_is_wrong_names_its_line(process: Run, tmp_path: Path) -> 
     assert "no such option: --tmes" in mistake(process("run", "mine.py", "notes", "--tmes", "2"))
 
 
+def test_a_mistake_shows_no_key_and_commands_no_terminal(swarm: Run, tmp_path: Path) -> None:
+    text = RECIPE.replace("range(times)", r"[][int('sk-ant-0123456789abcdef \x1b[2J \u202e')]")
+    (tmp_path / "mine.py").write_text(text)
+    line = mistake(swarm("run", "mine.py", "notes"))
+    assert "ValueError" in line
+    assert "0123456789abcdef" not in line
+    assert line.isprintable()
+
+
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
