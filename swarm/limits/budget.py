@@ -47,7 +47,7 @@ class Budget:
         Raises:
             LimitReached: it would pass a limit; nothing was reserved.
         """
-        most = Reservation(tokens=input_tokens + output_tokens, cost_usd=price.cost(input_tokens, output_tokens))
+        most = Reservation(tokens=input_tokens + output_tokens, cost_usd=price.worst(input_tokens, output_tokens))
         self._check_wall()
         free_calls, free_tokens, free_usd = self._free()
         if free_calls is not None and free_calls < 1:
@@ -75,7 +75,7 @@ class Budget:
         if tokens is not None:
             bounds.append(tokens - output_tokens)
         if usd is not None and price.input_usd > 0:
-            bounds.append((usd - price.cost(0, output_tokens)) * 1e6 / price.input_usd)
+            bounds.append((usd - price.worst(0, output_tokens)) / price.worst(1, 0))
         return max(0, int(min(bounds))) if bounds else None
 
     def _free(self) -> tuple[int | None, int | None, float | None]:

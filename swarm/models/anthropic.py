@@ -8,6 +8,7 @@ connection and a broken one is noticed at once. Nothing is retried here.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
@@ -62,7 +63,7 @@ class Anthropic(LanguageModel):
             name=f"anthropic:{model}",
             window=facts.window,
             max_output=max_output or facts.max_output,
-            price=price or (FREE if is_loopback(url) else facts.price),
+            price=price or _price(url, facts.price),
             counter=counter or Bound(),
         )
         self._model = model
@@ -179,7 +180,7 @@ class Anthropic(LanguageModel):
             input_tokens=counts["input_tokens"] + read + written,
             output_tokens=counts["output_tokens"],
             cached_tokens=read,
-            surcharge_usd=written * self.price.input_usd * _CACHE_WRITE_SHARE / 1e6,
+            surcharge_usd=written * _surcharge(self.price) / 1e6,
         )
 
 
@@ -242,3 +243,16 @@ def _failure(error: Exception) -> Failure | None:
             return Failure(provider=name, status=401, message=str(error))
         case _:
             return None
+
+
+def _price(url: str, published: Price) -> Price:
+    """Published prices hold for a known name at any address, as a proxy on this machine may pass the call on; an
+    unknown model on this machine is free."""
+    if is_loopback(url) and not published.known:
+        return FREE
+    return replace(published, written_usd=published.input_usd * (1 + _CACHE_WRITE_SHARE))
+
+
+def _surcharge(price: Price) -> float:
+    """Dollars on top for a million tokens that are written to the cache."""
+    return max(0.0, (price.written_usd or 0.0) - price.input_usd)

@@ -22,6 +22,8 @@ class Price:
     input_usd: float
     output_usd: float
     cached_usd: float
+    written_usd: float | None = None
+    """For input that a provider writes to its cache; None where that costs no more than other input."""
     as_of: str = ""
     known: bool = True
 
@@ -30,6 +32,10 @@ class Price:
         fresh = input_tokens - cached_tokens
         dollars = fresh * self.input_usd + cached_tokens * self.cached_usd + output_tokens * self.output_usd
         return dollars / 1e6
+
+    def worst(self, input_tokens: int, output_tokens: int) -> float:
+        """Dollars that one call can come to at the most: nothing cached, all of it written to the cache."""
+        return (input_tokens * max(self.input_usd, self.written_usd or 0.0) + output_tokens * self.output_usd) / 1e6
 
 
 FREE = Price(input_usd=0.0, output_usd=0.0, cached_usd=0.0)

@@ -119,9 +119,13 @@ def _dearest(provider: str) -> Price:
 
 
 def served(base_url: str, model: str, window: int | None = None) -> Known:
-    """The same for a server that speaks a provider's language: by its address where the tables know it, free where
-    it runs on this machine, else at the dearest price."""
+    """The same for a server that speaks a provider's language: by its address where the tables know it, else at the
+    dearest price. A server on this machine is free unless the model is one of OpenAI's: then it is a proxy, and
+    passes the call on."""
     if is_loopback(base_url):
+        hosted = known("openai", model, window)
+        if hosted.price.known:
+            return hosted
         return Known(window=window or UNKNOWN_WINDOW, max_output=REPLY, price=FREE)
     found = _find(None, model, base_url)
     holds = window or (_window("openai", model, found) if found is not None else UNKNOWN_WINDOW)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from swarm.models.anthropic import Anthropic
 from swarm.models.base import FREE
 from swarm.models.prices import REPLY, UNKNOWN_WINDOW, known, served
 
@@ -60,3 +61,14 @@ def test_what_runs_on_this_machine_is_free(url):
 def test_a_look_alike_of_this_machine_is_not_free():
     assert served("http://localhost.example.com/v1", "llama3").price != FREE
     assert served("http://127.example.com/v1", "llama3").price != FREE
+
+
+def test_a_hosted_model_behind_a_proxy_on_this_machine_costs_what_it_costs():
+    assert served("http://127.0.0.1:4000/v1", "gpt-4o-mini").price == known("openai", "gpt-4o-mini").price
+    assert Anthropic("claude-sonnet-4-5", base_url="http://127.0.0.1:4000").price.input_usd > 0
+
+
+def test_the_worst_case_of_a_call_counts_what_writing_to_the_cache_costs():
+    price = Anthropic("claude-sonnet-4-5", api_key="none").price
+    assert price.worst(1_000_000, 0) == price.input_usd * 1.25
+    assert price.cost(1_000_000, 0) == price.input_usd
