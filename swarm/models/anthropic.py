@@ -63,7 +63,7 @@ class Anthropic(LanguageModel):
             name=f"anthropic:{model}",
             window=facts.window,
             max_output=max_output or facts.max_output,
-            price=price or _price(url, facts.price),
+            price=_price(url, facts.price) if price is None else _with_writes(price),
             counter=counter or Bound(),
         )
         self._model = model
@@ -250,7 +250,13 @@ def _price(url: str, published: Price) -> Price:
     unknown model on this machine is free."""
     if is_loopback(url) and not published.known:
         return FREE
-    return replace(published, written_usd=published.input_usd * (1 + _CACHE_WRITE_SHARE))
+    return _with_writes(published)
+
+
+def _with_writes(price: Price) -> Price:
+    if price.written_usd is not None:
+        return price
+    return replace(price, written_usd=price.input_usd * (1 + _CACHE_WRITE_SHARE))
 
 
 def _surcharge(price: Price) -> float:

@@ -35,7 +35,9 @@ class Price:
 
     def worst(self, input_tokens: int, output_tokens: int) -> float:
         """Dollars that one call can come to at the most: nothing cached, all of it written to the cache."""
-        return (input_tokens * max(self.input_usd, self.written_usd or 0.0) + output_tokens * self.output_usd) / 1e6
+        return (
+            input_tokens * max(self.input_usd, self.written_usd or 0.0) + output_tokens * self.output_usd
+        ) / 1e6
 
 
 FREE = Price(input_usd=0.0, output_usd=0.0, cached_usd=0.0)
