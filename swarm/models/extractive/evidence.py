@@ -66,9 +66,11 @@ class Page:
 def weigh(query: Query, shown: Sequence[Shown], asked: Sequence[str]) -> list[Evidence]:
     """The findings with their probabilities, best first."""
     kind = kind_of(query.text)
-    best = max((one.finding.relevance for one in shown), default=0.0) or 1.0
-    follow_ups = [frozenset(question_terms(one)) for one in asked]
-    found = [_one(query, one, best, holds(kind, one.finding.claim), follow_ups) for one in shown]
+    follow_ups = [(f" {' '.join(terms(one))} ", frozenset(question_terms(one))) for one in asked]
+    found = [_one(query, one, holds(kind, one.finding.claim), follow_ups) for one in shown]
+    best = max((item.signals.relative for item in found), default=0.0)
+    for item in found:
+        item.signals = item.signals._replace(relative=(item.signals.relative - best) / 10)
     _score(found)
     mentions = _mentions(found)
     rare = _rare_names(query, found)
@@ -94,7 +96,7 @@ def bare(title: str) -> Words:
     return tuple(terms(title.split(" (")[0]))
 
 
-def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: list[frozenset[str]]) -> Evidence:
+def _one(query: Query, shown: Shown, holds_kind: bool, follow_ups: list[tuple[str, frozenset[str]]]) -> Evidence:
     finding = shown.finding
     headings = headed(shown.context)
     title = finding.subject or (headings[-1] if headings else "")
@@ -114,7 +116,10 @@ def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: 
     direct = READ_BIAS + READ.own * own_share + READ.dense * dense + READ.title * title_share + READ.pairs * pairs
     direct += READ.named * named + READ.named_share * named_share + READ.names * name_share + READ.all * every
     beyond = min(1.0, max(0.0, math.log(relevance / (1 - relevance)) - direct) / 6)
-    asked = max((len(words & one) / len(one) for one in follow_ups if one), default=0.0)
+    asked = max((len(words & one) / len(one) for _, one in follow_ups if one), default=0.0)
+    needle = f" {' '.join(bare(title))} "
+    led = asked > 0.6 or (not named and bool(title) and any(needle in said for said, _ in follow_ups))
+    around = 0.0 if led else beyond
     first = finding.evidence[0]
     return Evidence(
         shown=shown,
@@ -126,9 +131,9 @@ def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: 
         placed=placed,
         names={tuple(terms(name.text)): name for name in names(text)},
         signals=Weighed(
-            around=beyond,
-            lead=beyond * asked,
-            relative=relevance / best,
+            around=around,
+            lead=float(led),
+            relative=direct + 6 * around,
             own=own_share,
             dense=dense,
             title=title_share,
@@ -139,6 +144,8 @@ def _one(query: Query, shown: Shown, best: float, holds_kind: bool, follow_ups: 
             all=every,
             kind=float(holds_kind),
             link=0.0,
+            left=0.0,
+            nested=0.0,
             gain=0.0,
             shared=0.0,
             asked=asked,
@@ -195,6 +202,7 @@ def _follow(
     """Let the probability of each finding speak for those that it leads to."""
     ranked = sorted(range(len(found)), key=lambda row: -found[row].probability)[:_SOURCES]
     sources = frozenset(ranked)
+    best = found[ranked[0]].probability if ranked else 1.0
     covered: dict[tuple[object, ...], frozenset[str]] = {}
     for item in found:
         covered[item.page] = covered.get(item.page, frozenset()) | item.covered
@@ -202,16 +210,19 @@ def _follow(
     shared = [0.0] * len(found)
     for rows in rare.values():
         for row in rows:
-            others = [found[other].probability for other in rows if found[other].page != found[row].page]
+            others = [math.sqrt(found[other].probability / best) for other in rows if found[other].page != found[row].page]
             shared[row] = max(shared[row], max(others, default=0.0) / math.sqrt(len(rows)))
     for row, item in enumerate(found):
-        link = gain = 0.0
+        link = gain = open_share = 0.0
         for other, exact in mentions.get(row, ()):
             if other not in sources or found[other].source is item:
                 continue
-            strength = found[other].probability * exact
+            strength = math.sqrt(found[other].probability / best) * exact
             left = asked - covered[found[other].page]
             won = strength * query.share(item.own & left) / max(0.1, query.share(left))
             if strength + won > link + gain:
                 link, gain, item.source = strength, min(1.0, won), found[other]
-        item.signals = item.signals._replace(link=link, gain=gain, shared=shared[row])
+                open_share = query.share(left)
+        item.signals = item.signals._replace(
+            link=link, left=link * open_share, nested=link * query.nested, gain=gain, shared=shared[row]
+        )

@@ -17,7 +17,7 @@ _ENOUGH = 0.97  # of the question's weight, in one sentence and its title
 _FOLLOW_UPS = 5
 _NAMES = 4  # in one follow-up
 _SENTENCES = 6  # of a page, whose names are followed
-_UNLIKELY = 0.02  # probability: pages below are not followed
+_UNLIKELY = 0.0005
 
 
 def judge(prompt: JudgePrompt) -> JudgeReply:
@@ -67,7 +67,10 @@ def _names(query: Query, page: Page, done: set[tuple[str, ...]]) -> list[str]:
     fresh = [
         (words, name)
         for words, name in candidates.items()
-        if words not in done and len(words) <= 8 and not frozenset(words) <= query.weights.keys() | frozenset(STOP)
+        if words not in done
+        and name.sure > 0.3
+        and len(words) <= 8
+        and not frozenset(words) <= query.weights.keys() | frozenset(STOP)
     ]
     fresh.sort(key=lambda one: -one[1].sure)
     return [name.text for _, name in fresh[:_NAMES]]

@@ -75,25 +75,29 @@ def _runs(text: str) -> list[tuple[list[str], bool]]:
 
 
 def _name(words: list[str], initial: bool) -> Name | None:
-    while len(words) > 1 and (words[0].lower() in STOP or (initial and words[0].lower() in _OPENERS)):
+    while len(words) > 1 and _leads_nowhere(words[0], initial):
         words, initial = words[1:], False
-        while len(words) > 1 and words[0].lower() in _JOINERS and words[0].islower():
-            words = words[1:]
-    while len(words) > 1 and (words[-1].isdigit() or words[-1].lower() in _CALENDAR):
+    while len(words) > 1 and (words[-1].isdigit() or words[-1].lower() in _CALENDAR or words[-1] in _JOINERS):
         words = words[:-1]
-        while len(words) > 1 and words[-1].lower() in _JOINERS:
-            words = words[:-1]
     text = " ".join(words).removesuffix("'s").removesuffix("’s")
     plain = text.lower()
-    if plain in STOP or plain in _CALENDAR or len(text) < 3 or text[0].isdigit():
+    if plain in STOP or plain in _CALENDAR or len(text) < 4 or text[0].isdigit():
         return None
     if len(words) > 1:
         return Name(text, 1.0)
-    if plain in _OPENERS and initial:
+    if initial and plain in _OPENERS:
         return None
     if _DEMONYM.search(text) and not initial:
         return Name(text, 0.3)
     return Name(text, 0.4 if initial else 0.7)
+
+
+def _leads_nowhere(word: str, initial: bool) -> bool:
+    """Whether a run of capitals that begins with this word is a name without it: a date, an article, an opener."""
+    plain = word.lower()
+    if plain in _CALENDAR or word.isdigit() or plain in STOP or (word in _JOINERS):
+        return True
+    return initial and plain in _OPENERS
 
 
 _OPENERS = frozenset(

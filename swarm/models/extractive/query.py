@@ -7,6 +7,7 @@ relevance framework: BM25 and beyond"), so that scores of different slices compa
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from itertools import pairwise
 from swarm.models.extractive.names import Name, names
 from swarm.task import TermStatistics
 from swarm.terms import STOP, WORD, question_terms, spaced, stem, terms
+
+_STEPS = re.compile(r"['’]s\b(?=\s)|\b(?:of|that|which|who|whose|where|whom|by)\b", re.IGNORECASE)
+"""Each leads from one thing to another."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Query:
     def name_terms(self) -> frozenset[str]:
         """The terms that stand in a name."""
         return frozenset(term for name in self.names for term in question_terms(name.text))
+
+    @cached_property
+    def nested(self) -> float:
+        """How much it looks like a question about something that another question has to find, from 0 to 1."""
+        return min(1.0, len(_STEPS.findall(self.text)) / 3)
 
     def share(self, covered: Iterable[str]) -> float:
         """The part of the question's weight that these terms hold, from 0 to 1."""

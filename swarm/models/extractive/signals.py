@@ -66,16 +66,19 @@ class Weighed(NamedTuple):
     all: float
     kind: float
     link: float
+    left: float
+    nested: float
     gain: float
     shared: float
     asked: float
 
 
 ANSWER = Weighed(
-    around=1.10, lead=-0.34, relative=0.98, own=1.50, dense=1.71, title=0.57, pairs=0.20, named=2.59,
-    named_share=1.39, names=0.57, all=1.79, kind=0.25, link=3.10, gain=1.26, shared=0.99, asked=1.31,
+    around=0.34, lead=0.73, relative=2.08, own=1.81, dense=1.89, title=0.55, pairs=0.11, named=2.71,
+    named_share=1.09, names=0.80, all=1.63, kind=0.33, link=1.97, left=0.25, nested=1.84, gain=2.08,
+    shared=1.50, asked=0.87,
 )  # fmt: skip
-ANSWER_BIAS = -7.90
+ANSWER_BIAS = -7.48
 
 
 def probability(signals: tuple[float, ...], weights: tuple[float, ...], bias: float) -> float:
