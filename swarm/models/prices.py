@@ -120,8 +120,8 @@ def _dearest(provider: str) -> Price:
 
 def served(base_url: str, model: str, window: int | None = None) -> Known:
     """The same for a server that speaks a provider's language: by its address where the tables know it, else at
-    the dearest price. A server on this machine is free unless the model is one of OpenAI's: then it is a proxy, and
-    passes the call on."""
+    the dearest price. A server on this machine is free unless the model is one of OpenAI's: then it is a proxy,
+    and passes the call on."""
     if is_loopback(base_url):
         hosted = known("openai", model, window)
         if hosted.price.known:
