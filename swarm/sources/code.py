@@ -23,7 +23,7 @@ _STATEMENTS = (
 _DEFINITION = re.compile(
     rf"""(?P<indent>[ \t]*){_MODIFIERS}(?:
         (?P<type>class|struct|interface|trait|enum|impl|module|namespace|object|record|protocol|extension|union
-            |contract|package|defmodule)\b\s*(?:<[^>]*>\s*)?(?P<type_name>[A-Za-z_][\w.:]*)
+            |contract|defmodule)\b\s*(?:<[^>]*>\s*)?(?P<type_name>[A-Za-z_][\w.:]*)
       | type\s+(?P<go_name>\w+)\s+(?:struct|interface)\b
       | (?:def|defp|defn|fn|func|function|fun|sub|proc|procedure|macro_rules!|method)\b\s*\*?\s*
             (?:\([^)]*\)\s*)?(?P<name>[A-Za-z_$][\w.$:?!]*)
@@ -31,7 +31,7 @@ _DEFINITION = re.compile(
             (?:async\s*)?(?:function\b|(?:\([^()]*\)|\w+)\s*=>)
       | (?i:create)\s+(?:(?i:or\s+replace|unique|temporary|materialized)\s+)*
             (?i:table|view|function|procedure|index|trigger|type)\s+(?i:if\s+not\s+exists\s+)?(?P<sql>[\w."]+)
-      | (?!{_STATEMENTS}\b)(?:[A-Za-z_][\w:<>\[\],.?~]*[ \t*&]+)+?(?P<c_name>[A-Za-z_~][\w:~]*)
+      | (?!{_STATEMENTS}\b)(?:[A-Za-z_<][\w:<>\[\],.?~]*[ \t*&]+)+?(?P<c_name>[A-Za-z_~][\w:~]*)
             \s*\([^;={{}}]*(?:\)[\w\s:,<>.]*\{{?|,)?\s*$
     )""",
     re.VERBOSE,
@@ -53,12 +53,16 @@ class _Code:
         self.decorated = False
         self.cut = LINES
         self.title = ""
-        self.stack: list[tuple[int, str]] = []  # indentation and name of the definitions one is in
+        self.stack: list[tuple[int, str, bool]] = []  # where one is: indentation, name, whether it is a type
         self.blank = False
 
     def context(self) -> str:
         names = self.stack[:-1] if self.title else self.stack
-        return " > ".join(name for _, name in names)
+        return " > ".join(name for _, name, _ in names)
+
+    def may_define(self, indent: int) -> bool:
+        """Whether a definition here is a unit: at the margin or within a type, but not within a function."""
+        return next((is_type for at, _, is_type in reversed(self.stack) if at < indent), True)
 
     def end(self, keep: int | None = None) -> None:
         """What is held is a unit, but for the lines from `keep` on."""
@@ -102,7 +106,7 @@ def _line(reading: _Code, line: str) -> None:
     indent = len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
     match = _DEFINITION.match(line) if indent <= _DEEPEST and len(line) <= _LONGEST_DEFINITION else None
     # without a keyword of its own, what is not at the margin is a definition only where a body opens
-    if match and (not match["c_name"] or not indent or line.rstrip().endswith("{")):
+    if match and (not match["c_name"] or not indent or line.rstrip().endswith("{")) and reading.may_define(indent):
         _definition(reading, line, indent, match)
         return
     if _LEAD.match(line):
@@ -128,5 +132,5 @@ def _definition(reading: _Code, line: str, indent: int, match: re.Match[str]) ->
     reading.title = (
         (is_type or "").rstrip(":.") or match["name"] or match["arrow"] or match["sql"] or match["c_name"]
     )
-    reading.stack.append((indent, reading.title))
+    reading.stack.append((indent, reading.title, bool(is_type)))
     reading.hold(line)

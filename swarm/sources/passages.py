@@ -18,6 +18,8 @@ FULL = 900
 """Characters: none grows past this by merging, nor is a piece of a split longer."""
 WHOLE = 1_500
 """Characters: one unit of up to this size is kept whole."""
+TINY = 40
+"""Characters: what is no larger says little alone, and goes with what follows in the same section."""
 SMALL = 200
 """Characters: a record up to this size shares its passage with others."""
 
@@ -47,7 +49,11 @@ def _joins(last: Unit, size: int, only_headings: bool, unit: Unit) -> bool:
     if only_headings:
         return size <= ENOUGH
     length = len(unit.text)
-    if unit.cut > RECORDS or unit.kind == "heading" or unit.context != last.context:
+    if unit.cut > RECORDS or unit.kind == "heading":
+        return False
+    if size <= TINY:
+        return size + length <= WHOLE
+    if unit.context != last.context:
         return False
     if unit.kind == "record" and (length > SMALL or len(last.text) > SMALL):
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from swarm.sources.units import LINES, LONGEST_UNIT, RECORDS, SECTION, Headings, Kind, Unit, lines, section_cut
 
@@ -17,6 +18,8 @@ _SETEXT = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"([ \t]*)(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
 _BREAK = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$")
+
+_FRONT_MATTER_LINES = 200
 
 _UNDERLINE = re.compile(r"""([=\-~^"*#+`.:'_])\1{2,}[ \t]*$""")
 _UNDERLINED_LEVELS = "=-~^"
@@ -60,16 +63,21 @@ class _Reading:
             self.held, self.size = [], 0
         self.cut, self.kind, self.blank = cut, kind, False
 
-    def heading(self, text: str, level: int, title: str) -> None:
-        """`text` is a heading; what was held must have been ended or taken."""
+    def heading(self, lines: list[str], level: int, title: str) -> None:
+        """These lines are a heading, which takes the blank lines behind it along; what was held has ended."""
         self.headings.enter(level, title)
-        self.ready.append(Unit(text, section_cut(level), self.headings.context, "heading"))
-        self.held, self.size, self.cut, self.kind, self.blank = [], 0, LINES, "", False
-        self.begins = True
+        self.held, self.size = lines, sum(map(len, lines))
+        self.cut, self.kind, self.blank, self.begins = section_cut(level), "heading", False, True
+
+    def paragraph(self, line: str) -> None:
+        """A line of text, which begins a unit after a blank line or a heading."""
+        if self.blank or self.kind == "heading":
+            self.end()
+        self.hold(line)
 
     def single(self) -> str:
         """The one line that is held, where that could be a title; else nothing."""
-        if len(self.held) == 1 and not self.blank and self.cut != RECORDS:
+        if len(self.held) == 1 and not self.blank and self.cut != RECORDS and self.kind != "heading":
             return self.held[0].strip()
         return ""
 
@@ -78,7 +86,7 @@ def markdown(chunks: Iterable[str]) -> Iterator[Unit]:
     """Units of Markdown."""
     reading = _Reading()
     fence = ""
-    for line in lines(chunks):
+    for line in _after_front_matter(reading, lines(chunks)):
         head = line[:4].lstrip(" \t")[:1]
         if not reading.begins:
             reading.hold(line)
@@ -88,9 +96,7 @@ def markdown(chunks: Iterable[str]) -> Iterator[Unit]:
             reading.hold(line)
         elif head in "`~" and head and (match := _FENCE.match(line)):
             fence = match[1]
-            if reading.blank:
-                reading.end()
-            reading.hold(line)
+            reading.paragraph(line)
         else:
             _markdown_line(reading, line, head)
         if reading.ready:
@@ -100,15 +106,30 @@ def markdown(chunks: Iterable[str]) -> Iterator[Unit]:
     yield from reading.ready
 
 
+def _after_front_matter(reading: _Reading, rest: Iterator[str]) -> Iterator[str]:
+    """Hold the lines between two rules at the very beginning, and go on with the others."""
+    first = next(rest, "")
+    if first.rstrip() != "---":
+        yield first
+    else:
+        reading.hold(first)
+        for line in islice(rest, _FRONT_MATTER_LINES):
+            reading.hold(line)
+            if line.rstrip() in ("---", "...", ""):
+                break
+        reading.blank = True
+    yield from rest
+
+
 def _markdown_line(reading: _Reading, line: str, head: str) -> None:
     if not line.strip():
         reading.hold(line)
         reading.blank = bool(reading.held)
     elif head == "#" and (match := _ATX.match(line.rstrip("\r\n"))):
         reading.end()
-        reading.heading(line, len(match[1]), match[2] or "")
+        reading.heading([line], len(match[1]), match[2] or "")
     elif head in "=-" and (title := reading.single()) and _SETEXT.match(line.rstrip("\r\n")):
-        reading.heading(reading.held[0] + line, 1 if head == "=" else 2, title)
+        reading.heading([reading.held[0], line], 1 if head == "=" else 2, title)
     elif head in "-*_" and _BREAK.match(line.rstrip("\r\n")):
         reading.end(SECTION)
         reading.hold(line)
@@ -116,11 +137,9 @@ def _markdown_line(reading: _Reading, line: str, head: str) -> None:
         reading.end(RECORDS if len(match[1].expandtabs(4)) < 2 else LINES)
         reading.hold(line)
     else:
-        if reading.blank:
-            reading.end()
-        if head == "|" and not reading.held:
+        reading.paragraph(line)
+        if head == "|" and len(reading.held) == 1:
             reading.kind = "lines"
-        reading.hold(line)
 
 
 def text(chunks: Iterable[str]) -> Iterator[Unit]:
@@ -133,13 +152,11 @@ def text(chunks: Iterable[str]) -> Iterator[Unit]:
             _blank_line(reading, line)
         elif (title := reading.single()) and _underlines(line, title):
             level = _UNDERLINED_LEVELS.find(line[0]) + 1 or 3
-            reading.heading(reading.held[0] + line, level, title)
+            reading.heading([reading.held[0], line], level, title)
         else:
-            if reading.blank:
-                reading.end()
-            if not reading.held and (line[0].isdigit() or line[0] in "[<{|"):
+            reading.paragraph(line)
+            if len(reading.held) == 1 and (line[0].isdigit() or line[0] in "[<{|"):
                 reading.kind = "lines"  # a log or a table, more likely than prose
-            reading.hold(line)
         if reading.ready:
             yield from reading.ready
             reading.ready.clear()
@@ -150,8 +167,7 @@ def text(chunks: Iterable[str]) -> Iterator[Unit]:
 def _blank_line(reading: _Reading, line: str) -> None:
     title = reading.single()
     if title and len(title) <= 100 and (match := _CHAPTER.match(title)):
-        reading.heading(reading.held[0], _CHAPTER_LEVELS[match.lastgroup or "scene"], title)
-        reading.cut = LINES
+        reading.heading(reading.held, _CHAPTER_LEVELS[match.lastgroup or "scene"], title)
     reading.hold(line)
     reading.blank = bool(reading.held)
 

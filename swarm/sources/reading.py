@@ -212,20 +212,30 @@ def _guarded(units: Iterator[Unit], media: Media) -> Iterator[Unit]:
 def _standard_input(stopped: Callable[[], bool]) -> IO[bytes]:
     """All of standard input, beyond a size on disk. Waiting for it can be stopped."""
     spooled = tempfile.SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115 - the caller closes it
-    stream = getattr(sys.stdin, "buffer", None)
-    if stream is not None:
-        try:
-            descriptor = stream.fileno()
-        except (io.UnsupportedOperation, ValueError):
-            descriptor = None
-        while True:
-            if descriptor is not None and sys.platform != "win32":
-                while not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
-                    if stopped():
-                        raise Stopped
-            data = stream.read1(1 << 20)
-            if not data:
-                break
+    try:
+        for data in _arriving(stopped):
             spooled.write(data)
+    except BaseException:
+        spooled.close()
+        raise
     spooled.seek(0)
     return spooled
+
+
+def _arriving(stopped: Callable[[], bool]) -> Iterator[bytes]:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise Unreadable("there is no standard input")
+    try:
+        descriptor = stream.fileno() if sys.platform != "win32" else None
+    except (io.UnsupportedOperation, ValueError):
+        descriptor = None  # not of the operating system, so that nothing has to be waited for
+    while True:
+        if descriptor is not None:
+            while not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
+                if stopped():
+                    raise Stopped
+        data = stream.read1(1 << 20)
+        if not data:
+            return
+        yield data

@@ -58,10 +58,12 @@ class Walk:
         Raises:
             SourceError: a path that does not exist, or a pattern that matches nothing.
         """
-        for path in self._paths:
+        for path in dict.fromkeys(self._paths):
             if path == STANDARD_INPUT:
                 yield Input(path=path)
                 continue
+            if not path:
+                raise SourceError("an empty path: name a file, a folder, a pattern, or - for standard input")
             try:
                 info = Path(path).stat()
             except PermissionError:
@@ -203,8 +205,6 @@ def _ignored(path: str, is_folder: bool, ignores: tuple[_Ignore, ...]) -> bool:
 
 
 def _missing(path: str, error: Exception) -> str:
-    if not path:
-        return "an empty path: name a file, a folder, a pattern, or - for standard input"
     if path.startswith(("http://", "https://")):
         return f"{path} is an address: download it and name the file"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
