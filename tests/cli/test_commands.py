@@ -272,14 +272,14 @@ def test_nothing_that_can_be_read_is_a_mistake(process: Run, tmp_path: Path) -> 
     assert "nothing to read in bin (bin/a.bin: binary)" in mistake(process("ask", QUESTION, "bin"))
 
 
-def test_a_corrupt_pdf_among_good_files_is_a_skip_with_its_reason(process: Run, notes: Path) -> None:
+def test_a_corrupt_pdf_among_good_files_is_a_skip_with_its_reason(swarm: Run, process: Run, notes: Path) -> None:
     (notes / "broken.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog")
     found = json.loads(process("ask", QUESTION, "notes", "--json").stdout)
     (skip,) = found["coverage"]["skipped"]
     assert skip["source"] == "notes/broken.pdf"
     assert skip["reason"]
     assert found["status"] == "answered"
-    assert "broken.pdf" in mistake(process("ask", QUESTION, "notes/broken.pdf"))
+    assert "broken.pdf" in mistake(swarm("ask", QUESTION, "notes/broken.pdf"))
 
 
 def test_a_store_in_use_says_so_at_once(process: Run, tmp_path: Path) -> None:
@@ -307,12 +307,12 @@ def test_a_run_that_is_not_there_cannot_go_on(swarm: Run) -> None:
     assert "holds no run 20260101-000000-000000" in mistake(swarm("resume", "20260101-000000-000000"))
 
 
-def test_a_limit_is_no_mistake_but_a_partial_answer(process: Run) -> None:
-    done = process("ask", QUESTION, "notes", "--max-tokens", "10", "--json")
+def test_a_limit_is_no_mistake_but_a_partial_answer(swarm: Run) -> None:
+    done = swarm("ask", QUESTION, "notes", "--max-tokens", "10", "--json")
     assert done.returncode == 3
     found = json.loads(done.stdout)
     assert (found["status"], found["complete"]) == ("partial", False)
     assert f"go on with: swarm resume {found['run_id']}" in done.stderr
-    again = process("resume", found["run_id"], "--json", "--max-tokens", "1000000")
+    again = swarm("resume", found["run_id"], "--json", "--max-tokens", "1000000")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["status"] == "answered"

