@@ -154,15 +154,14 @@ class _Reader:
         id_ = source_id(original.content, media.name)
         held = self._first.get(original.content) or self._library.source(id_)
         source = held or (yield from self._written(id_, original, media))
-        original.verify()
+        if held:
+            original.verify()
         self._remember(found, opened_ns, original.content, id_, None)
         self._take(replace(source, path=found.path, bytes=original.size), original.content, fresh=held is None)
 
     def _written(self, id_: str, original: Original, media: Media) -> Generator[None, None, Source]:
         intake = self._intake
-        intake.begin(
-            source=id_, content=original.content, media=media.name, places=media.places, size=original.size
-        )
+        intake.begin(source=id_, media=media.name, places=media.places, size=original.size)
         blank = True
         units = media.read(original)
         for draft in drafts(units if not media.parsed else _guarded(units, media), media.seen):

@@ -82,7 +82,7 @@ class Batch:
     def write(self, connection: apsw.Connection) -> None:
         """Write all rows; to be called inside a transaction."""
         many = connection.executemany
-        many("INSERT INTO sources VALUES (?, ?, ?, ?, ?, 0, ?, ?, 0, x'', 0)", self.begun)
+        many("INSERT INTO sources VALUES (?, ?, ?, ?, 0, ?, ?, 0, x'', 0)", self.begun)
         many("INSERT INTO blocks (source, start, line, text) VALUES (?, ?, ?, ?)", self.blocks)
         many("INSERT INTO marks VALUES (?, ?, ?)", self.marks)
         many("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self.passages)
@@ -123,14 +123,14 @@ class Intake:
         self._block_chars = 0
         self._lengths = array("I")
 
-    def begin(self, *, source: str, content: bytes, media: str, places: str, size: int) -> None:
+    def begin(self, *, source: str, media: str, places: str, size: int) -> None:
         """Begin a source of `size` bytes; the one before must be finished or abandoned."""
         assert not self._open
         self._open, self._first = True, self._passage
         self._chars = self._block_start = self._block_chars = 0
         self._block, self._line, self._lengths = [], 1, array("I")
         self._counts_lines = places == PLACES_LINES
-        self._batch.begun.append((self._num, source, content, media, places, size, self._first))
+        self._batch.begun.append((self._num, source, media, places, size, self._first))
 
     def add(self, draft: Draft) -> None:
         """The next passage of the source that was begun."""

@@ -193,7 +193,8 @@ class Library:
             self._load_shelves(corpus)
             rows: dict[str, bytes] = dict(
                 self.database.read(
-                    "SELECT id, lengths FROM sources WHERE id IN (SELECT value FROM json_each(?))",
+                    "SELECT id, lengths FROM sources WHERE complete = 1 "
+                    "AND id IN (SELECT value FROM json_each(?))",
                     (json.dumps([source.id for source in corpus.sources]),),
                 )
             )

@@ -24,8 +24,9 @@ READERS = {
 FRAGMENTS = st.sampled_from(
     [
         "\n", "\r\n", "\r", "\n\n", " ", "    ", "\t", "# A heading\n", "## Sub\r\n", "Title\n=====\n",
-        "Chapter 3\n\n", "- item\n", "  1. nested\n", "```\n", "~~~~py\n", "***\n", "| a | b |\n", "Some words of a sentence. ",
-        "word " * 300, "x" * 2_000, "a,b,c\n", '"quoted, ""and\nbroken"",",1\n', '"', "{", "}", "[", "]", ",", ":",
+        "Chapter 3\n\n", "- item\n", "  1. nested\n", "```\n", "~~~~py\n", "***\n", "| a | b |\n",
+        "Some words of a sentence. ", "word " * 300, "x" * 2_000, "a,b,c\n",
+        '"quoted, ""and\nbroken"",",1\n', '"', "{", "}", "[", "]", ",", ":",
         '{"key": "value"}', '[1, 2.5e3, null]', '"\\u00e9\\n"', "def f(x):\n", "    return 1\n", "class A {\n",
         "@decorated(\n", "// why\n", "日本語の文。", "e\u0301", "👩\u200d👧", "\ufeff", "\0", "\u2028", "\x1c",
     ]
@@ -68,8 +69,6 @@ def test_no_word_is_cut(reader, words, spaces, times):
     at = 0
     for draft in drafts(reader([text])):
         assert at == 0 or text[at].isspace() or text[at - 1].isspace() or text[at - 1] in "。！？」』”’）"
-            at - 5 : at + 5
-        ]
         at += len(draft.text)
 
 

@@ -26,8 +26,7 @@ CREATE INDEX calls_by_run ON calls (run);
 -- batches; until it is complete nothing reads it, and the next intake clears it away.
 CREATE TABLE sources (
     num      INTEGER PRIMARY KEY,  -- short name, in the store alone
-    id       TEXT NOT NULL UNIQUE, -- hash of the bytes, the media and the reader's version
-    content  BLOB NOT NULL,        -- hash of the bytes
+    id       TEXT NOT NULL,        -- hash of the bytes, the media and the reader's version
     media    TEXT NOT NULL,
     places   TEXT NOT NULL,        -- how a span leads back to the original: lines, line marks, page marks, none
     chars    INTEGER NOT NULL,
@@ -37,7 +36,7 @@ CREATE TABLE sources (
     lengths  BLOB NOT NULL,        -- the tokens of each passage, as 32-bit numbers
     complete INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX sources_by_content ON sources (content);
+CREATE UNIQUE INDEX sources_by_id ON sources (id) WHERE complete = 1;
 
 CREATE TABLE blocks (              -- the text, cut between passages
     id     INTEGER PRIMARY KEY,
