@@ -91,11 +91,11 @@ class Database:
                 writer = _connect(path)
                 _upgrade(writer)
                 return cls(path, writer, _connect(path), lock)
-        except OSError as error:
+        except BaseException as error:
+            Path(lock.lock_file).unlink(missing_ok=True)  # no store, no lock beside it
             lock.release()
-            raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store") from None
-        except BaseException:
-            lock.release()
+            if isinstance(error, OSError):
+                raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store") from None
             raise
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:

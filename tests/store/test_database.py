@@ -100,6 +100,7 @@ def test_what_is_not_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a Swarm store"):
         Database.open(text)
     assert text.read_text().startswith("These are notes")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     other = tmp_path / "other.db"
     apsw.Connection(str(other)).execute("CREATE TABLE t (x)")
     with pytest.raises(StoreError, match="another program"):
