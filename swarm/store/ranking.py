@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarm import terms
@@ -28,6 +29,7 @@ CONTEXT_WEIGHT = 0.4
 PATH_WEIGHT = 0.5
 """A word of the question in the path of a source, against one in a text."""
 
+_TERMS = 64  # whose occurrences are kept: follow-up questions share most of their words
 _SQL_RANGES = 16  # ranges of ids up to which SQL sorts out the corpus; beyond, it is done here
 
 
@@ -59,6 +61,8 @@ class Ranker:
         self._mean = float(self._lengths.mean()) if len(self._lengths) else 0.0
         self._ranges = _merged(by_id)
         self._found: tuple[str, dict[str, _Occurrences]] = ("", {})
+        self._of_forms = lru_cache(_TERMS)(self._occurrences_of)
+        self._named: list[frozenset[str]] | None = None
 
     def search(self, question: str, limit: int) -> list[tuple[int, float]]:
         """Ids and scores of the best passages, best first; equals in the order of the corpus."""
@@ -89,8 +93,9 @@ class Ranker:
 
     def _prefer_paths(self, question: list[str], scores: NDArray[np.float64]) -> None:
         """Raise the passages that were found in sources whose path holds words of the question."""
-        wanted = set(question)
-        named = [wanted.intersection(terms.terms(held.path)) for held in self._sources]
+        if self._named is None:
+            self._named = [frozenset(terms.terms(held.path)) for held in self._sources]
+        named = self._named
         for term in question:
             sources = [at for at, words in enumerate(named) if term in words]
             if not sources:
@@ -106,10 +111,10 @@ class Ranker:
         """For each term of the question, the passages of the corpus that hold it."""
         if self._found[0] != question:
             words = _index_words(question)
-            self._found = (question, {term: self._occurrences_of(forms) for term, forms in words.items()})
+            self._found = (question, {term: self._of_forms(tuple(forms)) for term, forms in words.items()})
         return self._found[1]
 
-    def _occurrences_of(self, forms: Sequence[str]) -> _Occurrences:
+    def _occurrences_of(self, forms: tuple[str, ...]) -> _Occurrences:
         import numpy as np
 
         where, bounds = "", []
