@@ -7,11 +7,14 @@ handing out, while what is in flight finishes.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from swarm.coordinator.desk import REPORT, Desk
 from swarm.coordinator.plan import make_slice
 from swarm.engine.local import LocalEngine
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.events import SliceFailed, SliceFinished, SliceSplit, SliceStarted
+from swarm.graph.identity import digest
 from swarm.observe.log import get_logger
 from swarm.source import Span
 from swarm.sources.slicing import halve
@@ -30,6 +33,7 @@ async def dispatch(desk: Desk) -> None:
     reports = {record.key: record.body for record in desk.journal.records(desk.run, "report")}
     splits = {record.key: record.body["spans"] for record in desk.journal.records(desk.run, "split")}
     engine = LocalEngine(desk.concurrency)
+    await _pass_over(desk, reports.keys() | splits.keys())
 
     async def work(ref: str) -> None:
         slice_ = desk.slices[ref]
@@ -47,6 +51,27 @@ async def dispatch(desk: Desk) -> None:
     engine.submit(desk.planned)
     desk.planned.clear()
     await engine.serve(work)
+
+
+async def _pass_over(desk: Desk, known: Set[str]) -> None:
+    """Settle the slices in which the search found nothing: a selective reader has nothing to be asked about them.
+
+    The index has read every passage of theirs, and none holds a word of the question. One record tells them all.
+    """
+    unmatched = [
+        ref
+        for ref in desk.planned
+        if ref not in known and not desk.briefs[desk.slices[ref].question].matched(desk.slices[ref].spans)
+    ]
+    if not unmatched:
+        return
+    name = digest("unmatched", sorted(unmatched))
+    await desk.journal.append(desk.run, "unmatched", name, {"slices": unmatched})
+    for ref in unmatched:
+        slice_ = desk.slices[ref]
+        _merge(desk, slice_, Report(slice=ref, question=slice_.question))
+    left_out = set(unmatched)
+    desk.planned = [ref for ref in desk.planned if ref not in left_out]
 
 
 async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:

@@ -54,6 +54,7 @@ class Library:
         self._shelves: dict[str, Shelf] = {}
         self._intake = threading.Lock()
         self._last_ranker: tuple[tuple[Source, ...] | None, Ranker | None] = (None, None)
+        self._by_num: dict[int, Source] = {}  # of the last ranker's corpus
         self._starts = lru_cache(_OUTLINES)(self._load_starts)
         self._load = lru_cache(_BLOCKS)(self._load_block)
 
@@ -166,11 +167,10 @@ class Library:
             (json.dumps([id_ for id_, _ in ranked]),),
         )
         by_id = {row[0]: row for row in rows}
-        by_num = {self._shelf(source.id).num: source for source in corpus.sources} if ranked else {}
         found = []
         for id_, score in ranked:
             row = by_id[id_]
-            source = by_num[row[1]]
+            source = self._by_num[row[1]]
             bare = _passage(row, source, title_of(source.path))
             found.append(
                 Passage(
@@ -204,6 +204,7 @@ class Library:
                 held.append(Held(source.path, shelf.first, shelf.last, rows[source.id]))
             ranker = Ranker(self.database, held)
             self._last_ranker = (corpus.sources, ranker)
+            self._by_num = {self._shelf(source.id).num: source for source in corpus.sources}
         return ranker
 
     # Writing

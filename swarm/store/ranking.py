@@ -62,7 +62,9 @@ class Ranker:
         self._ranges = _merged(by_id)
         self._found: tuple[str, dict[str, _Occurrences]] = ("", {})
         self._of_forms = lru_cache(_TERMS)(self._occurrences_of)
-        self._named: list[frozenset[str]] | None = None
+        self._named = lru_cache(_TERMS)(self._sources_named)
+        self._places = {rank: at for at, rank in enumerate(order)}
+        self._paths = [held.path.lower() for held in sources]
 
     def search(self, question: str, limit: int) -> list[tuple[int, float]]:
         """Ids and scores of the best passages, best first; equals in the order of the corpus."""
@@ -93,19 +95,24 @@ class Ranker:
 
     def _prefer_paths(self, question: list[str], scores: NDArray[np.float64]) -> None:
         """Raise the passages that were found in sources whose path holds words of the question."""
-        if self._named is None:
-            self._named = [frozenset(terms.terms(held.path)) for held in self._sources]
-        named = self._named
         for term in question:
-            sources = [at for at, words in enumerate(named) if term in words]
+            sources = self._named(term)
             if not sources:
                 continue
-            idf = math.log(1 + (len(named) - len(sources) + 0.5) / (len(sources) + 0.5))
-            places = {rank: at for at, rank in enumerate(self._rank.tolist())}
+            idf = math.log(1 + (len(self._sources) - len(sources) + 0.5) / (len(sources) + 0.5))
             for at in sources:
-                begin = int(self._offsets[places[at]])
+                begin = int(self._offsets[self._places[at]])
                 part = scores[begin : begin + self._sources[at].last - self._sources[at].first + 1]
                 part[part > 0] += PATH_WEIGHT * idf
+
+    def _sources_named(self, term: str) -> list[int]:
+        """The sources whose path holds a term. A stem keeps the first letters of its word, so that most paths need
+        no closer look."""
+        return [
+            at
+            for at, path in enumerate(self._paths)
+            if (term[:3] in path or not path.isascii()) and term in terms.terms(path)
+        ]
 
     def _occurrences(self, question: str) -> dict[str, _Occurrences]:
         """For each term of the question, the passages of the corpus that hold it."""

@@ -42,6 +42,16 @@ class Brief:
     statistics: TermStatistics = field(default_factory=TermStatistics)
     matches: Mapping[str, tuple[Passage, ...]] | None = None
 
+    def matched(self, spans: tuple[Span, ...]) -> bool:
+        """Whether a reader of these spans has anything to read."""
+        if self.matches is None:
+            return True
+        return any(
+            span.start <= passage.span.start and passage.span.end <= span.end
+            for span in spans
+            for passage in self.matches.get(span.source, ())
+        )
+
     def passages(self, spans: tuple[Span, ...], library: Library) -> list[Passage]:
         """What a reader of these spans is given."""
         if self.matches is None:
@@ -63,9 +73,6 @@ async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model:
         CallFailed: the model could not be asked, or twice in a row gave no valid reply.
     """
     passages = brief.passages(slice_.spans, library)
-    if not passages:
-        # the index has read every passage of the slice, and none of them holds a word of the question
-        return Report(slice=slice_.id, question=slice_.question)
     prompt = ReadPrompt(
         question=slice_.question,
         output=brief.output,
