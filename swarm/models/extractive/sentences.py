@@ -37,8 +37,8 @@ _STARTS_ANYWAY = frozenset(
     "The A An In On At It He She They We This That These Those But However When After".split()
 )
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘—–]*$")
-_ITEM = re.compile(r"[ \t]*(?:[-*+•‣◦>|#]|\d{1,3}[.)]\s|[A-Za-z][.)]\s|\[)")
-_SHORT_LINE, _LONG_LINE = 50, 100  # wrapped text has lines between these; others end where they end
+_ITEM = re.compile(r"[ \t]*(?:[-*+•‣◦>|#]|\d{1,3}[.)]\s|[A-Za-z][.)]\s|\[\d)")
+_SHORT_LINE, _LONG_LINE = 40, 125  # wrapped text has lines between these; others end where they end
 _CLAUSE = re.compile(r"[;:,](?=\s)|\s[–—-](?=\s)|[；：，、]")
 
 
@@ -73,7 +73,9 @@ def _line_ends(text: str, after: int, length: int) -> bool:
     """Whether a line of this length, followed by what stands at `after`, ends where it ends."""
     if _ITEM.match(text, after):
         return True
-    following = text[after : after + 1]
+    while text[after] in " \t":
+        after += 1
+    following = text[after]
     return not following.islower() and not _SHORT_LINE <= length <= _LONG_LINE
 
 

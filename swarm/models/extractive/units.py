@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from swarm.models.extractive.code import code_units
 from swarm.models.extractive.records import Unit, csv_units, json_units, looks_like_json
 from swarm.models.extractive.sentences import split
 from swarm.source import Passage
 
 _SHORTEST = 4  # characters: less is no sentence
-_LINES = frozenset(
+_CODE = frozenset(
     """
     .py .pyi .js .jsx .ts .tsx .java .c .h .cc .cpp .hpp .cs .go .rs .rb .php .swift .kt .scala .sh .bash .sql .r
-    .lua .pl .m .css .scss .log .ini .cfg .conf .toml .yaml .yml .env .properties .diff .patch .vue .svelte .dart
+    .lua .pl .m .vue .svelte .dart
+    """.split()
+)
+_LINES = frozenset(
+    """
+    .css .scss .log .ini .cfg .conf .toml .yaml .yml .env .properties .diff .patch
     """.split()
 )
 
@@ -28,6 +34,8 @@ def units(text: str, path: str, context: str = "") -> list[Unit]:
         found = json_units(text)
     elif suffix in (".csv", ".tsv"):
         found = csv_units(text, context.rsplit("\n", 1)[-1], "\t" if suffix == ".tsv" else ",")
+    elif suffix in _CODE:
+        found = code_units(text)
     else:
         spans = split(text, lines=suffix in _LINES)
         found = [Unit(start=start, end=end, text=" ".join(text[start:end].split())) for start, end in spans]
