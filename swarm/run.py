@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -140,8 +141,6 @@ class Swarm:
             self._stopping.set()
 
     async def _run(self, task: Task, run_id: str, emit: Callable[[Event], None]) -> Answer:
-        from swarm.coordinator import machine
-        from swarm.coordinator.desk import Desk
         from swarm.sources.gather import gather
 
         began = time.monotonic()
@@ -155,8 +154,14 @@ class Swarm:
             journal, library = Journal(database), Library(database)
             await journal.append(run_id, "task", "", {"task": asdict(task), "settings": self._settings})
             emit(PhaseChanged(phase="gather"))
-            corpus = await gather(task.paths, library, on_source=emit)
+            loading = asyncio.create_task(asyncio.to_thread(import_module, "swarm.coordinator.machine"))
+            try:
+                corpus = await gather(task.paths, library, on_source=emit)
+            finally:
+                await loading  # langgraph takes half a second to load, and files are looked at meanwhile
             emit(CorpusReady(corpus=corpus))
+            from swarm.coordinator import machine
+            from swarm.coordinator.desk import Desk
 
             def spent(usage: Usage) -> None:
                 emit(Spent(usage=usage))
