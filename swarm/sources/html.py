@@ -216,12 +216,13 @@ class _Page:
         """What was read is a unit; the next one is a paragraph until something else is said."""
         text = "".join(self._pieces).rstrip()
         if text:
+            marks = tuple(mark for mark in self._marks if mark[0] < len(text))
             text += "\n" if self._cut == RECORDS else "\n\n"
             cut, kind = self._cut, self._kind
             if self._heading:
                 self._headings.enter(self._heading, text)
                 cut, kind = section_cut(self._heading), "heading"
-            self.ready.append(Unit(text, cut, self._headings.context, kind, marks=tuple(self._marks)))
+            self.ready.append(Unit(text, cut, self._headings.context, kind, marks=marks))
         self._pieces, self._marks, self._size, self._line = [], [], 0, 0
         self._cut, self._kind, self._heading, self._space = LINES, "", 0, False
 
@@ -239,6 +240,8 @@ class _Page:
         self._space = False
 
     def _write(self, text: str, line: int) -> None:
+        if not text:
+            return
         if self._size > LONGEST_UNIT:
             cut, kind, heading = self._cut, self._kind, self._heading
             self.end_block()

@@ -91,13 +91,15 @@ def lines(chunks: Iterable[str]) -> Iterator[str]:
 
 def split(text: str, limit: int, by_lines: bool = False) -> Iterator[str]:
     """`text` in pieces of about equal size, each at most `limit` characters."""
-    while len(text) > limit:
-        parts = -(-len(text) // limit)
-        at = cut_before(text, min(limit, len(text) // parts + limit // 8), by_lines)
-        yield text[:at]
-        text = text[at:]
-    if text:
-        yield text
+    start = 0
+    while (left := len(text) - start) > limit:
+        parts = -(-left // limit)
+        aim = min(limit, left // parts + limit // 8)
+        at = cut_before(text[start : start + aim + 1], aim, by_lines)
+        yield text[start : start + at]
+        start += at
+    if start < len(text):
+        yield text[start:]
 
 
 def cut_before(text: str, limit: int, by_lines: bool = False) -> int:

@@ -72,7 +72,7 @@ def test_the_chunks_that_a_page_comes_in_do_not_matter(size):
 FRAGMENTS = st.sampled_from(
     ["<", ">", "</", "<!", "<![", "<![CDATA[x]]>", "<!-- ", "-->", "<?", "&", "&#", "&#x110000;", "&nbsp", "<p ",
      "<svg>", "</p>", "<td>", "<script>", "</script>", "<textarea>", "=\"'", "<li>", "words ", "\n", "<br/>",
-     "<svg/>", "</body>"]
+     "<svg/>", "</body>", "<pre>", "\r", "\r\n", "&zwj;"]
 )  # fmt: skip
 
 
@@ -81,6 +81,11 @@ FRAGMENTS = st.sampled_from(
 def test_no_markup_however_broken_stops_the_reading(text, size):
     units = list(page([text[at : at + size] for at in range(0, len(text), size)]))
     assert all(unit.text for unit in units)
+    for unit in units:
+        offsets = [offset for offset, _ in unit.marks]
+        assert offsets[0] == 0
+        assert offsets == sorted(set(offsets))
+        assert offsets[-1] < len(unit.text)
 
 
 def test_text_behind_an_image_that_is_never_closed_is_lost_but_what_follows_the_body_is_not():
