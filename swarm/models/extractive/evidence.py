@@ -16,7 +16,17 @@ from swarm.models.extractive.kinds import holds, kind_of
 from swarm.models.extractive.names import Name, names
 from swarm.models.extractive.query import Query
 from swarm.models.extractive.rank import headed, spoken
-from swarm.models.extractive.signals import ANSWER, ANSWER_BIAS, READ, READ_BIAS, Weighed, probability
+from swarm.models.extractive.signals import (
+    DIRECT,
+    DIRECT_BIAS,
+    LINKED,
+    LINKED_BIAS,
+    READ,
+    READ_BIAS,
+    Direct,
+    Linked,
+    probability,
+)
 from swarm.prompts.typed import Shown
 from swarm.terms import question_terms, terms
 
@@ -25,14 +35,17 @@ _SOURCES = 40  # findings whose links are followed
 _NEARBY = 800  # characters: findings under one heading that are further apart are different pages
 _COMMON = 12  # a name that more findings than this hold links nothing
 _USUAL = 25  # words of a usual sentence
+_LED = 0.6  # of a follow-up's words: a finding that holds more was found by it
+_AROUND = 6.0  # log-odds: the most that what stands around a finding adds for its reader
+_SHORT = 5  # words
 
 Words = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Evidence:
-    """One shown finding: what it is about, whom it names, which terms of the question it covers; its probability
-    of being evidence; and the finding that led to it, if one did."""
+    """One shown finding: what it is about, whom it names, which terms of the question it covers; how probably it
+    is evidence by itself (`direct`) and in all; and the finding that led to it, if one did."""
 
     shown: Shown
     text: str
@@ -42,8 +55,11 @@ class Evidence:
     own: frozenset[str]
     placed: frozenset[str]
     names: dict[Words, Name]
-    signals: Weighed
+    signals: Direct
+    led: bool
+    direct: float = 0.0
     probability: float = 0.0
+    linked: Linked | None = None
     source: Evidence | None = None
 
     @property
@@ -65,18 +81,20 @@ class Page:
 
 def weigh(query: Query, shown: Sequence[Shown], asked: Sequence[str]) -> list[Evidence]:
     """The findings with their probabilities, best first."""
+    if not shown:
+        return []
     kind = kind_of(query.text)
     follow_ups = [(f" {' '.join(terms(one))} ", frozenset(question_terms(one))) for one in asked]
     found = [_one(query, one, holds(kind, one.finding.claim), follow_ups) for one in shown]
-    best = max((item.signals.relative for item in found), default=0.0)
+    covered = {id(item): page.covered for page in pages(found) for item in page.items}
     for item in found:
-        item.signals = item.signals._replace(relative=(item.signals.relative - best) / 10)
-    _score(found)
+        beyond = query.share(covered[id(item)] - item.covered)
+        item.signals = item.signals._replace(page=beyond)
+        item.direct = item.probability = probability(item.signals, DIRECT, DIRECT_BIAS)
     mentions = _mentions(found)
     rare = _rare_names(query, found)
     for _ in range(_STEPS):
         _follow(query, found, mentions, rare)
-        _score(found)
     found.sort(key=lambda one: (-one.probability, one.shown.label))
     return found
 
@@ -100,62 +118,52 @@ def _one(query: Query, shown: Shown, holds_kind: bool, follow_ups: list[tuple[st
     finding = shown.finding
     headings = headed(shown.context)
     title = finding.subject or (headings[-1] if headings else "")
-    text = finding.claim
+    text, about, first = finding.claim, bare(title), finding.evidence[0]
     sequence = terms(text)
     hits = [word for word in sequence if word in query.weights]
     own = frozenset(hits)
     placed = frozenset(terms(f"{title} {shown.context} {finding.time or ''}")).intersection(query.weights) - own
     named, named_share = spoken(query, [title] if title else [])
     own_share, title_share = query.share(own), query.share(placed)
-    together = query.pairs.intersection(pairwise(hits))
-    words = frozenset(sequence) | frozenset(terms(title))
     dense = own_share * 2.2 / (1.3 + 0.9 * len(sequence) / _USUAL)
+    together = query.pairs.intersection(pairwise(hits))
     pairs = min(1.0, sum(query.weights[a] + query.weights[b] for a, b in together) / query.total)
-    every, name_share = (own_share + title_share) ** 2, query.name_share(own | placed)
+    every, names_share = (own_share + title_share) ** 2, query.name_share(own | placed)
+    words = frozenset(sequence) | frozenset(about)
+    needle = f" {' '.join(about)} "
+    led = any(
+        (about and not named and needle in said) or len(words & wanted) > _LED * len(wanted)
+        for said, wanted in follow_ups
+    )
+    seen = READ_BIAS + READ.own * own_share + READ.dense * dense + READ.title * title_share + READ.pairs * pairs
+    seen += READ.named * named + READ.named_share * named_share + READ.names * names_share + READ.all * every
     relevance = min(max(finding.relevance, 1e-4), 1 - 1e-4)
-    direct = READ_BIAS + READ.own * own_share + READ.dense * dense + READ.title * title_share + READ.pairs * pairs
-    direct += READ.named * named + READ.named_share * named_share + READ.names * name_share + READ.all * every
-    beyond = min(1.0, max(0.0, math.log(relevance / (1 - relevance)) - direct) / 6)
-    asked = max((len(words & one) / len(one) for _, one in follow_ups if one), default=0.0)
-    needle = f" {' '.join(bare(title))} "
-    led = asked > 0.6 or (not named and bool(title) and any(needle in said for said, _ in follow_ups))
-    around = 0.0 if led else beyond
-    first = finding.evidence[0]
+    around = 0.0 if led else min(1.0, max(0.0, math.log(relevance / (1 - relevance)) - seen) / _AROUND)
     return Evidence(
         shown=shown,
         text=text,
         title=title,
         page=(title, shown.where) if finding.subject else (title, first.source, first.start // _NEARBY),
-        about=bare(title),
+        about=about,
         own=own,
         placed=placed,
         names={tuple(terms(name.text)): name for name in names(text)},
-        signals=Weighed(
-            around=around,
-            lead=float(led),
-            relative=direct + 6 * around,
+        led=led,
+        signals=Direct(
             own=own_share,
             dense=dense,
             title=title_share,
+            page=0.0,
             pairs=pairs,
             named=named,
             named_share=named_share,
-            names=name_share,
+            names=names_share,
             all=every,
+            short=float(len(sequence) < _SHORT),
             kind=float(holds_kind),
-            link=0.0,
-            left=0.0,
-            nested=0.0,
-            gain=0.0,
-            shared=0.0,
-            asked=asked,
+            around=around,
         ),
     )
-
-
-def _score(found: Sequence[Evidence]) -> None:
-    for item in found:
-        item.probability = probability(item.signals, ANSWER, ANSWER_BIAS)
 
 
 def _mentions(found: Sequence[Evidence]) -> dict[int, list[tuple[int, float]]]:
@@ -201,28 +209,38 @@ def _follow(
 ) -> None:
     """Let the probability of each finding speak for those that it leads to."""
     ranked = sorted(range(len(found)), key=lambda row: -found[row].probability)[:_SOURCES]
-    sources = frozenset(ranked)
-    best = found[ranked[0]].probability if ranked else 1.0
+    best = found[ranked[0]].probability
+    surest = max(item.direct for item in found)
+    strength = {row: math.sqrt(found[row].probability / best) for row in ranked}
     covered: dict[tuple[object, ...], frozenset[str]] = {}
+    titled: dict[Words, set[tuple[object, ...]]] = {}
     for item in found:
         covered[item.page] = covered.get(item.page, frozenset()) | item.covered
+        titled.setdefault(item.about, set()).add(item.page)
     asked = frozenset(query.weights)
     shared = [0.0] * len(found)
     for rows in rare.values():
         for row in rows:
-            others = [math.sqrt(found[other].probability / best) for other in rows if found[other].page != found[row].page]
+            others = [strength.get(other, 0.0) for other in rows if found[other].page != found[row].page]
             shared[row] = max(shared[row], max(others, default=0.0) / math.sqrt(len(rows)))
     for row, item in enumerate(found):
-        link = gain = open_share = 0.0
+        signals = Linked(
+            link=0.0, left=0.0, gain=0.0, few=0.0, shared=shared[row], nested=query.nested, best=surest,
+            led=float(item.led), own=item.signals.own, kind=item.signals.kind,
+        )  # fmt: skip
+        source = None
         for other, exact in mentions.get(row, ()):
-            if other not in sources or found[other].source is item:
+            if other not in strength or found[other].source is item:
                 continue
-            strength = math.sqrt(found[other].probability / best) * exact
+            link = strength[other] * exact
             left = asked - covered[found[other].page]
-            won = strength * query.share(item.own & left) / max(0.1, query.share(left))
-            if strength + won > link + gain:
-                link, gain, item.source = strength, min(1.0, won), found[other]
-                open_share = query.share(left)
-        item.signals = item.signals._replace(
-            link=link, left=link * open_share, nested=link * query.nested, gain=gain, shared=shared[row]
-        )
+            gain = link * min(1.0, query.share(item.own & left) / max(0.1, query.share(left)))
+            if source is None or link + gain > signals.link + signals.gain:
+                source = found[other]
+                few = link / len(titled[item.about])
+                signals = signals._replace(link=link, left=link * query.share(left), gain=gain, few=few)
+        item.linked = signals if source or shared[row] else None
+        item.source = source
+    for item in found:
+        by_link = probability(item.linked, LINKED, LINKED_BIAS) if item.linked else 0.0
+        item.probability = 1 - (1 - item.direct) * (1 - by_link)

@@ -45,40 +45,58 @@ READ = Signals(
 READ_BIAS = -9.81
 
 
-class Weighed(NamedTuple):
-    """As `Signals`, for a finding among others: what its reader thought of it (`relevance`, its logit, and
-    relative to the best), what its own words and its title cover, and how it hangs together with the rest: `link`
-    is the probability of the best finding that names what this one is about, `gain` how much of what that one left
-    open this one covers, `shared` the probability of the best finding with which it shares a rare name, and
-    `asked` how much of a follow-up question it covers.
-    """
+class Direct(NamedTuple):
+    """What speaks for a finding by itself: as in `Signals`, and what the other findings of its page cover beyond it
+    (`page`), and how much more its reader thought of it than can be seen here (`around`)."""
 
-    around: float
-    lead: float
-    relative: float
     own: float
     dense: float
     title: float
+    page: float
     pairs: float
     named: float
     named_share: float
     names: float
     all: float
+    short: float
     kind: float
+    around: float
+
+
+DIRECT = Direct(
+    own=2.39, dense=2.19, title=0.53, page=0.88, pairs=0.84, named=2.65, named_share=1.00, names=2.03, all=1.49,
+    short=0.07, kind=-0.03, around=0.59,
+)  # fmt: skip
+DIRECT_BIAS = -6.69
+
+
+class Linked(NamedTuple):
+    """What speaks for a finding because others lead to it.
+
+    `link` is how strong the best finding is that names what this one is about, against the best of all; `left` how
+    much of the question that one left open, `gain` how much of this part the finding covers; `few` is high where
+    few findings have the same title; `shared` is the best finding with which it shares a rare name; `nested` how
+    much the question looks like one of several steps, `best` how probable the best finding is by itself; `led`
+    tells that a follow-up question names it; `own` and `kind` are as in `Signals`.
+    """
+
     link: float
     left: float
-    nested: float
     gain: float
+    few: float
     shared: float
-    asked: float
+    nested: float
+    best: float
+    led: float
+    own: float
+    kind: float
 
 
-ANSWER = Weighed(
-    around=0.34, lead=0.73, relative=2.08, own=1.81, dense=1.89, title=0.55, pairs=0.11, named=2.71,
-    named_share=1.09, names=0.80, all=1.63, kind=0.33, link=1.97, left=0.25, nested=1.84, gain=2.08,
-    shared=1.50, asked=0.87,
+LINKED = Linked(
+    link=1.25, left=-0.24, gain=1.06, few=2.22, shared=2.45, nested=0.99, best=1.65, led=-0.09, own=0.59,
+    kind=0.73,
 )  # fmt: skip
-ANSWER_BIAS = -7.48
+LINKED_BIAS = -7.36
 
 
 def probability(signals: tuple[float, ...], weights: tuple[float, ...], bias: float) -> float:
