@@ -49,6 +49,7 @@ async def gather(
 
     with ExitStack() as stack:
         try:
+            await asyncio.shield(start(walk.check))
             intake = await asyncio.shield(start(stack.enter_context, library.intake(stop.is_set)))
             steps = read(walk, library, intake, stop.is_set)
             reading = start(next, steps, None)

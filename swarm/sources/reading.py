@@ -8,6 +8,7 @@ intake; not events, nor the event loop.
 from __future__ import annotations
 
 import io
+import os
 import select
 import sys
 import tempfile
@@ -81,9 +82,9 @@ class _Reader:
         held: list[Input | Skip] = []
 
         def flush() -> Iterator[tuple[Input | Skip, Known | None]]:
-            known = self._library.known([entry.file for entry in held if isinstance(entry, Input)])
+            known = self._library.known([_stamp(entry).path for entry in held if isinstance(entry, Input)])
             for entry in held:
-                yield entry, known.get(entry.file) if isinstance(entry, Input) else None
+                yield entry, known.get(_stamp(entry).path) if isinstance(entry, Input) else None
             held.clear()
 
         for entry in inputs:
@@ -195,7 +196,9 @@ class _Reader:
 
 
 def _stamp(found: Input) -> Stamp:
-    return Stamp(path=found.file, size=found.size, mtime_ns=found.mtime_ns, inode=found.inode, reader=READER)
+    # a name that is no UTF-8 is remembered by its bytes as escapes: what the store takes is text
+    path = found.file if found.file.isascii() else os.fsencode(found.file).decode("utf-8", "backslashreplace")
+    return Stamp(path=path, size=found.size, mtime_ns=found.mtime_ns, inode=found.inode, reader=READER)
 
 
 def _guarded(units: Iterator[Unit], media: Media) -> Iterator[Unit]:

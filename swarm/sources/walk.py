@@ -12,12 +12,13 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, NamedTuple
 
 from swarm.errors import SourceError
 from swarm.source import Skip
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 STANDARD_INPUT = "-"
 
@@ -52,6 +53,27 @@ class Walk:
         self._seen: dict[tuple[int, int], Input] = {}
         self.ignored = 0
 
+    def check(self) -> None:
+        """Look whether every path is there, before any of them is read.
+
+        Raises:
+            SourceError: a path that does not exist, or a pattern that matches nothing, as far as a look tells.
+        """
+        for path in self._paths:
+            if path == STANDARD_INPUT:
+                continue
+            if not path:
+                raise SourceError("an empty path: name a file, a folder, a pattern, or - for standard input")
+            try:
+                Path(path).stat()
+            except PermissionError:
+                continue
+            except (OSError, ValueError) as error:
+                if not glob.has_magic(path):
+                    raise SourceError(_missing(path, error)) from None
+                if "**" not in path and not glob.glob(path):  # noqa: PTH207 - as the user wrote it
+                    raise SourceError(_unmatched(path)) from None
+
     def __iter__(self) -> Iterator[Input | Skip]:
         """Inputs and skips in the order of the paths, within a folder by name.
 
@@ -62,14 +84,14 @@ class Walk:
             if path == STANDARD_INPUT:
                 yield Input(path=path)
                 continue
-            if not path:
-                raise SourceError("an empty path: name a file, a folder, a pattern, or - for standard input")
             try:
                 info = Path(path).stat()
             except PermissionError:
                 yield Skip(source=_shown(path), reason="permission denied")
             except (OSError, ValueError) as error:
-                yield from self._pattern(path, error)
+                if not glob.has_magic(path):
+                    raise SourceError(_missing(path, error)) from None
+                yield from self._pattern(path)
             else:
                 yield from self._named(path, info)
 
@@ -79,16 +101,14 @@ class Walk:
         else:
             yield from self._file(_shown(path), os.path.abspath(path), info)  # noqa: PTH100 - links stay as named
 
-    def _pattern(self, path: str, error: Exception) -> Iterator[Input | Skip]:
-        if not glob.has_magic(path):
-            raise SourceError(_missing(path, error)) from None
+    def _pattern(self, path: str) -> Iterator[Input | Skip]:
         if "**" in path:
             parts = path.replace(os.sep, "/").split("/")
             fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
             base = "/".join(parts[:fixed]) or ("/" if path.startswith("/") else ".")
             if (info := _stat(base)) is None or not stat.S_ISDIR(info.st_mode):
                 raise SourceError(f"{path} matches nothing: {base} is no folder")
-            found = self._folder(base, GitIgnoreSpec.from_lines(["/" + "/".join(parts[fixed:])]))
+            found = self._folder(base, _patterns(["/" + "/".join(parts[fixed:])]))
         else:
             matches = sorted(glob.glob(path))  # noqa: PTH207 - paths stay as the user wrote them
             found = (entry for match in matches if (info := _stat(match)) for entry in self._named(match, info))
@@ -97,7 +117,7 @@ class Walk:
             nothing = False
             yield entry
         if nothing:
-            raise SourceError(f"{path} matches nothing: name a file, a folder or a pattern")
+            raise SourceError(_unmatched(path))
 
     def _folder(self, root: str, wanted: GitIgnoreSpec | None) -> Iterator[Input | Skip]:
         """The files below `root`; with `wanted`, only those whose path from there it matches."""
@@ -176,6 +196,8 @@ def _rules(folder: str) -> Iterator[_Ignore]:
 
 def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
     """As git reads them: a line that is no pattern counts for nothing."""
+    from pathspec import GitIgnoreSpec
+
     good = []
     for line in lines:
         try:
@@ -202,6 +224,10 @@ def _ignored(path: str, is_folder: bool, ignores: tuple[_Ignore, ...]) -> bool:
         if verdict is not None:
             return verdict
     return False
+
+
+def _unmatched(pattern: str) -> str:
+    return f"{pattern} matches nothing: name a file, a folder or a pattern"
 
 
 def _missing(path: str, error: Exception) -> str:

@@ -185,6 +185,22 @@ async def test_a_duplicate_becomes_a_source_when_the_first_is_gone(library, writ
     assert [(source.path, source.media) for source in corpus.sources] == [("b.md", "markdown")]
 
 
+async def test_a_name_that_is_no_utf8_is_read_and_remembered(library, folder, write, opened):
+    write(os.fsdecode(b"caf\xe9.txt"), "coffee\n")
+    (source,) = (await gather(["."], library)).sources
+    assert source.path == "caf\\xe9.txt"
+    opened.clear()
+    await gather(["."], library)
+    assert opened == []
+
+
+async def test_a_missing_path_is_told_before_anything_is_read(library, write, opened):
+    write("a.txt", "text\n")
+    with pytest.raises(SourceError, match="missing does not exist"):
+        await gather([".", "missing"], library)
+    assert opened == []
+
+
 async def test_nothing_to_read_is_one_line_with_the_reasons(library, write):
     write(".gitignore", "*.log\n")
     write("a.log", "x")

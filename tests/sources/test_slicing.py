@@ -210,7 +210,10 @@ async def test_each_row_of_a_table_is_a_slice_of_its_own_however_small(library, 
     assert texts == ["name,age\nAnn,31\n", "Bob,27\n", '"Cy\nril",9\n', '{"n": 1}\n', '{"n": 2}\n']
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=3_000), st.integers(30, 300))
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3_000),
+    st.integers(30, 300),
+)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 async def test_any_text_packs_into_any_budget(library, folder, text, budget):
     (folder / "a.txt").write_text(text + "x", newline="")

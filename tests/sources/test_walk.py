@@ -19,6 +19,11 @@ def names(*paths: str, own: tuple[str, ...] = ()) -> list[str]:
     ]
 
 
+def checked(path: str) -> list[str]:
+    Walk([path]).check()
+    return names(path)
+
+
 def test_a_folder_is_read_by_name_and_without_what_is_hidden(write):
     for name in ("b.txt", "a/z.md", "a/b/c.py", "a.txt", ".git/config", ".hidden.txt", "a/.venv/x.py"):
         write(name, "x")
@@ -101,7 +106,7 @@ def test_a_file_whose_name_reads_like_a_pattern_is_that_file(write):
 def test_a_path_that_does_not_exist_is_one_clear_line(folder, path, message):
     (folder / "broken").symlink_to("nowhere")
     with pytest.raises(SourceError) as caught:
-        names(path)
+        checked(path)
     assert str(caught.value) == message
 
 
