@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -75,6 +76,7 @@ def _opened(stream: IO[bytes]) -> Document:
         return docx.Document(stream)
     except (
         zipfile.BadZipFile,
+        zlib.error,
         OpcError,
         etree.LxmlError,
         KeyError,

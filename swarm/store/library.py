@@ -46,6 +46,14 @@ class Shelf(NamedTuple):
     last: int
 
 
+class _Searched(NamedTuple):
+    """A corpus made ready for searches: its sources, the same by their numbers, and what ranks their passages."""
+
+    sources: tuple[Source, ...]
+    by_num: dict[int, Source]
+    ranker: Ranker
+
+
 class Library:
     """The sources of one store. Reading is safe from any thread; writing goes through `intake` and `commit`."""
 
@@ -53,8 +61,7 @@ class Library:
         self.database = database
         self._shelves: dict[str, Shelf] = {}
         self._intake = threading.Lock()
-        self._last_ranker: tuple[tuple[Source, ...] | None, Ranker | None] = (None, None)
-        self._by_num: dict[int, Source] = {}  # of the last ranker's corpus
+        self._searched: _Searched | None = None
         self._starts = lru_cache(_OUTLINES)(self._load_starts)
         self._load = lru_cache(_BLOCKS)(self._load_block)
 
@@ -161,7 +168,8 @@ class Library:
 
         The scores depend on the corpus alone, not on what else is in the store.
         """
-        ranked = self._ranker(corpus).search(question, limit)
+        searched = self._ready(corpus)
+        ranked = searched.ranker.search(question, limit)
         rows = self.database.read(
             f"SELECT {_COLUMNS} FROM passages WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
             (json.dumps([id_ for id_, _ in ranked]),),
@@ -170,7 +178,7 @@ class Library:
         found = []
         for id_, score in ranked:
             row = by_id[id_]
-            source = self._by_num[row[1]]
+            source = searched.by_num[row[1]]
             bare = _passage(row, source, title_of(source.path))
             found.append(
                 Passage(
@@ -182,12 +190,12 @@ class Library:
 
     def statistics(self, question: str, corpus: Corpus) -> TermStatistics:
         """How often the question's words occur in the passages of the corpus."""
-        return self._ranker(corpus).statistics(question)
+        return self._ready(corpus).ranker.statistics(question)
 
-    def _ranker(self, corpus: Corpus) -> Ranker:
-        """The ranker of a corpus; the last one is kept, since a run asks many questions of one corpus."""
-        kept, ranker = self._last_ranker
-        if kept is not corpus.sources or ranker is None:
+    def _ready(self, corpus: Corpus) -> _Searched:
+        """A corpus made ready; the last one is kept, since a run asks many questions of one corpus."""
+        searched = self._searched
+        if searched is None or searched.sources is not corpus.sources:
             from swarm.store.ranking import Held, Ranker
 
             self._load_shelves(corpus)
@@ -202,10 +210,9 @@ class Library:
             for source in corpus.sources:
                 shelf = self._shelf(source.id)
                 held.append(Held(source.path, shelf.first, shelf.last, rows[source.id]))
-            ranker = Ranker(self.database, held)
-            self._last_ranker = (corpus.sources, ranker)
-            self._by_num = {self._shelf(source.id).num: source for source in corpus.sources}
-        return ranker
+            by_num = {self._shelf(source.id).num: source for source in corpus.sources}
+            searched = self._searched = _Searched(corpus.sources, by_num, Ranker(self.database, held))
+        return searched
 
     # Writing
 
