@@ -238,6 +238,23 @@ def test_equals_come_in_the_order_of_the_corpus(library, put):
         assert [p.span.source for p in found] == [corpus.sources[0].id]
 
 
+def test_searches_over_two_corpora_from_two_threads_do_not_meet(library, put):
+    sources = [put(f"{n}.txt", *texts_about(WORDS, 20, seed=n)) for n in range(2)]
+    found: list[set[str]] = [set(), set()]
+
+    def search(number: int) -> None:
+        corpus = corpus_of(sources[number])
+        for _ in range(50):
+            found[number] |= {p.span.source for p in library.search("old captain", corpus, 5)}
+
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [{sources[0].id}, {sources[1].id}]
+
+
 @pytest.mark.parametrize(
     "question",
     [
