@@ -1,7 +1,8 @@
 """An input as it lies there: its bytes, looked through once for their hash and their encoding, then read.
 
-What is small is kept in memory after the first look; what is large is read a second time, and the hash is
-compared, so that a file that changes meanwhile is noticed. This module knows bytes, not formats.
+What is small is kept in memory after the first look; what is large is read a second time, as far as it was seen
+then, and the hash is compared. So a file that changes meanwhile is noticed, and one that only grows can be read.
+This module knows bytes, not formats.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ class Original:
                 kept = None
             piece = following
         self._data = b"".join(kept) if kept is not None else None
+        self._same = False  # the bytes were compared, all of them
+        if self._data is not None:
+            self.verify()
+            self._same = True
         self.content = digest.digest()
         self.encoding = survey.encoding()
 
@@ -87,8 +92,12 @@ class Original:
         return self._stream
 
     def verify(self) -> None:
-        """To be called once all is read: Raises Unreadable where the file changed meanwhile."""
-        if self._before != self._state():
+        """To be called once all is read.
+
+        Raises:
+            Unreadable: the file changed meanwhile.
+        """
+        if not self._same and self._before != self._state():
             raise Unreadable("it changed while it was read", changed=True)
 
     def _pieces(self) -> Iterator[bytes]:
@@ -99,12 +108,15 @@ class Original:
             return
         self._stream.seek(0)
         digest = blake2b(digest_size=20)
-        while data := self._stream.read(_CHUNK_CHARS):
+        left = self.size
+        while data := self._stream.read(min(left, _CHUNK_CHARS)):
             self._check()
             digest.update(data)
+            left -= len(data)
             yield data
         if digest.digest() != self.content:
             raise Unreadable("it changed while it was read", changed=True)
+        self._same = True
 
     def _state(self) -> tuple[int, int] | None:
         """Size and time of the last change."""

@@ -256,43 +256,61 @@ async def test_html_leads_back_to_the_line_of_the_original(library, write):
         assert str(library.locate(Span(source.id, at, at + 1), "a.html")) == f"a.html:{line}"
 
 
-async def test_a_file_that_changes_while_it_is_read_is_tried_again_and_then_skipped(library, write, monkeypatch):
-    write("a.txt", prose(30_000))
-    write("b.txt", "unchanged\n")
+@pytest.fixture
+def between(monkeypatch):
+    """Have something done to a large file between the first look at it and the reading."""
     monkeypatch.setattr(original, "_KEPT", 1_000)
     monkeypatch.setattr(original, "_PIECE", 1_000)
-    state = original.Original._state
-    calls: list[int] = []
+    look = original.Survey.encoding
 
-    def changing(self):
-        size, time = state(self)
-        calls.append(1)
-        return size, time + (len(calls) if size > 100 else 0)
+    def between(change, times: int) -> None:
+        left = [change] * times
 
-    monkeypatch.setattr(original.Original, "_state", changing)
+        def encoding(self):
+            if self.head.startswith(b"Word") and left:
+                left.pop()()
+            return look(self)
+
+        monkeypatch.setattr(original.Survey, "encoding", encoding)
+
+    return between
+
+
+async def test_a_file_that_keeps_changing_is_tried_again_and_then_skipped(library, write, between):
+    path = write("a.txt", prose(30_000))
+    write("b.txt", "unchanged\n")
+    seeds = iter(range(1, 9))
+    between(lambda: path.write_text(prose(30_000, next(seeds))), times=2)
     corpus = await gather(["."], library)
     assert [source.path for source in corpus.sources] == ["b.txt"]
     assert [(skip.source, skip.reason) for skip in corpus.skipped] == [("a.txt", "it changed while it was read")]
     assert library.database.read("SELECT count(*) FROM sources") == [(1,)]
 
 
-async def test_a_large_file_whose_bytes_change_between_two_looks_is_noticed(library, write, monkeypatch):
+async def test_a_file_that_changes_once_is_read_as_it_is_then_though_only_its_bytes_tell(library, write, between):
     path = write("a.txt", prose(30_000))
-    monkeypatch.setattr(original, "_KEPT", 1_000)
-    looked = original.Survey.encoding
-    times = path.stat()
+    before = path.stat()
 
-    def encoding(self):
-        # the same size, and the same time: only the bytes tell
-        path.write_text(prose(30_000, seed=7)[: times.st_size])
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        monkeypatch.setattr(original.Survey, "encoding", looked)
-        return looked(self)
+    def change():
+        path.write_text(prose(30_000, seed=7)[: before.st_size])
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    monkeypatch.setattr(original.Survey, "encoding", encoding)
-    corpus = await gather(["."], library)
+    between(change, times=1)
+    (source,) = (await gather(["."], library)).sources
+    assert library.text(Span(source.id, 0, source.chars)) == path.read_text()
+
+
+async def test_a_file_that_only_grows_is_read_as_far_as_it_was_seen(library, write, between):
+    path = write("a.txt", prose(30_000))
     text = path.read_text()
-    assert library.text(Span(corpus.sources[0].id, 0, corpus.sources[0].chars)) == text
+
+    def grow():
+        with path.open("a") as file:
+            file.write("more")
+
+    between(grow, times=9)
+    (source,) = (await gather(["."], library)).sources
+    assert library.text(Span(source.id, 0, 99_999)) == text
 
 
 async def test_cancelling_leaves_nothing_half_read_and_the_next_run_goes_on(library, write, monkeypatch):
