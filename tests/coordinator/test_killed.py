@@ -1,4 +1,4 @@
-"""A run that is killed with -9 goes on where it was: what was finished is not sent again, by the server's count."""
+"""A run that is killed goes on where it was: what was finished is not sent again, by the server's own count."""
 
 import json
 import os
