@@ -4,9 +4,9 @@
 
 Each corpus is handed over as the JSON Lines file it is, and each question is a whole run of Swarm with its
 default model and settings, on one store for each corpus; nothing is simulated. A passage counts as cited when a
-citation lies inside it; a question counts when all its gold passages are cited. Everything is compared at the same number of cited
-characters for each question: what Swarm cites for it (where Swarm says that there is no evidence, the others get
-the default length all the same, and Swarm gets nothing).
+citation lies inside it; a question counts when all its gold passages are cited. Everything is compared at the
+same number of cited characters for each question: what Swarm cites for it (where Swarm says that there is no
+evidence, the others get the default length all the same, and Swarm gets nothing).
 
 Rows: swarm; BM25 over passages, cut to the characters; BM25 over sentences; BM25 over sentences with their
 titles; one window of the same size as a reader's, filled with the beginning of the corpus and read by the same
@@ -322,8 +322,10 @@ def report(name: str, results: list[dict[str, object]], say: Callable[[str], Non
         "answered": mean([float(bool(r["answerable"])) for r in results]),
         "cpu_seconds_mean": mean(seconds), "cpu_seconds_p95": seconds[int(0.95 * len(seconds))],
     }  # fmt: skip
-    say("cited characters {chars_mean:.0f} (p95 {chars_p95}), statements {statements:.1f}, rounds {rounds:.2f}, "
-        "answered {answered:.3f}, CPU {cpu_seconds_mean:.2f} s (p95 {cpu_seconds_p95:.2f})".format(**said))  # fmt: skip
+    say(
+        "cited characters {chars_mean:.0f} (p95 {chars_p95}), statements {statements:.1f}, rounds {rounds:.2f}, "
+        "answered {answered:.3f}, CPU {cpu_seconds_mean:.2f} s (p95 {cpu_seconds_p95:.2f})".format(**said)
+    )  # fmt: skip
     if any(r["short"] for r in results) and any(r["answers"] for r in results):
         pairs = [exact_and_f1(r["short"], r["answers"]) for r in results if r["answers"]]  # type: ignore[arg-type]
         said |= {"exact": mean([e for e, _ in pairs]), "f1": mean([f for _, f in pairs])}
