@@ -1,6 +1,6 @@
 """Paths, folders and patterns to inputs, in a stable order, as `.gitignore` allows.
 
-Named files are always read. In folders, what `.gitignore` leaves out is no input, nor is what is hidden; links
+Named files are always read. In folders, what `.gitignore` leaves out is no input, nor is what is hidden or Python's cache; links
 to folders are not followed. This module looks at names and never opens a file, but for `.gitignore`.
 """
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 STANDARD_INPUT = "-"
+_CACHE = "__pycache__"  # what Python compiles beside its sources: nobody asks about it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +138,7 @@ class Walk:
                 continue
             entry = entries.pop()
             relative = entry.path[base:].replace(os.sep, "/")
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name == _CACHE:
                 continue
             is_folder = entry.is_dir(follow_symlinks=False)
             if _ignored(entry.path, is_folder, ignores):
