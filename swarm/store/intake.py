@@ -146,8 +146,7 @@ class Intake:
             (self._passage, self._num, start, self._chars, draft.tokens, cut, draft.context, records)
         )
         self._lengths.append(draft.tokens)
-        shown = terms.spaced(draft.indexed or draft.text)
-        batch.index.append((self._passage, shown, terms.spaced(draft.context)))
+        batch.index.append((self._passage, _spaced(draft.indexed or draft.text), _spaced(draft.context)))
         for offset, place in draft.marks:
             batch.marks.append((self._num, start + offset, place))
         batch.chars += length
@@ -190,6 +189,10 @@ class Intake:
                 self._line += line_ends(text)
             self._block_start += self._block_chars
             self._block, self._block_chars = [], 0
+
+
+def _spaced(text: str) -> str:
+    return text if text.isascii() else terms.spaced(text)
 
 
 def line_ends(text: str) -> int:
