@@ -1,7 +1,8 @@
 """Paths, folders and patterns to inputs, in a stable order, as `.gitignore` allows.
 
 Named files are always read. In folders, what `.gitignore` leaves out is no input, nor is what is hidden, nor is
-Python's cache; links to folders are not followed. This module looks at names and never opens a file, but for `.gitignore`.
+Python's cache; links to folders are not followed. This module looks at names and opens no file but
+`.gitignore`.
 """
 
 from __future__ import annotations
