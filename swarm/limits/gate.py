@@ -129,7 +129,7 @@ def _patience(state: tenacity.RetryCallState) -> float:
 
 
 def _key(model: Model, prompt: Prompt[Any], attempt: int) -> str:
-    identity = [model.name, prompt_version(prompt.kind), prompt.identity(), attempt]
+    identity = [model.name, model.revision, prompt_version(prompt.kind), prompt.identity(), attempt]
     return blake2b(json.dumps(identity, ensure_ascii=False).encode(), digest_size=16).hexdigest()
 
 

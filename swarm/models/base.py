@@ -58,7 +58,8 @@ class Model(Protocol):
 
     `name` is what a user types, such as `anthropic:claude-sonnet-5`. `window` is the context window and
     `max_output` the longest reply, in tokens. A `selective` model wants, of a slice that is read for a
-    question, only the passages that a search ranked: the index has already read the rest for it.
+    question, only the passages that a search ranked: the index has already read the rest for it. A `revision`
+    is a part of what names a call in the journal: where it changes, what was answered before is asked again.
     """
 
     @property
@@ -69,6 +70,8 @@ class Model(Protocol):
     def max_output(self) -> int: ...
     @property
     def selective(self) -> bool: ...
+    @property
+    def revision(self) -> str: ...
     @property
     def price(self) -> Price: ...
 

@@ -45,6 +45,10 @@ class Fallback:
         return self.models[0].selective
 
     @property
+    def revision(self) -> str:
+        return "|".join(model.revision for model in self.models).strip("|")
+
+    @property
     def price(self) -> Price:
         prices = [model.price for model in self.models]
         return Price(

@@ -35,6 +35,7 @@ class LanguageModel(ABC):
     """
 
     selective: ClassVar[bool] = False
+    revision: ClassVar[str] = ""
     request_tokens: ClassVar[int] = 256
     """Allowance for what a provider adds to a request: roles, a preamble for the schema."""
 

@@ -34,6 +34,7 @@ class Scripted:
     """
 
     selective = False
+    revision = ""
 
     def __init__(
         self,

@@ -57,6 +57,11 @@ class Bags:
         only[row] = 1.0
         return self.project(only)
 
+    def fullness(self, words: int) -> Floats:
+        """From 0 to 1: how near each sentence comes to so many different words that are no stop words. What says
+        little is near to everything, and stands for nothing."""
+        return np.minimum(1.0, np.bincount(self.rows, minlength=self.count) / words)
+
     def centrality(self) -> Floats:
         """How much the others speak of what each speaks of; the highest is 1."""
         if not self.count:

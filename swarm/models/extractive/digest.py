@@ -6,6 +6,7 @@ is rewritten.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ from swarm.source import Span
 from swarm.terms import question_terms, terms
 
 _SHORTEST, _LONGEST = 6, 60  # words: what is shorter or longer does not stand for a text
+_FULL = 12  # different words, stop words aside: from here on a sentence says enough to stand for others
+_SIGNS, _SIGNED = re.compile(r"[=(){}\[\]<>|\\`_]"), 0.04  # signs of code, and the share of them that prose has
 _OPENING = 0.15  # what the first sentence of a passage gains
 _DIRECT = 0.5  # the share of the question in a score, where there is one
 
@@ -36,13 +39,19 @@ def key_sentences(prompt: ReadPrompt) -> list[Ranked]:
             if _SHORTEST <= len(unit.text.split()) <= _LONGEST or _is_dense(unit.text):
                 span = Span(place.source, place.start + unit.start, place.start + unit.end)
                 offered.append((Ranked(unit, 0.0, span, text[unit.start : unit.end]), index == 0))
+    offered = [one for one in offered if _is_prose(one[0].unit.text)] or offered
     if not offered:
         return []
     bags = Bags([one.unit.text for one, _ in offered])
-    scores = bags.centrality()
+    scores = bags.centrality() * bags.fullness(_FULL)
     scores += _OPENING * np.array([opens for _, opens in offered])
     rows = choose(bags, scores, [1] * len(offered), prompt.max_findings, prompt.max_findings)
     return [replace(offered[row][0], relevance=min(1.0, float(scores[row]))) for row in rows]
+
+
+def _is_prose(text: str) -> bool:
+    """Text that is made of words, and not of code, markup or the cells of a table."""
+    return len(_SIGNS.findall(text)) <= _SIGNED * len(text)
 
 
 def _is_dense(text: str) -> bool:
@@ -56,7 +65,7 @@ def consolidate(prompt: ConsolidatePrompt) -> ConsolidateReply:
 
     claims = [one.finding.claim for one in prompt.shown]
     bags = Bags(claims)
-    scores = bags.centrality()
+    scores = bags.centrality() * bags.fullness(_FULL)
     if question_terms(prompt.question):
         query = understand(prompt.question, prompt.statistics, claims)
         for row, claim in enumerate(claims):

@@ -7,6 +7,9 @@ statistics; it does not understand, infer or count. See docs/models/extractive.m
 from __future__ import annotations
 
 import asyncio
+from functools import cache
+from hashlib import blake2b
+from importlib import resources
 from typing import Any, TypeVar
 
 from swarm.errors import Rejected
@@ -33,6 +36,17 @@ from swarm.tokens import o200k
 _OVERHEAD = 64  # tokens: what a prompt holds beside its material and its question
 _LOWEST = 0.0005  # relevance: below, a sentence shares hardly a word with the question
 
+
+@cache
+def _revision() -> str:
+    """A hash of this engine's own source: a version that ranks in another way answers anew."""
+    files = resources.files("swarm.models.extractive").iterdir()
+    source = b"".join(
+        file.read_bytes() for file in sorted(files, key=lambda f: f.name) if file.name.endswith(".py")
+    )
+    return blake2b(source, digest_size=6).hexdigest()
+
+
 R = TypeVar("R", bound=Reply, covariant=True)
 
 
@@ -53,6 +67,10 @@ class Extractive:
     @property
     def max_output(self) -> int:
         return self._max_output
+
+    @property
+    def revision(self) -> str:
+        return _revision()
 
     @property
     def selective(self) -> bool:
