@@ -39,6 +39,7 @@ from swarm.tokens import o200k
 
 SEED = 20_240_607
 SQUAD_SAMPLE = 300
+LOCOMO_SAMPLE = 40  # of each conversation
 WINDOW_TOKENS = 24_000
 """Of material in one window of the default size, beside the prompt and the reserved reply."""
 
@@ -126,7 +127,8 @@ def _conversation(path: Path, folder: Path) -> Corpus:
         | ({"image": t["image_caption"]} if t.get("image_caption") else {})
         for t in data["turns"]
     ]
-    return _corpus("locomo", records, questions)
+    sample = random.Random(SEED).sample(questions, min(LOCOMO_SAMPLE, len(questions)))
+    return _corpus("locomo", records, sample)
 
 
 @dataclass(slots=True)
