@@ -64,7 +64,7 @@ def _plan_follow_ups(desk: Desk, questions: list[str], round_: int) -> bool:
                 budget -= passage.tokens + 24  # and the tag that names its source
                 chosen.append(passage)
         chosen.sort(key=lambda passage: (desk.rank[passage.span.source], passage.span.start))
-        for spans, tokens in pack(chosen, material_budget(desk, question)):
+        for spans, tokens in pack(chosen, material_budget(desk, question), library=desk.library):
             desk.add([make_slice(question, spans, tokens, round_=round_)])
     planned = len(desk.planned) - before
     if planned:

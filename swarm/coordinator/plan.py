@@ -136,7 +136,7 @@ async def _cut(desk: Desk, budget: int) -> list[tuple[tuple[Span, ...], int, str
         return list(_items(desk, budget))
     cuts = desk.cuts.known(desk.corpus, budget)
     if cuts is None:
-        cuts = list(pack(desk.library.passages(desk.corpus), budget))
+        cuts = list(pack(desk.library.passages(desk.corpus), budget, library=desk.library))
         await desk.cuts.keep(desk.corpus, budget, cuts)
     return [(spans, tokens, "") for spans, tokens in cuts]
 
@@ -144,11 +144,11 @@ async def _cut(desk: Desk, budget: int) -> list[tuple[tuple[Span, ...], int, str
 def _items(desk: Desk, budget: int) -> Iterable[tuple[tuple[Span, ...], int, str]]:
     passages = desk.library.passages(desk.corpus)
     if desk.task.slicing == "source":
-        for spans, tokens in by_source(desk.corpus, passages, budget):
+        for spans, tokens in by_source(desk.corpus, passages, budget, library=desk.library):
             yield spans, tokens, desk.paths[spans[0].source]
     else:
-        paths = desk.paths
-        for spans, tokens in by_record(desk.corpus, desk.library.records(desk.corpus), budget):
+        paths, records = desk.paths, desk.library.records(desk.corpus)
+        for spans, tokens in by_record(desk.corpus, records, budget, library=desk.library):
             yield spans, tokens, str(desk.library.locate(spans[0], paths[spans[0].source]))
 
 

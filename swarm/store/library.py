@@ -11,7 +11,7 @@ import json
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
@@ -130,12 +130,11 @@ class Library:
             for p in passages
         ]  # fmt: skip
 
-    def passages_in(self, spans: Iterable[Span], corpus: Corpus | None = None) -> list[Passage]:
+    def passages_in(self, spans: Iterable[Span], paths: Mapping[str, str] | None = None) -> list[Passage]:
         """The passages that tile these spans, with their text; one that a span cuts through is clipped.
 
-        Titles are told by the corpus's paths where it is given.
+        Their contexts begin with the title where `paths`, by the ids of sources, are given.
         """
-        titles = {source.id: title_of(source.path) for source in corpus.sources} if corpus else {}
         found: list[Passage] = []
         for span in spans:
             shelf = self._shelf(span.source)
@@ -144,7 +143,8 @@ class Library:
                 "coalesce((SELECT max(start) FROM passages WHERE source = ?1 AND start <= ?2), 0) ORDER BY start",
                 (shelf.num, span.start, span.end),
             )
-            found.extend(self._clipped(row, span, titles.get(span.source, "")) for row in rows)
+            title = title_of(paths[span.source]) if paths else ""
+            found.extend(self._clipped(row, span, title) for row in rows)
         return found
 
     def _clipped(self, row: Sequence[Any], span: Span, title: str) -> Passage:

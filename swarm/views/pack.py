@@ -47,7 +47,7 @@ def shown(label: str, finding: Finding, library: Library, paths: Mapping[str, st
         finding=finding,
         quotes=tuple(library.text(span) for span in spans),
         where=str(library.locate(first, paths.get(first.source, first.source))),
-        context=library.passages_in((first,))[0].context,
+        context=library.passages_in((first,), paths)[0].context,
     )
 
 

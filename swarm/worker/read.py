@@ -55,7 +55,7 @@ class Brief:
     def passages(self, spans: tuple[Span, ...], library: Library) -> list[Passage]:
         """What a reader of these spans is given."""
         if self.matches is None:
-            return library.passages_in(spans)
+            return library.passages_in(spans, self.paths)
         return [
             passage
             for span in spans

@@ -143,8 +143,8 @@ def test_passages_come_in_the_order_of_the_corpus_with_titles_from_its_paths(lib
         (two.id, 0, "two"),
     ]  # fmt: skip
     assert [p.cut for p in library.passages(corpus)] == [9, 1, 9, 1, 9]
-    assert [p.text for p in library.passages_in([Span(one.id, 1, 3)], corpus)] == [" ", "b"]
-    assert {p.context for p in library.passages_in([Span(one.id, 1, 3)], corpus)} == {"one > Part"}
+    assert [p.text for p in library.passages_in([Span(one.id, 1, 3)])] == [" ", "b"]
+    assert {p.context for p in library.passages_in([Span(one.id, 1, 3)], {one.id: one.path})} == {"one > Part"}
 
 
 def test_a_clipped_passage_counts_its_own_tokens_and_begins_within(library, put):
