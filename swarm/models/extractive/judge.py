@@ -13,7 +13,7 @@ from swarm.prompts.replies import JudgeReply
 from swarm.prompts.typed import JudgePrompt
 from swarm.terms import STOP, WORD, question_terms, spaced, stem, terms
 
-_ENOUGH = 0.97  # of the question's weight, in one sentence and its title
+_ENOUGH = 0.95
 _FOLLOW_UPS = 5
 _NAMES = 4  # in one follow-up
 _SENTENCES = 6  # of a page, whose names are followed
@@ -27,9 +27,10 @@ def judge(prompt: JudgePrompt) -> JudgeReply:
         return JudgeReply(verdict="give_up", reason="Nothing was found that shares words with the question.")
     if not prompt.rounds_left:
         return JudgeReply(verdict="answer", reason="No rounds are left.")
-    if query.share(found[0].covered) >= _ENOUGH:
+    by_page = pages(found)
+    if query.share(by_page[0].covered) >= _ENOUGH:
         return JudgeReply(verdict="answer", reason="One passage covers the words of the question.")
-    follow_ups = _follow_ups(query, pages(found), prompt.asked)
+    follow_ups = _follow_ups(query, by_page, prompt.asked)
     if follow_ups:
         return JudgeReply(
             verdict="follow_up", follow_ups=follow_ups, reason="The findings bring up names to follow."
@@ -58,9 +59,9 @@ def _follow_ups(query: Query, found: list[Page], asked: tuple[str, ...]) -> list
 def _names(query: Query, page: Page, done: set[tuple[str, ...]]) -> list[str]:
     """The names to follow from a page: those it mentions, and what it is about, if the question does not say."""
     candidates: dict[tuple[str, ...], Name] = {}
-    if page.best.about and not page.best.signals.named:
-        title = Name(page.best.title.split(" (")[0], 0.9)
-        candidates[page.best.about] = title
+    title = page.best.title.split(" (")[0].replace("_", " ")
+    if page.best.about and not page.best.signals.named and not title[:1].islower():
+        candidates[page.best.about] = Name(title, 0.9)
     for item in page.items[:_SENTENCES]:
         for words, name in item.names.items():
             candidates.setdefault(words, name)

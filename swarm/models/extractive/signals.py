@@ -46,8 +46,8 @@ READ_BIAS = -9.81
 
 
 class Direct(NamedTuple):
-    """What speaks for a finding by itself: as in `Signals`, and what the other findings of its page cover beyond it
-    (`page`), and how much more its reader thought of it than can be seen here (`around`)."""
+    """What speaks for a finding by itself: as in `Signals`, and what the other findings of its page cover beyond
+    it (`page`), and how much more its reader thought of it than can be seen here (`around`)."""
 
     own: float
     dense: float
@@ -64,10 +64,10 @@ class Direct(NamedTuple):
 
 
 DIRECT = Direct(
-    own=2.39, dense=2.19, title=0.53, page=0.88, pairs=0.84, named=2.65, named_share=1.00, names=2.03, all=1.49,
-    short=0.07, kind=-0.03, around=0.59,
+    own=2.29, dense=2.13, title=0.72, page=0.80, pairs=0.85, named=2.58, named_share=0.97, names=2.02, all=1.52,
+    short=0.08, kind=0.08, around=0.64,
 )  # fmt: skip
-DIRECT_BIAS = -6.69
+DIRECT_BIAS = -6.68
 
 
 class Linked(NamedTuple):
@@ -93,10 +93,9 @@ class Linked(NamedTuple):
 
 
 LINKED = Linked(
-    link=1.25, left=-0.24, gain=1.06, few=2.22, shared=2.45, nested=0.99, best=1.65, led=-0.09, own=0.59,
-    kind=0.73,
+    link=1.22, left=-0.37, gain=1.06, few=2.16, shared=2.32, nested=0.79, best=1.86, led=0.13, own=0.67, kind=0.72,
 )  # fmt: skip
-LINKED_BIAS = -7.36
+LINKED_BIAS = -7.56
 
 
 def probability(signals: tuple[float, ...], weights: tuple[float, ...], bias: float) -> float:
