@@ -5,8 +5,8 @@
 Each corpus is handed over as the JSON Lines file it is, and each question is a whole run of Swarm with its
 default model and settings, on one store for each corpus; nothing is simulated. A passage counts as cited when a
 citation lies inside it; a question counts when all its gold passages are cited. Everything is compared at the
-same number of cited characters for each question: what Swarm cites for it (where Swarm says that there is no
-evidence, the others get the default length all the same, and Swarm gets nothing).
+same number of cited characters for each question: what Swarm cites for it. Where Swarm says that there is no
+evidence it cites nothing, and neither may the others; how often it answers stands below each table.
 
 Rows: swarm; BM25 over passages, cut to the characters; BM25 over sentences; BM25 over sentences with their
 titles; one window of the same size as a reader's, filled with the beginning of the corpus and read by the same
@@ -32,7 +32,6 @@ from pathlib import Path
 import apsw
 
 from swarm import Swarm, Task
-from swarm.models.extractive.answer import CHARS
 from swarm.models.extractive.sentences import split
 from swarm.terms import question_terms
 from swarm.tokens import o200k
@@ -229,7 +228,7 @@ async def measure(corpora: list[Corpus], folder: Path) -> list[dict[str, object]
         for number, question in enumerate(corpus.questions):
             outcome = await ask(swarm, whole, question.text)
             one = await ask(swarm, head, question.text)
-            chars = outcome.chars if outcome.answered else CHARS
+            chars = outcome.chars
             everything = list(range(len(corpus.texts)))
             dice.shuffle(everything)
             rows = {
