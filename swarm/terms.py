@@ -23,7 +23,7 @@ STOP = frozenset(
     """
     a about after all also am an and any are as at be because been before being between both but by can could
     did do does doing done during each else ever few for from further had has have having he her here hers him
-    his how i if in into is it its itself just may me might more most much must my no nor not of off on once
+    his how i if in into is it its itself just many may me might more most much must my no nor not of off on once
     only or other our ours out over own s same shall she should so some such t than that the their theirs them
     then there these they this those through to too under until up us very was we were what when where which
     while who whom whose why will with would you your yours
@@ -39,7 +39,9 @@ def spaced(text: str) -> str:
 @lru_cache(maxsize=200_000)
 def stem(word: str) -> str:
     """The stem of one word, in any case and with any accents."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c))
+    plain = word.lower()
+    if not plain.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     stemmer = getattr(_stemmers, "porter", None)
     if stemmer is None:
         stemmer = _stemmers.porter = Stemmer.Stemmer("porter")

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from swarm.models.extractive.evidence import Evidence, weigh
 from swarm.models.extractive.query import Query, understand
 from swarm.models.extractive.short import short_answer
+from swarm.models.extractive.signals import PER_WORD, WORDS
 from swarm.prompts.replies import AnswerReply, Cited
 from swarm.prompts.typed import AnswerPrompt
 from swarm.terms import terms
 
 STATEMENTS, CHARS = 8, 1_200
-ANSWERABLE = -1.25
-"""Assurance below which a question counts as not answered: where 5 to 8% of the questions with an answer are
-turned down, and 10 to 13% of those without one are not."""
-_PER_WORD, _WORDS = 0.21, 10  # a long question is seldom covered as fully as a short one
+ANSWERABLE = -1.75
+"""Assurance below which a question counts as not answered: where 3 to 4% of the questions with an answer are
+turned down, and 12 to 13% of those without one are not."""
 _SAME_PAGE = 0.1  # what a second sentence of one page is worth
 _ALIKE = 0.75
 _TAIL = 0.005  # of the best probability: what is less likely is not said
@@ -41,7 +41,7 @@ def assurance(query: Query, found: Sequence[Evidence]) -> float:
     best = max((item.direct for item in found), default=0.0)
     if best <= 0.0:
         return -math.inf
-    return math.log(best / (1 - best)) + _PER_WORD * min(_WORDS, len(query.weights))
+    return math.log(best / (1 - best)) + PER_WORD * min(WORDS, len(query.weights))
 
 
 def pick(found: list[Evidence]) -> list[Evidence]:

@@ -66,10 +66,13 @@ class Bags:
         """How much the others speak of what each speaks of; the highest is 1."""
         if not self.count:
             return np.zeros(0)
-        degree = np.maximum(self.likeness(self.project(np.ones(self.count))), 1e-9)
+        # each is as like itself as can be, which says nothing: without that, a sentence that nothing is like keeps
+        # all its weight
+        degree = np.maximum(self.likeness(self.project(np.ones(self.count))) - 1.0, 1e-3)
         rank = np.full(self.count, 1.0 / self.count)
         for _ in range(_ROUNDS):
-            rank = (1 - _DAMPING) / self.count + _DAMPING * self.likeness(self.project(rank / degree))
+            given = rank / degree
+            rank = (1 - _DAMPING) / self.count + _DAMPING * (self.likeness(self.project(given)) - given)
         highest = float(rank.max())
         return rank / highest if highest > 0 else rank
 

@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 from swarm.errors import Rejected
 from swarm.models.base import FREE, Completion, Price
 from swarm.models.extractive.answer import answer
-from swarm.models.extractive.digest import consolidate, key_sentences
+from swarm.models.extractive.digest import consolidate
 from swarm.models.extractive.judge import judge
 from swarm.models.extractive.plan import plan
-from swarm.models.extractive.query import understand
-from swarm.models.extractive.rank import Ranked, rank
-from swarm.prompts.replies import ReadFinding, ReadReply, Reply
+from swarm.models.extractive.read import read
+from swarm.prompts.replies import Reply
 from swarm.prompts.typed import (
     AnswerPrompt,
     ConsolidatePrompt,
@@ -34,7 +33,6 @@ from swarm.task import Usage
 from swarm.tokens import o200k
 
 _OVERHEAD = 64  # tokens: what a prompt holds beside its material and its question
-_LOWEST = 0.0005  # relevance: below, a sentence shares hardly a word with the question
 
 
 @cache
@@ -108,7 +106,7 @@ class Extractive:
 def compute(prompt: Prompt[R]) -> Reply:
     """The reply to a prompt: a pure function of it."""
     if isinstance(prompt, ReadPrompt):
-        return _read(prompt)
+        return read(prompt)
     if isinstance(prompt, JudgePrompt):
         return judge(prompt)
     if isinstance(prompt, AnswerPrompt):
@@ -118,27 +116,3 @@ def compute(prompt: Prompt[R]) -> Reply:
     if isinstance(prompt, PlanPrompt):
         return plan(prompt)
     raise Rejected(f"the extractive model does not do {prompt.kind!r}: choose a language model with --model")
-
-
-def _read(prompt: ReadPrompt) -> ReadReply:
-    if prompt.question.strip():
-        query = understand(prompt.question, prompt.statistics, (p.text for p in prompt.passages))
-        found = rank(query, prompt.passages, prompt.paths)
-        found = [one for one in found if one.relevance >= _LOWEST][: prompt.max_findings]
-    else:
-        found = key_sentences(prompt)
-    return ReadReply(findings=[_finding(one) for one in found])
-
-
-def _finding(ranked: Ranked) -> ReadFinding:
-    unit = ranked.unit
-    claim = f"{unit.title} — {unit.key}: {unit.text}" if unit.key and unit.title else unit.text
-    return ReadFinding(
-        claim=claim,
-        quote=ranked.quote,
-        relevance=round(ranked.relevance, 4),
-        subject=unit.title or None,
-        attribute=unit.key or None,
-        value=unit.text if unit.key else None,
-        time=unit.time or None,
-    )

@@ -68,13 +68,16 @@ def understand(question: str, statistics: TermStatistics, texts: Iterable[str] =
         sets = [set(terms(text)) for text in texts]
         count = len(sets)
         frequency = {word: sum(word in one for one in sets) for word in words}
-    weights = {word: _idf(count, frequency.get(word, 0)) for word in words}
+    told = tuple(names(question))
+    named = frozenset(term for name in told for term in question_terms(name.text))
+    # a name that the corpus does not hold tells much; any other word may be said differently there
+    weights = {word: _idf(count, max(frequency.get(word, 0), int(word not in named))) for word in words}
     kept = [stem(word) for word in WORD.findall(spaced(question)) if word.lower() not in STOP]
     return Query(
         text=question,
         weights=weights,
         pairs=frozenset(pairwise(kept)),
-        names=tuple(names(question)),
+        names=told,
         spoken=f" {' '.join(terms(question))} ",
         mean_tokens=statistics.mean_tokens or 150.0,
     )

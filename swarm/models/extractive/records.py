@@ -23,10 +23,11 @@ _TOKEN = re.compile(
 _LOOKS_JSON = re.compile(r'\s*(?:[\[{]\s*)*"(?:[^"\\\n]|\\.){1,80}"\s*:')
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 _TITLES = ("title", "name", "headline", "heading", "subject", "label")
+_TEXTS = ("text", "content", "body", "message")
 _SPEAKERS = ("speaker", "author", "from", "sender", "user", "role", "by")
 _TIMES = ("time", "at", "date", "datetime", "timestamp", "when", "created_at", "published", "year")
 _SILENT = frozenset("id _id uuid guid key url link href hash index session_id lang language".split())
-_PROSE = 60  # characters: a longer value is prose, a shorter one a field
+_PROSE, _WORDS = 60, 8  # characters, blanks: a longer value is prose, a shorter one a field
 _PLACING = 200  # characters: a longer value does not place anything
 
 
@@ -94,7 +95,7 @@ def _records(text: str) -> list[_Record]:
     records = [current]
     position = 0
     if inside := _string_in_progress(text):
-        current.values.append(_Value("", 0, 0, inside, _readable(text[:inside])))
+        current.values.append(_Value("", -1, 0, inside, _readable(text[:inside])))
         position = inside + 1
     for match in _TOKEN.finditer(text, position):
         group = match.lastgroup
@@ -126,9 +127,12 @@ def _record_units(text: str, record: _Record) -> list[Unit]:
     title, speaker, time = record.first(_TITLES), record.first(_SPEAKERS), record.first(_TIMES)
     about = ", ".join(dict.fromkeys(part for part in (title, speaker, time) if part))
     special = {*_TITLES, *_SPEAKERS, *_TIMES, *_SILENT}
-    texts = [value for value in record.values if len(value.text) > _PROSE and value.key not in special]
-    named = [value for value in record.values if value.key in ("text", "content", "body", "message")]
-    prose = texts or named
+    texts = [
+        value for value in record.values if _is_prose(value.text) and value.key not in special and value.named >= 0
+    ]
+    # what a text that begins in mid-string begins with has no key
+    begun = [value for value in record.values if value.named < 0]
+    prose = begun + texts or [value for value in record.values if value.key in _TEXTS]
     units = []
     for value in prose:
         for start, end in split(_mask(text[value.start : value.end])):
@@ -154,6 +158,10 @@ def _record_units(text: str, record: _Record) -> list[Unit]:
     return units
 
 
+def _is_prose(text: str) -> bool:
+    return len(text) > _PROSE or text.count(" ") >= _WORDS
+
+
 def _mask(raw: str) -> str:
     """The raw string with each escape replaced by as many characters that read like what it stands for."""
     if "\\" not in raw:
@@ -177,7 +185,9 @@ def _readable(raw: str) -> str:
             raw = json.loads(f'"{raw}"', strict=False)
         except ValueError:
             raw = _ESCAPE.sub(" ", raw)
-    return " ".join(raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
+        # half of a pair of surrogates, where the text was cut between them
+        raw = raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return " ".join(raw.split())
 
 
 def csv_units(text: str, header: str, delimiter: str) -> list[Unit]:

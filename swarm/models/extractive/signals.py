@@ -98,6 +98,10 @@ LINKED = Linked(
 LINKED_BIAS = -7.56
 
 
+PER_WORD, WORDS = 0.21, 10
+"""What the log-odds gain for each word of a question, up to so many: a long one is seldom covered as fully."""
+
+
 def probability(signals: tuple[float, ...], weights: tuple[float, ...], bias: float) -> float:
     """The logistic of the weighted sum."""
     total = bias + sum([s * w for s, w in zip(signals, weights, strict=True)])

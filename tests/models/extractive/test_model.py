@@ -1,143 +1,253 @@
-"""What the extractive model promises, prompt by prompt."""
-
 import json
-from typing import Any
+from collections.abc import Sequence
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
+from swarm.errors import Rejected
+from swarm.models.base import Model
 from swarm.models.extractive import Extractive
-from swarm.prompts.replies import AnswerReply, ConsolidateReply, JudgeReply, ReadReply
-from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, JudgePrompt, Prompt, ReadPrompt, Shown
-from swarm.source import Passage, Span
-from swarm.task import Finding, TermStatistics
-from swarm.terms import question_terms, terms
-
-TEXT = (
-    "The lighthouse at Lime Rock was kept by Ida Lewis for 54 years. She was born in Newport in 1842. "
-    "The lamp burnt whale oil. Visitors came by boat, and on Sundays the school rowed out to see her."
+from swarm.prompts.replies import Reply
+from swarm.prompts.typed import (
+    AnswerPrompt,
+    ConsolidatePrompt,
+    JudgePrompt,
+    PlanPrompt,
+    Prompt,
+    ReadPrompt,
+    Shown,
 )
-CORPUS = [
-    TEXT,
-    "The mill by the river ground corn until 1901. Its wheel was made of oak.",
-    "Newport lies on Aquidneck Island. Its harbour is deep.",
-]
+from swarm.source import Passage, Span
+from swarm.task import Finding, Output, TermStatistics
+from swarm.terms import question_terms, terms
+from swarm.tokens import o200k
 
 
-def statistics(question: str) -> TermStatistics:
-    bags = [set(terms(text)) for text in CORPUS]
-    frequency = {term: sum(term in bag for bag in bags) for term in question_terms(question)}
-    return TermStatistics(passages=300, mean_tokens=40.0, frequency=frequency)
+class Corpus:
+    """A few texts as one source each, one passage a text, with the statistics that a search would give."""
+
+    def __init__(self, **texts: str) -> None:
+        self.texts = texts
+
+    def passages(self) -> tuple[Passage, ...]:
+        return tuple(
+            Passage(id=n, span=Span(name, 0, len(text)), tokens=o200k(text), cut=9, context=name, text=text)
+            for n, (name, text) in enumerate(self.texts.items())
+        )
+
+    def statistics(self, question: str) -> TermStatistics:
+        bags = [set(terms(f"{name} {text}")) for name, text in self.texts.items()]
+        frequency = {word: sum(word in bag for bag in bags) for word in question_terms(question)}
+        return TermStatistics(passages=len(bags), mean_tokens=40, frequency=frequency)
+
+    def prompt(self, question: str, output: Output = "answer", most: int = 12) -> ReadPrompt:
+        return ReadPrompt(
+            question=question,
+            output=output,
+            passages=self.passages(),
+            paths={name: f"{name}.txt" for name in self.texts},
+            tokens=sum(p.tokens for p in self.passages()),
+            max_findings=most,
+            statistics=self.statistics(question),
+        )
+
+    async def shown(self, *questions: str) -> tuple[Shown, ...]:
+        """What reading for these questions finds, as a judge or the answer is shown it."""
+        found: dict[str, Shown] = {}
+        for question in questions:
+            for one in (await reply(self.prompt(question))).findings:
+                name = next(name for name, text in self.texts.items() if one.quote in text)
+                start = self.texts[name].index(one.quote)
+                evidence = (Span(name, start, start + len(one.quote)),)
+                finding = Finding(id=one.claim, claim=one.claim, evidence=evidence, relevance=one.relevance)
+                label = f"F{len(found) + 1}"
+                shown = Shown(label=label, finding=finding, quotes=(one.quote,), where=f"{name}:1", context=name)
+                found.setdefault(one.claim, shown)
+        return tuple(found.values())
 
 
-def passage(text: str, number: int = 0, score: float = 5.0) -> Passage:
-    return Passage(id=number, span=Span("s", 0, len(text)), tokens=50, cut=9, context="", text=text, score=score)
+async def reply(prompt: Prompt[Reply]):
+    completion = await Extractive().call(prompt, max_output=4096)
+    return prompt.reply.model_validate_json(completion.text)
 
 
-def read(question: str, *texts: str, path: str = "a.txt", most: int = 8) -> ReadPrompt:
-    return ReadPrompt(
-        question=question,
-        output="answer" if question else "digest",
-        passages=tuple(passage(text, number) for number, text in enumerate(texts)),
-        paths={"s": path},
-        tokens=100,
-        max_findings=most,
-        statistics=statistics(question),
+FILMS = Corpus(
+    Billy_Elliot=(
+        "Billy Elliot is a British drama film of the year 2000. It was directed by Stephen Daldry. "
+        "The music was composed by Stephen Warbeck."
+    ),
+    Stephen_Warbeck="Stephen Warbeck is an English composer. He was born in Southampton in May 1953.",
+    Southampton="Southampton is a port city in Hampshire. Its harbour is among the busiest of the country.",
+    Frank_Wildhorn="Frank Wildhorn is an American composer, born in New York in November 1958.",
+    The_Harbour="The harbour is a silent film. Nobody remembers who directed it.",
+    Gardening="Roses want sun and a soil that holds water. They are cut in spring.",
+    Bread="Bread is made of flour, water and salt. It is baked for an hour.",
+    Chess="Chess is played by two. Each has sixteen pieces.",
+)
+QUESTION = "Where was the composer of the film Billy Elliot born?"
+
+
+def test_it_is_a_model() -> None:
+    model: Model = Extractive(window=8_000)
+    assert (model.name, model.window, model.selective, model.price.input_usd) == ("extractive", 8_000, True, 0.0)
+
+
+async def test_what_is_found_is_quoted_word_for_word() -> None:
+    found = (await reply(FILMS.prompt(QUESTION))).findings
+    assert found
+    assert all(any(one.quote in text for text in FILMS.texts.values()) for one in found)
+    assert "Billy Elliot" in found[0].quote
+
+
+async def test_relevance_does_not_depend_on_what_else_is_in_the_slice() -> None:
+    alone = Corpus(Billy_Elliot=FILMS.texts["Billy_Elliot"])
+    whole = FILMS.prompt(QUESTION)
+    part = ReadPrompt(
+        question=QUESTION,
+        output="answer",
+        passages=alone.passages(),
+        paths=whole.paths,
+        tokens=1,
+        max_findings=12,
+        statistics=whole.statistics,
     )
+    of_part = {one.quote: one.relevance for one in (await reply(part)).findings}
+    of_whole = {one.quote: one.relevance for one in (await reply(whole)).findings}
+    assert of_part
+    assert all(of_whole[quote] == relevance for quote, relevance in of_part.items())
 
 
-def shown(*claims: str, relevance: float = 0.5) -> tuple[Shown, ...]:
+async def test_no_more_is_found_than_was_asked_for() -> None:
+    assert len((await reply(FILMS.prompt(QUESTION, most=2))).findings) == 2
+    assert len((await reply(FILMS.prompt("", most=3))).findings) == 3
+
+
+async def test_passages_that_share_no_word_with_the_question_give_nothing() -> None:
+    assert (await reply(FILMS.prompt("Which quasars wobble?"))).findings == []
+
+
+async def test_an_item_of_a_table_that_does_not_say_stays_empty() -> None:
+    says = Corpus(Chess=FILMS.texts["Chess"])
+    question = "How many pieces has each player in chess?"
+    statistics = FILMS.statistics(question)
+
+    def asked(corpus: Corpus) -> ReadPrompt:
+        prompt = corpus.prompt(question, output="table")
+        return ReadPrompt(**{**vars(prompt), "statistics": statistics})
+
+    assert "Each has sixteen pieces." in [one.quote for one in (await reply(asked(says))).findings]
+    assert (await reply(asked(Corpus(Bread=FILMS.texts["Bread"])))).findings == []
+
+
+async def test_the_judge_follows_a_name_that_the_question_does_not_hold() -> None:
+    shown = await FILMS.shown(QUESTION)
+    statistics = FILMS.statistics(QUESTION)
+    judged = await reply(JudgePrompt(question=QUESTION, shown=shown, rounds_left=2, statistics=statistics))
+    assert judged.verdict == "follow_up"
+    assert len(judged.follow_ups) <= 5
+    assert any("Stephen Warbeck" in one and "born" in one for one in judged.follow_ups)
+    asked = tuple(judged.follow_ups)
+    again = await reply(
+        JudgePrompt(question=QUESTION, shown=shown, asked=asked, rounds_left=1, statistics=statistics)
+    )
+    assert not {*asked, QUESTION} & {*again.follow_ups}
+
+
+async def test_the_judge_stops_when_no_rounds_are_left_and_when_there_is_nothing() -> None:
+    shown = await FILMS.shown(QUESTION)
+    done = await reply(JudgePrompt(question=QUESTION, shown=shown, statistics=FILMS.statistics(QUESTION)))
+    assert done.verdict == "answer"
+    assert (await reply(JudgePrompt(question=QUESTION, shown=(), rounds_left=2))).verdict == "give_up"
+
+
+async def test_both_steps_of_a_question_are_said() -> None:
+    follow_up = "Stephen Warbeck; Stephen Daldry: born"
+    shown = await FILMS.shown(QUESTION, follow_up)
+    statistics = FILMS.statistics(QUESTION)
+    said = await reply(AnswerPrompt(question=QUESTION, shown=shown, asked=(follow_up,), statistics=statistics))
+    texts = [statement.text for statement in said.statements]
+    assert said.answerable
+    assert any("composed by Stephen Warbeck" in text or "Billy Elliot is" in text for text in texts)
+    assert any("Southampton in May 1953" in text or "Warbeck is an English composer" in text for text in texts)
+
+
+async def test_statements_are_sentences_that_were_shown_under_their_labels() -> None:
+    shown = await FILMS.shown(QUESTION)
+    said = await reply(AnswerPrompt(question=QUESTION, shown=shown, statistics=FILMS.statistics(QUESTION)))
+    claims = {one.label: one.finding.claim for one in shown}
+    assert said.statements
+    assert all(statement.text == claims[statement.findings[0]] for statement in said.statements)
+
+
+@pytest.mark.parametrize("question", ["Who composed the anthem of Peru?", "Which quasars wobble?"])
+async def test_what_is_not_there_is_not_answered(question: str) -> None:
+    shown = await FILMS.shown(question)
+    said = await reply(AnswerPrompt(question=question, shown=shown, statistics=FILMS.statistics(question)))
+    assert (said.answerable, said.short, said.statements) == (False, None, [])
+
+
+async def test_a_short_answer_is_words_of_a_sentence_of_the_kind_asked_for() -> None:
+    question = "When was the composer Stephen Warbeck born?"
+    shown = await FILMS.shown(question)
+    said = await reply(AnswerPrompt(question=question, shown=shown, statistics=FILMS.statistics(question)))
+    assert said.answerable
+    assert said.short == "May 1953"
+
+
+async def test_a_digest_keeps_to_its_length_and_order_and_says_nothing_twice() -> None:
+    claims = [
+        "The council decided to build the new bridge over the river in spring.",
+        "Roses want sun and a soil that holds water through the whole summer.",
+        "The new bridge over the river will be built in spring, the council decided.",
+        "Its cost is estimated at 4,250,000 euros, which the council of the city has to borrow.",
+        "The bridge is to carry trams, and the council expects the first of them in autumn.",
+    ]
+    prompt = ConsolidatePrompt(question="", shown=as_shown(claims), words=45, final=True)
+    said = [statement.text for statement in (await reply(prompt)).statements]
+    assert sum(len(text.split()) for text in said) <= 45
+    assert said == [claim for claim in claims if claim in said]
+    assert len({claims[0], claims[2]} & set(said)) == 1
+
+
+def as_shown(claims: Sequence[str]) -> tuple[Shown, ...]:
     return tuple(
         Shown(
-            label=f"F{n}",
-            finding=Finding(
-                id=f"f{n}", claim=claim, evidence=(Span(f"s{n}", 0, len(claim)),), relevance=relevance
-            ),
+            label=f"F{number}",
+            finding=Finding(id=claim, claim=claim, evidence=(Span("s", 100 * number, 100 * number + 50),)),
             quotes=(claim,),
-            where=f"{n}.txt:1",
+            where="s.txt:1",
         )
-        for n, claim in enumerate(claims, start=1)
+        for number, claim in enumerate(claims)
     )
 
 
-async def ask(prompt: Prompt[Any]) -> Any:
-    return prompt.reply.model_validate_json((await Extractive().call(prompt, max_output=4_096)).text)
-
-
-async def test_the_sentence_that_answers_is_found_first_and_quoted_as_it_stands() -> None:
-    reply: ReadReply = await ask(read("Who kept the lighthouse at Lime Rock?", *CORPUS))
-    best = max(reply.findings, key=lambda finding: finding.relevance)
-    assert best.quote == "The lighthouse at Lime Rock was kept by Ida Lewis for 54 years."
-    assert all(any(finding.quote in text for text in CORPUS) for finding in reply.findings)
-
-
-async def test_a_record_is_quoted_without_its_punctuation() -> None:
-    raw = json.dumps({"title": "Lime Rock", "text": 'It was "kept" by Ida Lewis for 54 years. It burnt oil.'})
-    reply: ReadReply = await ask(read("Who kept Lime Rock?", raw, path="a.jsonl"))
-    assert reply.findings
-    for finding in reply.findings:
-        assert finding.quote in raw
-        assert not set("{}").intersection(finding.quote)
-        assert "\\" not in finding.claim
-    assert any('"kept" by Ida Lewis' in finding.claim for finding in reply.findings)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.text(max_size=300),
-    st.sampled_from(["Who kept the light?", "", "何が?"]),
-    st.sampled_from(["txt", "jsonl", "py"]),
-)
-async def test_every_quote_stands_in_the_passage_whatever_it_holds(text: str, question: str, kind: str) -> None:
-    reply: ReadReply = await ask(read(question, text, path=f"a.{kind}", most=4))
-    assert len(reply.findings) <= 4
-    assert all(finding.quote in text for finding in reply.findings)
-    assert all(0 <= finding.relevance <= 1 for finding in reply.findings)
-
-
-async def test_an_answer_is_made_of_found_sentences_alone() -> None:
-    question = "Who kept the lighthouse at Lime Rock?"
-    items = shown("The lighthouse at Lime Rock was kept by Ida Lewis for 54 years.", "The lamp burnt whale oil.")
-    reply: AnswerReply = await ask(AnswerPrompt(question=question, shown=items, statistics=statistics(question)))
-    assert reply.answerable
-    assert reply.statements[0].text == items[0].finding.claim
-    assert reply.statements[0].findings == ["F1"]
-    assert {statement.text for statement in reply.statements} <= {item.finding.claim for item in items}
-
-
-async def test_what_the_findings_do_not_answer_is_not_answered() -> None:
-    question = "What is the boiling point of tungsten?"
-    items = shown("The point of the island lies to the north.", "The lamp burnt whale oil.")
-    reply: AnswerReply = await ask(AnswerPrompt(question=question, shown=items, statistics=statistics(question)))
-    assert not reply.answerable
-    assert not reply.statements
-    assert reply.short is None
-
-
-async def test_nothing_found_is_given_up_and_nothing_is_asked_twice() -> None:
-    question = "Where was the keeper of the lighthouse at Lime Rock born?"
-    none: JudgeReply = await ask(JudgePrompt(question=question, shown=(), rounds_left=2))
-    assert none.verdict == "give_up"
-    items = shown("The lighthouse at Lime Rock was kept by Ida Lewis.")
-    stats = statistics(question)
-    first: JudgeReply = await ask(JudgePrompt(question=question, shown=items, rounds_left=2, statistics=stats))
-    assert any("Ida Lewis" in follow_up for follow_up in first.follow_ups)
-    again: JudgeReply = await ask(
-        JudgePrompt(question=question, shown=items, rounds_left=1, statistics=stats, asked=tuple(first.follow_ups))
+async def test_a_plan_searches_for_the_question_and_for_each_name_in_it() -> None:
+    prompt = PlanPrompt(
+        question="Are Mark King and Nick Hexum singers?", output="answer", sources=(), count=0, chars=0
     )
-    assert not set(again.follow_ups) & set(first.follow_ups)
+    queries = (await reply(prompt)).queries
+    assert queries[0] == prompt.question
+    assert {"Mark King", "Nick Hexum"} <= set(queries)
+    assert len(queries) <= 5
 
 
-async def test_a_consolidation_keeps_its_length_its_order_and_its_words() -> None:
-    claims = [
-        f"Report {n}: mill number {n} ground {n * 100} bushels of corn beside the long river." for n in range(30)
-    ]
-    reply: ConsolidateReply = await ask(ConsolidatePrompt(question="", shown=shown(*claims), words=60))
-    texts = [statement.text for statement in reply.statements]
-    assert 0 < sum(len(text.split()) for text in texts) <= 60
-    assert texts == sorted(texts, key=claims.index)
+async def test_material_is_counted_once_and_usage_is_what_was_counted() -> None:
+    model, prompt = Extractive(), FILMS.prompt(QUESTION)
+    assert model.count(prompt) >= prompt.tokens + o200k(QUESTION)
+    completion = await model.call(prompt, max_output=4096)
+    assert completion.usage.input_tokens == model.count(prompt)
+    assert completion.usage.output_tokens == o200k(completion.text)
+    assert json.loads(completion.text)["findings"]
 
 
-async def test_the_same_prompt_gets_the_same_reply() -> None:
-    prompt = read("Who kept the lighthouse at Lime Rock?", *CORPUS)
-    assert await ask(prompt) == await ask(prompt)
+async def test_the_same_prompt_gives_the_same_reply() -> None:
+    prompt = FILMS.prompt(QUESTION)
+    assert (await Extractive().call(prompt, max_output=4096)) == (await Extractive().call(prompt, max_output=4096))
+
+
+async def test_a_job_it_cannot_do_is_refused_plainly() -> None:
+    class Act(Prompt[Reply]):
+        kind = "act"
+        reply = Reply
+
+    with pytest.raises(Rejected, match="does not do 'act'"):
+        await Extractive().call(Act(question="Fix it"), max_output=100)
