@@ -25,7 +25,7 @@ from swarm.worker.read import Brief
 
 log = get_logger("plan")
 
-MATCHES = 500
+MATCHES = 250
 """Passages that the search ranks for a selective model, over the whole corpus."""
 FOLLOW_UP_MATCHES = 50
 _QUERY_MATCHES = 200  # for each search query that the planner adds
