@@ -60,7 +60,7 @@ def _classified(line: str, inside: bool) -> tuple[str, bool, bool]:
         after = inside ^ (len(fences) % 2 == 1)
         # a string that is assigned or passed on is code, though it may be long
         prose = inside or not line[: line.index(fences[0])].strip(" \trRbBuUfF")
-        return _FENCE.sub(lambda match: " " * len(match.group()), line), prose, after
+        return _FENCE.sub(lambda match: " " * len(match.group()), line) if prose else line, prose, after
     if match := _COMMENT.match(line):
         body = " " * match.end() + line[match.end() :]
         return _CLOSES.sub(lambda closing: " " * len(closing.group()), body), True, False

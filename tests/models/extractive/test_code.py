@@ -54,5 +54,7 @@ def test_every_unit_stands_where_it_says_in_order_and_nothing_twice(source: str)
     end = 0
     for unit in code_units(source):
         assert end <= unit.start < unit.end <= len(source)
-        assert unit.text.replace(" ", "") in source.replace("\n", "").replace(" ", "") or "\n" in source
+        # the marks of a docstring inside of a line are blanked, so they are left out on both sides
+        said, there = (part.translate(str.maketrans("", "", " \n'\"")) for part in (unit.text, source))
+        assert said in there or "\n" in source
         end = unit.end
