@@ -23,8 +23,10 @@ from swarm.models.extractive.signals import (
     LINKED_BIAS,
     READ,
     READ_BIAS,
+    SHORT,
     Direct,
     Linked,
+    density,
     probability,
 )
 from swarm.prompts.typed import Shown
@@ -34,10 +36,8 @@ _STEPS = 2  # how often probabilities travel along links
 _SOURCES = 40  # findings whose links are followed
 _NEARBY = 800  # characters: findings under one heading that are further apart are different pages
 _COMMON = 12  # a name that more findings than this hold links nothing
-_USUAL = 25  # words of a usual sentence
 _LED = 0.6  # of a follow-up's words: a finding that holds more was found by it
 _AROUND = 6.0  # log-odds: the most that what stands around a finding adds for its reader
-_SHORT = 5  # words
 
 Words = tuple[str, ...]
 
@@ -125,7 +125,7 @@ def _one(query: Query, shown: Shown, holds_kind: bool, follow_ups: list[tuple[st
     placed = frozenset(terms(f"{title} {shown.context} {finding.time or ''}")).intersection(query.weights) - own
     named, named_share = spoken(query, [title] if title else [])
     own_share, title_share = query.share(own), query.share(placed)
-    dense = own_share * 2.2 / (1.3 + 0.9 * len(sequence) / _USUAL)
+    dense = own_share * density(len(sequence))
     together = query.pairs.intersection(pairwise(hits))
     pairs = min(1.0, sum(query.weights[a] + query.weights[b] for a, b in together) / query.total)
     every, names_share = (own_share + title_share) ** 2, query.name_share(own | placed)
@@ -159,7 +159,7 @@ def _one(query: Query, shown: Shown, holds_kind: bool, follow_ups: list[tuple[st
             named_share=named_share,
             names=names_share,
             all=every,
-            short=float(len(sequence) < _SHORT),
+            short=float(len(sequence) < SHORT),
             kind=float(holds_kind),
             around=around,
         ),

@@ -13,14 +13,12 @@ from itertools import pairwise
 from swarm.models.extractive.kinds import Kind, holds, kind_of
 from swarm.models.extractive.query import Query
 from swarm.models.extractive.records import Unit
-from swarm.models.extractive.signals import READ, READ_BIAS, Signals, probability
+from swarm.models.extractive.signals import READ, READ_BIAS, SHORT, Signals, density, probability
 from swarm.models.extractive.units import joined, units
 from swarm.source import Passage, Span
 from swarm.terms import terms
 
 _K1, _B = 1.2, 0.75
-_SENTENCE = 25  # words of a usual sentence
-_SHORT = 5  # words: a shorter sentence says little on its own
 _CONTEXT = 0.4  # an occurrence in the headings, against one in the text
 
 
@@ -93,7 +91,7 @@ def measure(
             unit,
             Signals(
                 own=own_share,
-                dense=own_share * (_K1 + 1) / (1 + _K1 * (1 - _B + _B * length / _SENTENCE)),
+                dense=own_share * density(length),
                 title=title_share,
                 near=query.share(near),
                 rest=query.share(everything - near - covered - placed),
@@ -104,7 +102,7 @@ def measure(
                 names=query.name_share(covered | placed),
                 all=(own_share + title_share) ** 2,
                 first=float(first),
-                short=float(length < _SHORT and not unit.key),
+                short=float(length < SHORT and not unit.key),
                 kind=float(holds(kind, unit.text)),
             ),
         )

@@ -65,7 +65,7 @@ class Direct(NamedTuple):
 
 DIRECT = Direct(
     own=2.29, dense=2.13, title=0.72, page=0.80, pairs=0.85, named=2.58, named_share=0.97, names=2.02, all=1.52,
-    short=0.08, kind=0.08, around=0.64,
+    short=-2.00, kind=0.08, around=0.64,
 )  # fmt: skip
 DIRECT_BIAS = -6.68
 
@@ -98,8 +98,16 @@ LINKED = Linked(
 LINKED_BIAS = -7.56
 
 
+USUAL, BRIEF, SHORT = 25, 10, 5
+"""Words of a usual sentence, of one as short as need be, and of one that says little on its own."""
+
 PER_WORD, WORDS = 0.21, 10
 """What the log-odds gain for each word of a question, up to so many: a long one is seldom covered as fully."""
+
+
+def density(words: int) -> float:
+    """What the length of a sentence makes of the words that it covers: 1 for a usual one (as in BM25)."""
+    return 2.2 / (1 + 1.2 * (0.25 + 0.75 * max(words, BRIEF) / USUAL))
 
 
 def probability(signals: tuple[float, ...], weights: tuple[float, ...], bias: float) -> float:
