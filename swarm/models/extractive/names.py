@@ -19,6 +19,7 @@ _CALENDAR = frozenset(
     """.split()
 )
 _DEMONYM = re.compile(r"(?:ish|ese|ian|ean|[^m]an|ch|swiss|greek|thai|iraqi|israeli|pakistani)$", re.IGNORECASE)
+_TITLE_WORDS = 8
 _SENTENCE_END = (".", "?", "!", ":", "…")
 
 
@@ -35,13 +36,20 @@ def names(text: str) -> list[Name]:
     found: dict[str, Name] = {}
     for match in _QUOTED.finditer(text):
         quoted = match.group(1).strip(" ,.;")
-        if quoted[:1].isupper() or quoted[:1].isdigit():
+        if _is_title(quoted):
             found.setdefault(quoted, Name(quoted, 1.0))
     for words, initial in _runs(text):
         name = _name(words, initial)
         if name:
             found.setdefault(name.text, name)
     return list(found.values())
+
+
+def _is_title(quoted: str) -> bool:
+    """Whether quoted words are a title, and not speech: most of them, small ones aside, have a capital."""
+    words = [word for word in quoted.split() if word.lower() not in _JOINERS and word.lower() not in STOP]
+    capitals = sum(word[0].isupper() or word[0].isdigit() for word in words)
+    return len(words) <= _TITLE_WORDS and 2 * capitals > len(words) and not quoted[0].islower()
 
 
 def _runs(text: str) -> list[tuple[list[str], bool]]:

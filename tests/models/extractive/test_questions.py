@@ -19,6 +19,11 @@ def test_names_are_told_by_their_capitals(text: str, expected: list[str]) -> Non
     assert [name.text for name in names(text)] == expected
 
 
+def test_quoted_speech_is_no_title() -> None:
+    found = [name.text for name in names('He said: "It is impossible that I should ever marry you." So it was.')]
+    assert not any("impossible" in name for name in found)
+
+
 def test_dates_and_openers_are_no_names() -> None:
     assert names("In January 1902 it began. On Monday it ended. During the war nothing happened.") == []
 
