@@ -68,11 +68,12 @@ class Bags:
             return np.zeros(0)
         # each is as like itself as can be, which says nothing: without that, a sentence that nothing is like keeps
         # all its weight
-        degree = np.maximum(self.likeness(self.project(np.ones(self.count))) - 1.0, 1e-3)
+        itself = np.bincount(self.rows, self.values**2, minlength=self.count)
+        degree = np.maximum(self.likeness(self.project(np.ones(self.count))) - itself, 1e-3)
         rank = np.full(self.count, 1.0 / self.count)
         for _ in range(_ROUNDS):
             given = rank / degree
-            rank = (1 - _DAMPING) / self.count + _DAMPING * (self.likeness(self.project(given)) - given)
+            rank = (1 - _DAMPING) / self.count + _DAMPING * (self.likeness(self.project(given)) - itself * given)
         highest = float(rank.max())
         return rank / highest if highest > 0 else rank
 

@@ -16,6 +16,13 @@ def test_what_others_speak_of_stands_before_what_nobody_does() -> None:
     assert scores.max() == 1.0
 
 
+def test_sentences_without_a_telling_word_harm_nobody() -> None:
+    texts = ["Ships reach the harbour.", "The harbour takes ships.", "And so on.", "Of the.", "Cats sleep."]
+    scores = Bags(texts).centrality()
+    assert scores.min() >= 0.0
+    assert scores[:2].min() > scores[2:].max()
+
+
 def test_what_repeats_the_chosen_is_not_chosen() -> None:
     texts = ["Larger ships reach the harbour.", "Larger ships reach the harbour!", "The cat sleeps on the roof."]
     bags = Bags(texts)
