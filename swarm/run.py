@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from swarm.errors import StoreError, SwarmError
+from swarm.errors import StoreError
 from swarm.events import CorpusReady, Event, Finished, PhaseChanged, RunStarted, Spent
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
@@ -102,7 +102,7 @@ class Swarm:
             StoreError: the store does not hold that run.
             SwarmError: as `run`.
         """
-        task = recorded_task(self._store, run_id)
+        task = _TASK.validate_python(_recorded(self._store, run_id)["task"])
         return await self.run(replace(task, limits=limits) if limits else task, run_id=run_id)
 
     @asynccontextmanager
@@ -208,15 +208,6 @@ def _recorded(store: Path, run_id: str) -> dict[str, Any]:
     return record.body
 
 
-def recorded_task(store: Path, run_id: str) -> Task:
-    """The task that a run was started with.
-
-    Raises:
-        StoreError: the store does not hold that run.
-    """
-    return _TASK.validate_python(_recorded(store, run_id)["task"])
-
-
 def _new_id() -> str:
     """Sorts by time of day and is unlike every other: `20261123-104455-3f9a1c`."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -233,11 +224,4 @@ def run_sync(question: str, sources: str | Path | Sequence[str | Path], **settin
     limits = settings.pop("limits", Limits())
     many = [sources] if isinstance(sources, (str, Path)) else sources
     task = Task(questions=(question,), paths=tuple(str(source) for source in many), limits=limits)
-    return asyncio.run(_once(lambda: Swarm(**settings).run(task)))
-
-
-async def _once(work: Callable[[], Awaitable[Answer]]) -> Answer:
-    return await work()
-
-
-__all__ = ["DEFAULT_STORE", "Swarm", "SwarmError", "recorded_task", "run_sync"]
+    return asyncio.run(Swarm(**settings).run(task))

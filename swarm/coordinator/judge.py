@@ -16,6 +16,7 @@ from swarm.sources.slicing import pack
 log = get_logger("judge")
 
 MAX_FOLLOW_UPS = 5
+_LONGEST = 600  # characters: a question that goes on for longer leaves no room for what it asks of
 
 
 async def judge(desk: Desk, round_: int) -> bool:
@@ -46,7 +47,11 @@ async def judge(desk: Desk, round_: int) -> bool:
     if reply.verdict != "follow_up":
         return False
     known = {desk.question, *desk.asked}
-    new = [question for question in dict.fromkeys(reply.follow_ups) if question.strip() and question not in known]
+    new = [
+        question
+        for question in dict.fromkeys(reply.follow_ups)
+        if question.strip() and len(question) <= _LONGEST and question not in known
+    ]
     return _plan_follow_ups(desk, new[:MAX_FOLLOW_UPS], round_ + 1)
 
 
@@ -57,14 +62,14 @@ def _plan_follow_ups(desk: Desk, questions: list[str], round_: int) -> bool:
         desk.asked.append(question)
         ranked = desk.library.search(question, desk.corpus, FOLLOW_UP_MATCHES)
         desk.briefs[question] = brief(desk, question, PlanReply(queries=[], reading=""), ranked)
-        budget = material_budget(desk, question)
+        budget = room = material_budget(desk, question)
         chosen: list[Passage] = []
         for passage in ranked:
-            if passage.tokens <= budget:
-                budget -= passage.tokens + 24  # and the tag that names its source
+            if passage.tokens <= room:
+                room -= passage.tokens + 24  # and the tag that names its source
                 chosen.append(passage)
         chosen.sort(key=lambda passage: (desk.rank[passage.span.source], passage.span.start))
-        for spans, tokens in pack(chosen, material_budget(desk, question), library=desk.library):
+        for spans, tokens in pack(chosen, budget, library=desk.library):
             desk.add([make_slice(question, spans, tokens, round_=round_)])
     planned = len(desk.planned) - before
     if planned:

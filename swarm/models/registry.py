@@ -6,6 +6,7 @@ Adapters are imported when they are asked for: a run without a language model lo
 from __future__ import annotations
 
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from swarm.errors import ModelError
 from swarm.models.base import Model, Price
@@ -35,6 +36,11 @@ def connect(
     Raises:
         ModelError: no such model, no key, or a package that is not installed.
     """
+    if base_url and urlsplit(base_url).username is not None:
+        # settings go into the journal, and a secret must not
+        raise ModelError(
+            "the base URL holds a name or a password: leave them out, and give the key in the environment"
+        )
     if "|" in name:
         from swarm.models.fallback import Fallback
 

@@ -6,8 +6,8 @@ kept only with a quote that stands in the text it was given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from swarm.errors import InvalidReply
 from swarm.graph.identity import finding_id
@@ -19,6 +19,7 @@ from swarm.prompts.typed import ReadPrompt
 from swarm.source import Passage, Span
 from swarm.store.library import Library
 from swarm.task import Finding, Output, Report, Slice, TermStatistics
+from swarm.tokens import o200k
 from swarm.worker.quotes import Material
 
 log = get_logger("reader")
@@ -44,24 +45,29 @@ class Brief:
 
     def matched(self, spans: tuple[Span, ...]) -> bool:
         """Whether a reader of these spans has anything to read."""
-        if self.matches is None:
-            return True
-        return any(
-            span.start <= passage.span.start and passage.span.end <= span.end
-            for span in spans
-            for passage in self.matches.get(span.source, ())
-        )
+        return self.matches is None or any(True for _ in self._matches_in(spans))
 
     def passages(self, spans: tuple[Span, ...], library: Library) -> list[Passage]:
         """What a reader of these spans is given."""
         if self.matches is None:
             return library.passages_in(spans, self.paths)
-        return [
-            passage
-            for span in spans
-            for passage in self.matches.get(span.source, ())
-            if span.start <= passage.span.start and passage.span.end <= span.end
-        ]
+        return [_clipped(passage, span) for passage, span in self._matches_in(spans)]
+
+    def _matches_in(self, spans: tuple[Span, ...]) -> Iterator[tuple[Passage, Span]]:
+        """The ranked passages that these spans hold, in whole or in part, each with the span that holds it."""
+        for span in spans:
+            for passage in (self.matches or {}).get(span.source, ()):
+                if passage.span.start < span.end and span.start < passage.span.end:
+                    yield passage, span
+
+
+def _clipped(passage: Passage, span: Span) -> Passage:
+    """The part of a passage that a span holds: a slice of a small window may end within one."""
+    start, end = max(passage.span.start, span.start), min(passage.span.end, span.end)
+    if (start, end) == (passage.span.start, passage.span.end):
+        return passage
+    text = passage.text[start - passage.span.start : end - passage.span.start]
+    return replace(passage, span=Span(span.source, start, end), text=text, tokens=o200k(text))
 
 
 async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model: Model) -> Report:

@@ -53,3 +53,9 @@ def test_a_window_that_holds_nothing_is_refused(window):
 def test_a_run_without_a_language_model_loads_no_sdk():
     loaded = "import sys, swarm.models.registry; print([m for m in sys.modules if m in {'openai', 'anthropic'}])"
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True).stdout.strip() == b"[]"
+
+
+def test_a_password_in_a_base_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ModelError, match="leave them out") as caught:
+        connect("openai:any", base_url="http://me:hunter2@127.0.0.1:8000/v1")
+    assert "hunter2" not in str(caught.value)
