@@ -162,10 +162,15 @@ class Swarm:
             emit(CorpusReady(corpus=corpus))
             from swarm.coordinator import machine
             from swarm.coordinator.desk import Desk
+            from swarm.coordinator.restore import restore
+            from swarm.graph.graph import SharedGraph
 
             def spent(usage: Usage) -> None:
                 emit(Spent(usage=usage))
 
+            graph = SharedGraph(database, run_id)
+            await restore(journal, graph)
+            await graph.merge(*corpus.sources)
             budget = Budget(task.limits, journal.spent(run_id))
             gate = Gate(journal, run_id, budget, Pace(task.limits.requests_per_minute), spent)
             desk = Desk(
@@ -184,6 +189,7 @@ class Swarm:
                 began=began,
                 stopping=self._stopping,
                 corpus=corpus,
+                graph=graph,
             )
             answer = await machine.run(desk)
             await journal.append(run_id, "answer", answer.graph, asdict(answer))

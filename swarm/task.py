@@ -87,17 +87,40 @@ class Finding:
     subject: str | None = None
     attribute: str | None = None
     value: str | None = None
+    unit: str | None = None
     time: str | None = None
     level: int = 0
     covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """Something that was settled, and that those who come later are to go by. `about` are the ids of what it
+    rests on; `id` is the hash of both."""
+
+    id: str
+    text: str
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """Something that a sub-agent made, by reference: `name` as a path or a title, `ref` where its content is
+    found (the hash of the bytes, a commit). `id` is the hash of the rest."""
+
+    id: str
+    name: str
+    media: str
+    ref: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """What a sub-agent hands back: never its transcript.
 
-    `rejected` are quotes that were not found in the slice's own text. `failure` says why a slice could not be
-    worked; its findings are then empty.
+    `rejected` are quotes that were not found in the slice's own text. `echoed` counts findings that only said
+    again what the sub-agent had been shown of the graph. `failure` says why a slice could not be worked; its
+    findings are then empty.
     """
 
     slice: str
@@ -106,6 +129,9 @@ class Report:
     summary: str = ""
     open_questions: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    echoed: int = 0
+    decisions: tuple[Decision, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
     failure: str | None = None
 
 
@@ -170,6 +196,16 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Contradiction:
+    """Two claims of the sources that cannot both hold, each with its citations as indexes into the answer's list, and
+    the ids of their findings."""
+
+    claims: tuple[str, ...]
+    citations: tuple[tuple[int, ...], ...]
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
     """The ledger: `chars_read + chars_skipped + chars_unread == chars_total`."""
 
@@ -202,7 +238,10 @@ class Answer:
     statements: tuple[Statement, ...]
     citations: tuple[Citation, ...]
     cells: tuple[Cell, ...]
+    contradictions: tuple[Contradiction, ...]
+    """What the sources disagree on and nothing has settled: the first few, where there are many."""
     findings: int
+    """Claims that the sub-agents reported; those that say the same are one."""
     rejected_quotes: int
     coverage: Coverage
     window_limit: int
@@ -235,6 +274,6 @@ class TermStatistics:
 
 
 __all__ = [
-    "Answer", "Cell", "Citation", "Corpus", "Coverage", "Finding", "Limits", "Output", "Report", "Slice",
+    "Answer", "Artifact", "Cell", "Citation", "Contradiction", "Corpus", "Coverage", "Decision", "Finding", "Limits", "Output", "Report", "Slice",
     "SliceFailure", "Slicing", "Statement", "Status", "Task", "TermStatistics", "Usage",
 ]  # fmt: skip

@@ -1,51 +1,63 @@
 """Say many findings in fewer words, level by level, until they fit one window.
 
-Neighbours in reading order go together into one prompt; each statement that comes back is a finding one level up,
-with the evidence of those it covers. For a digest this is done until one last prompt can write the text; for
-an answer only when a language model has found more than it can be shown.
+The groups are those of the graph's tree: neighbours in reading order, whatever the order in which they were found. A
+group whose summary is missing, or has fallen behind by more than a few findings, goes into one prompt; what comes
+back is checked (`swarm/graph/probe.py`), written to the journal and put on its branch. So a finding more rewrites its
+own branch only. Done for a digest until one last prompt can write the text, and for an answer when a language model
+has found more than it can be shown.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
-from swarm.coordinator.desk import Desk
-from swarm.coordinator.show import current, view_budget
+from swarm.coordinator.desk import SUMMARY, Desk
+from swarm.coordinator.show import items_of, view_budget
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
-from swarm.graph.identity import digest, finding_id
+from swarm.graph import tree
+from swarm.graph.cover import Due, due, frontier
+from swarm.graph.identity import summary_id
+from swarm.graph.nodes import Statement, Summary
+from swarm.graph.probe import check
+from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
-from swarm.prompts.replies import Cited
 from swarm.prompts.typed import ConsolidatePrompt, Shown
-from swarm.task import Finding, Report
-from swarm.views.pack import in_reading_order, shown, size
+from swarm.views.pack import size
 
 log = get_logger("consolidate")
 
+WORDS = 160
+"""The most words of one summary, on every level: so what stands at the root fits any window."""
+_SHRINK = 0.5  # a summary is at most half as long as what it is written from
 _TOKENS_A_WORD = 1.4
-_SHRINK = 0.5  # a level is asked to be half as long as the one below it
-_MAX_LEVELS = 12
+_LEAST = 200  # tokens below which a group is read as it is
+_FRESH = 120  # tokens that may come to a group before its summary is written again
 
 
 async def consolidate(desk: Desk) -> None:
-    """Make what is known fit one prompt of the coordinator's model, and leave it on `desk.frontier`."""
+    """Write the summaries without which what is known does not fit one prompt of the coordinator's model."""
     is_digest = desk.task.output == "digest"
     if not is_digest and desk.model.selective:
         return  # it picks sentences by rank: the view already shows it the best
     desk.gate.budget.finishing = True
-    frontier = in_reading_order(current(desk), desk.rank)
-    if not frontier:
-        return
     budget = view_budget(desk, lambda items, _: consolidate_prompt(desk, items, 1, final=is_digest))
-    for level in range(1, _MAX_LEVELS):
-        items = label(desk, frontier)
-        total = sum(size(item) for item in items)
-        if total <= budget or desk.stopped is not None:
+    read = desk.graph.database.read
+    level = 0
+    while level < tree.levels(read, desk.graph.num) and desk.stopped is None:
+        if fits(desk, budget):
             break
-        frontier = await _level(desk, _groups(items, budget // 2), level)
-        if sum(size(item) for item in label(desk, frontier)) >= total:
-            break  # a level that is no shorter than the one below it leads nowhere
-        desk.frontier = frontier
+        level += 1
+        await _level(desk, due(desk.graph, level, _LEAST, _FRESH), budget)
+
+
+def fits(desk: Desk, tokens: int) -> bool:
+    """Whether all that is known can be shown in so many tokens, summaries standing for what they cover."""
+    used = 0
+    for row in frontier(desk.graph, tokens):
+        used += sum(size(item) for item in items_of(desk, row, 0))
+        if used > tokens:
+            return False
+    return True
 
 
 def consolidate_prompt(
@@ -54,88 +66,96 @@ def consolidate_prompt(
     return ConsolidatePrompt(question=desk.question, shown=items, words=words, final=final, omitted=omitted)
 
 
-def label(desk: Desk, findings: Sequence[Finding]) -> list[Shown]:
-    paths = desk.paths
-    return [shown(f"F{n}", finding, desk.library, paths) for n, finding in enumerate(findings, start=1)]
-
-
-def _groups(items: list[Shown], budget: int) -> list[tuple[Shown, ...]]:
-    """Neighbours that fit one prompt together."""
-    groups: list[list[Shown]] = [[]]
-    room = budget
-    for item in items:
-        tokens = size(item)
-        if tokens > room and groups[-1]:
-            groups.append([])
-            room = budget
-        groups[-1].append(item)
-        room -= tokens
-    return [tuple(group) for group in groups if group]
-
-
-async def _level(desk: Desk, groups: list[tuple[Shown, ...]], level: int) -> list[Finding]:
-    """Consolidate all groups, as many at once as there are places; what comes back is in the same order."""
+async def _level(desk: Desk, groups: list[Due], budget: int) -> None:
+    """Consolidate all groups of a level, as many at once as there are places."""
     places = asyncio.Semaphore(desk.concurrency)
-    made: list[list[Finding]] = [[item.finding for item in group] for group in groups]
 
-    async def work(place: int) -> None:
+    async def work(group: Due) -> None:
         async with places:
-            made[place] = await _consolidate_group(desk, groups[place], level)
+            await _write(desk, group, budget)
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            for place in range(len(groups)):
-                tasks.create_task(work(place))
+            for group in groups:
+                tasks.create_task(work(group))
     except* Rejected as failed:
         raise failed.exceptions[0] from None
-    return [finding for group in made for finding in group]
 
 
-async def _consolidate_group(desk: Desk, group: tuple[Shown, ...], level: int) -> list[Finding]:
-    """The group said shorter; as it was where a limit, a stop or a failure came in between."""
-    kept = [item.finding for item in group]
-    if desk.stopped is not None:
-        return kept
-    if desk.stopping.is_set():
-        desk.stopped = "interrupted"
-        return kept
-    words = max(40, int(sum(size(item) for item in group) * _SHRINK / _TOKENS_A_WORD))
-    try:
-        reply = await desk.gate.ask(desk.model, consolidate_prompt(desk, group, words))
-    except LimitReached as error:
-        desk.stopped = str(error)
-        return kept
-    except Rejected:
-        raise
-    except (CallFailed, PromptTooLong) as error:
-        log.warning("findings kept as they are", level=level, reason=str(error))
-        return kept
-    made = [finding for statement in reply.statements if (finding := _raised(statement, group, level)) is not None]
-    if not made:
-        return kept
-    name = digest("slice", "consolidate", sorted(item.finding.id for item in group), level)
-    desk.graph.merge(Report(slice=name, question=desk.question, findings=tuple(made)))
-    return made
-
-
-def _raised(statement: Cited, group: tuple[Shown, ...], level: int) -> Finding | None:
-    """A statement as a finding one level up; None where it rests on nothing that was shown.
-
-    A finding that is given back word for word, as the extractive model does, stays the finding that it is.
-    """
-    by_label = {item.label: item.finding for item in group}
-    covered = [by_label[name] for name in dict.fromkeys(statement.findings) if name in by_label]
-    text = statement.text.strip()
-    if not covered or not text:
-        return None
-    if len(covered) == 1 and text == covered[0].claim:
-        return covered[0]
-    covers = tuple(sorted(finding.id for finding in covered))
-    return Finding(
-        id=finding_id(text, covers=covers),
-        claim=text,
-        evidence=tuple(sorted({span for finding in covered for span in finding.evidence})),
-        relevance=max(finding.relevance for finding in covered),
-        level=level,
+async def _write(desk: Desk, group: Due, budget: int) -> None:
+    """Write the summary of a group, and keep the old view where a limit, a stop, a failure or the check is against
+    it."""
+    statements: list[Statement] = []
+    for rows in _portions(desk, group.children, budget // 2):
+        made = await _ask(desk, rows)
+        if made is None:
+            return
+        statements += made
+    children = {row.id: row.text for row in group.children}
+    findings = sum(desk.graph.summary(row.num).findings if row.kind == "summary" else 1 for row in group.children)
+    held = check(statements, children, findings)
+    if held is None:
+        log.warning("summary refused: it does not lead to what it covers", level=group.branch.level)
+        return
+    covers = tuple(sorted(children))
+    summary = Summary(
+        id=summary_id(group.branch.level, covers, (one.text for one in held)),
+        level=group.branch.level,
+        statements=held,
         covers=covers,
     )
+    await desk.journal.append(
+        desk.run, "summary", summary.id, SUMMARY.dump_json(summary), also=desk.graph.change(summary)
+    )
+
+
+def _portions(desk: Desk, children: tuple[Row, ...], budget: int) -> list[list[Row]]:
+    """The children of a group in as few prompts as hold them: one, for nearly all."""
+    portions: list[list[Row]] = [[]]
+    room = budget
+    for row in children:
+        tokens = sum(size(item) for item in items_of(desk, row, 0))
+        if tokens > room and portions[-1]:
+            portions.append([])
+            room = budget
+        portions[-1].append(row)
+        room -= tokens
+    return portions
+
+
+async def _ask(desk: Desk, rows: list[Row]) -> list[Statement] | None:
+    """The rows said shorter; None where nothing came back."""
+    if desk.stopped is None and desk.stopping.is_set():
+        desk.stopped = "interrupted"
+    if desk.stopped is not None:
+        return None
+    items: list[Shown] = []
+    origin: dict[str, str] = {}
+    for row in rows:
+        for item in items_of(desk, row, len(items)):
+            items.append(item)
+            origin[item.label] = row.id
+    tokens = sum(size(item) for item in items)
+    words = max(30, min(WORDS, int(tokens * _SHRINK / _TOKENS_A_WORD)))
+    try:
+        reply = await desk.gate.ask(desk.model, consolidate_prompt(desk, tuple(items), words))
+    except LimitReached as error:
+        desk.stopped = str(error)
+        return None
+    except Rejected:
+        raise
+    except PromptTooLong as error:
+        if len(rows) == 1:
+            log.warning("findings kept as they are", reason=str(error))
+            return None
+        halves = [await _ask(desk, half) for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
+        return None if None in halves else [statement for half in halves for statement in half or ()]
+    except CallFailed as error:
+        log.warning("findings kept as they are", reason=str(error))
+        return None
+    made = []
+    for statement in reply.statements:
+        rests_on = tuple(dict.fromkeys(origin[label] for label in statement.findings if label in origin))
+        if rests_on and statement.text.strip():
+            made.append(Statement(text=statement.text.strip(), rests_on=rests_on))
+    return made

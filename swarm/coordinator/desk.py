@@ -15,16 +15,20 @@ from pydantic import TypeAdapter
 
 from swarm.events import Event
 from swarm.graph.graph import SharedGraph
+from swarm.graph.nodes import Summary, Verdict
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
 from swarm.source import Corpus
 from swarm.store.cuts import Cuts
 from swarm.store.journal import Journal
 from swarm.store.library import Library
-from swarm.task import Answer, Finding, Report, Slice, SliceFailure, Task
+from swarm.task import Answer, Report, Slice, SliceFailure, Task
 from swarm.worker.read import Brief
 
 REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
+VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
+"""What the journal's records of these kinds hold."""
 
 
 @dataclass(kw_only=True)
@@ -40,6 +44,7 @@ class Desk:
     journal: Journal
     gate: Gate
     corpus: Corpus
+    graph: SharedGraph
     emit: Callable[[Event], None]
     concurrency: int
     window: int
@@ -48,7 +53,6 @@ class Desk:
     began: float
     stopping: asyncio.Event
 
-    graph: SharedGraph = field(default_factory=SharedGraph)
     briefs: dict[str, Brief] = field(default_factory=dict)
     """By question."""
     slices: dict[str, Slice] = field(default_factory=dict)
@@ -62,8 +66,6 @@ class Desk:
     """Findings of each slice that fills a cell of a table."""
     asked: list[str] = field(default_factory=list)
     """Follow-up questions so far."""
-    frontier: list[Finding] | None = None
-    """What a view is chosen from once findings were consolidated; None: all that is known."""
     stopped: str | None = None
     """Why the run ends early: the limit that was reached, or `interrupted`."""
     answer: Answer | None = None

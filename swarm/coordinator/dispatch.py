@@ -38,7 +38,7 @@ async def dispatch(desk: Desk) -> None:
     async def work(ref: str) -> None:
         slice_ = desk.slices[ref]
         if ref in reports:
-            _merge(desk, slice_, REPORT.validate_python(reports[ref]), replayed=True)
+            _done(desk, slice_, REPORT.validate_python(reports[ref]), replayed=True)
         elif ref in splits:
             _succeed_by(desk, engine, slice_, [tuple(Span(*span) for span in half) for half in splits[ref]])
         elif desk.stopped is not None or desk.stopping.is_set():
@@ -66,10 +66,13 @@ async def _pass_over(desk: Desk, known: Set[str]) -> None:
     if not unmatched:
         return
     name = digest("unmatched", sorted(unmatched))
-    await desk.journal.append(desk.run, "unmatched", name, {"slices": unmatched})
-    for ref in unmatched:
-        slice_ = desk.slices[ref]
-        _merge(desk, slice_, Report(slice=ref, question=slice_.question))
+    empty = [Report(slice=ref, question=desk.slices[ref].question) for ref in unmatched]
+    slices = [desk.slices[ref] for ref in unmatched]
+    await desk.journal.append(
+        desk.run, "unmatched", name, {"slices": unmatched}, also=desk.graph.change(*slices, *empty)
+    )
+    for slice_, report in zip(slices, empty, strict=True):
+        _done(desk, slice_, report)
     left_out = set(unmatched)
     desk.planned = [ref for ref in desk.planned if ref not in left_out]
 
@@ -88,14 +91,14 @@ async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
     except CallFailed as error:
         await _fail(desk, slice_, str(error))
     else:
-        await desk.journal.append(desk.run, "report", slice_.id, REPORT.dump_json(report))
-        _merge(desk, slice_, report)
+        merge = desk.graph.change(slice_, report)
+        await desk.journal.append(desk.run, "report", slice_.id, REPORT.dump_json(report), also=merge)
+        _done(desk, slice_, report)
 
 
-def _merge(desk: Desk, slice_: Slice, report: Report, *, replayed: bool = False) -> None:
+def _done(desk: Desk, slice_: Slice, report: Report, *, replayed: bool = False) -> None:
     desk.done.add(slice_.id)
     desk.failures.pop(slice_.id, None)
-    desk.graph.merge(report)
     if slice_.item:
         desk.items[slice_.id] = [finding.id for finding in report.findings]
     desk.emit(SliceFinished(slice=slice_, report=report, replayed=replayed))
@@ -131,7 +134,7 @@ async def _fail(desk: Desk, slice_: Slice, reason: str) -> None:
     """A failure is a state: recorded, shown in the answer, and tried again when the run is resumed."""
     desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
     report = Report(slice=slice_.id, question=slice_.question, failure=reason)
-    await desk.journal.append(desk.run, "failure", slice_.id, REPORT.dump_json(report))
-    desk.graph.merge(report)
+    merge = desk.graph.change(slice_, report)
+    await desk.journal.append(desk.run, "failure", slice_.id, REPORT.dump_json(report), also=merge)
     log.warning("slice failed", slice=slice_.id, reason=reason)
     desk.emit(SliceFailed(slice=slice_, reason=reason))

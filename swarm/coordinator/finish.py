@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 
 from swarm.coordinator.consolidate import consolidate_prompt
 from swarm.coordinator.desk import Desk
-from swarm.coordinator.show import current, view_prompt
+from swarm.coordinator.disputes import open_disputes
+from swarm.coordinator.show import best, disputes_in, is_line, view_budget, view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import AnswerReply, Cited
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Shown
 from swarm.source import Span
-from swarm.task import Answer, Cell, Citation, Coverage, Finding, Statement, Status
-from swarm.views.pack import QUOTES, by_relevance, in_reading_order
+from swarm.graph.cover import frontier
+from swarm.task import Answer, Cell, Citation, Contradiction, Coverage, Finding, Statement, Status
+from swarm.views.pack import QUOTES
 
 log = get_logger("finish")
 
 _STATEMENTS_WITHOUT_MODEL = 8
+_CONTRADICTIONS = 10  # shown with an answer; all of them are in the graph
 NO_EVIDENCE = "The sources hold no evidence that answers this."
 
 
@@ -104,6 +107,7 @@ async def _answer(desk: Desk, draft: _Draft) -> AnswerReply:
             omitted=omitted,
             statistics=desk.briefs[desk.question].statistics,
             asked=tuple(desk.asked),
+            disputes=disputes_in(desk, items),
         )
 
     reply = await view_prompt(desk, make)
@@ -119,10 +123,11 @@ async def _digest(desk: Desk, draft: _Draft) -> None:
 
     def make(items: tuple[Shown, ...], omitted: int) -> ConsolidatePrompt:
         seen.clear()
+        items = tuple(item for item in items if not is_line(item.finding))
         seen.update((item.label, item.finding) for item in items)
         return consolidate_prompt(desk, items, desk.task.words, final=True, omitted=omitted)
 
-    reply = await view_prompt(desk, make, in_reading_order(current(desk), desk.rank))
+    reply = await view_prompt(desk, make, frontier(desk.graph, view_budget(desk, make)))
     _say_all(draft, reply.statements, seen)
 
 
@@ -132,22 +137,22 @@ def _say_all(draft: _Draft, statements: Sequence[Cited], seen: Mapping[str, Find
 
 
 def _best_so_far(desk: Desk, draft: _Draft) -> None:
-    for finding in current(desk)[:_STATEMENTS_WITHOUT_MODEL]:
+    for finding in best(desk, _STATEMENTS_WITHOUT_MODEL):
         draft.say(finding.claim, [finding])
 
 
 def _table(desk: Desk, draft: _Draft) -> tuple[Cell, ...]:
     """One cell for each item and question: the most relevant finding among the slices of that item."""
-    best: dict[tuple[str, str], Finding | None] = {}
+    tops: dict[tuple[str, str], Finding | None] = {}
     for id_, slice_ in desk.slices.items():
         if id_ in desk.split:
             continue
         place = (slice_.item, slice_.question)
         found = [desk.graph[finding] for finding in desk.items.get(id_, ())]
-        top = by_relevance([*found, *filter(None, [best.get(place)])])
-        best[place] = top[0] if top else None
+        known = [*found, *filter(None, [tops.get(place)])]
+        tops[place] = min(known, key=lambda finding: (-finding.relevance, finding.id)) if known else None
     cells = []
-    for (item, question), finding in best.items():
+    for (item, question), finding in tops.items():
         text = finding.claim if finding else ""
         cells.append(
             Cell(item=item, question=question, text=text, citations=draft.cite([finding]) if finding else ())
@@ -186,6 +191,21 @@ def _union(spans: set[Span]) -> int:
     return chars
 
 
+def _contradictions(desk: Desk, draft: _Draft) -> tuple[Contradiction, ...]:
+    """What the sources disagree on, both sides with their evidence, as far as nothing has settled it."""
+    found = []
+    for relation in open_disputes(desk, _CONTRADICTIONS):
+        sides = desk.graph.findings([relation.one, relation.other])
+        found.append(
+            Contradiction(
+                claims=tuple(finding.claim for finding in sides),
+                citations=tuple(draft.cite([finding]) for finding in sides),
+                findings=tuple(finding.id for finding in sides),
+            )
+        )
+    return tuple(found)
+
+
 def _assemble(
     desk: Desk, draft: _Draft, short: str | None, cells: tuple[Cell, ...], rounds: int, *, answerable: bool
 ) -> Answer:
@@ -201,6 +221,7 @@ def _assemble(
     if status == "no_evidence":
         text = NO_EVIDENCE
     budget = desk.gate.budget
+    contradictions = _contradictions(desk, draft)
     return Answer(
         run_id=desk.run,
         status=status,
@@ -209,7 +230,8 @@ def _assemble(
         statements=tuple(draft.statements),
         citations=tuple(draft.citations),
         cells=cells,
-        findings=len(desk.graph),
+        contradictions=contradictions,
+        findings=desk.graph.claims,
         rejected_quotes=desk.graph.rejected,
         coverage=ledger,
         window_limit=desk.window,

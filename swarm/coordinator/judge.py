@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.disputes import judge_pairs, questions_to_settle
 from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief, make_slice, material_budget
 from swarm.coordinator.show import view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
@@ -24,9 +25,11 @@ async def judge(desk: Desk, round_: int) -> bool:
 
     `round_` counts from 1, the round that was just worked. A judge that fails ends the asking, not the run.
     """
+    await judge_pairs(desk)
     rounds_left = desk.task.limits.rounds - round_
     if rounds_left <= 0:
         return False
+    to_settle = [] if desk.model.selective else questions_to_settle(desk)
     try:
         reply = await view_prompt(
             desk,
@@ -44,15 +47,13 @@ async def judge(desk: Desk, round_: int) -> bool:
     except (CallFailed, LimitReached, PromptTooLong) as error:
         log.warning("went on without a judgement", reason=str(error))
         return False
-    if reply.verdict != "follow_up":
-        return False
     known = {desk.question, *desk.asked}
     new = [
         question
-        for question in dict.fromkeys(reply.follow_ups)
+        for question in dict.fromkeys(reply.follow_ups if reply.verdict == "follow_up" else ())
         if question.strip() and len(question) <= _LONGEST and question not in known
     ]
-    return _plan_follow_ups(desk, new[:MAX_FOLLOW_UPS], round_ + 1)
+    return _plan_follow_ups(desk, [*new[:MAX_FOLLOW_UPS], *to_settle], round_ + 1)
 
 
 def _plan_follow_ups(desk: Desk, questions: list[str], round_: int) -> bool:

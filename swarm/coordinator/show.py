@@ -1,4 +1,8 @@
-"""Ask the coordinator's model about findings: as many as fit its window, the most relevant first."""
+"""Ask the coordinator's model about what is known: as much as fits its window, what bears most on the question first.
+
+A selective model, which ranks by itself, gets the most relevant findings. Any other gets a view: all findings where
+they fit, else summaries that stand for all of them, and beside these the findings that say most about the question.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,26 @@ from typing import TypeVar
 
 from swarm.coordinator.desk import Desk
 from swarm.errors import PromptTooLong
+from swarm.graph.cover import cut, stands_over
+from swarm.graph.disputes import of_finding
+from swarm.graph.nodes import Statement, Summary
+from swarm.graph.probe import ALSO
+from swarm.graph.rows import Row
 from swarm.limits.gate import reserved_output
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Shown, ViewPrompt
+from swarm.source import Span
 from swarm.task import Finding
-from swarm.views.pack import by_relevance, pack
+from swarm.views.pack import FRAME_TOKENS, QUOTES, shown, size
+from swarm.views.view import chosen
 
 R = TypeVar("R", bound=Reply)
 Make = Callable[[tuple[Shown, ...], int], ViewPrompt[R]]
 
 _SHRINK = 0.8
 _TRIES = 8
+_SUMMARIES = 0.4  # of the room go to summaries where not all findings fit
+_MISSES = 8  # findings that did not fit before a view counts as full
 
 
 def view_budget(desk: Desk, make: Make[R]) -> int:
@@ -31,13 +44,8 @@ def view_budget(desk: Desk, make: Make[R]) -> int:
     return max(0, int((room - model.count(make((), 0))) / model.ratio()))
 
 
-def current(desk: Desk) -> list[Finding]:
-    """What is known: after a consolidation its result, before it all findings; best first."""
-    return by_relevance(desk.graph.findings if desk.frontier is None else desk.frontier)
-
-
-async def view_prompt(desk: Desk, make: Make[R], findings: Sequence[Finding] | None = None) -> R:
-    """Ask over a view of `findings` (all current ones by default), made smaller until it passes the gate.
+async def view_prompt(desk: Desk, make: Make[R], rows: Sequence[Row] | None = None) -> R:
+    """Ask over a view of the graph (or of `rows`, in their order), made smaller until it passes the gate.
 
     Raises:
         PromptTooLong: not even the empty view fits.
@@ -45,11 +53,123 @@ async def view_prompt(desk: Desk, make: Make[R], findings: Sequence[Finding] | N
     """
     budget = view_budget(desk, make)
     for _ in range(_TRIES):
-        chosen = pack(current(desk) if findings is None else findings, budget, desk.library, desk.paths)
+        items, omitted = _view(desk, budget) if rows is None else _pack(desk, rows, budget, len(rows))
         try:
-            return await desk.gate.ask(desk.model, make(chosen.shown, chosen.omitted))
+            return await desk.gate.ask(desk.model, make(tuple(items), omitted))
         except PromptTooLong:
-            if not chosen.shown:
+            if not items:
                 raise
             budget = int(budget * _SHRINK)
     raise PromptTooLong("the findings do not fit the window, however few are shown")
+
+
+def best(desk: Desk, limit: int) -> list[Finding]:
+    """The findings that bear most on the question, best first."""
+    return desk.graph.best(limit)
+
+
+def _view(desk: Desk, budget: int) -> tuple[list[Shown], int]:
+    """What is shown, and how many findings are not."""
+    graph = desk.graph
+    claims = graph.claims
+    most = budget // FRAME_TOKENS + _MISSES
+    ranked = graph.best_rows(most)
+    items, left_out = _pack(desk, ranked, budget, claims)
+    if desk.model.selective or not left_out:
+        return items, left_out
+    overview = cut(graph, int(budget * _SUMMARIES))
+    summaries: list[Shown] = []
+    for num in overview:
+        summaries += _of_summary(desk, graph.summary(num), len(summaries))
+    room = budget - sum(size(item) for item in summaries)
+    rows = chosen(graph, desk.question, room, lambda row: FRAME_TOKENS + 2 * (len(row.text) // 4))
+    items, _ = _pack(desk, rows, room, claims, labelled=len(summaries))
+    apart = sum(not stands_over(graph, overview, row) for row in rows[: len(items)])
+    below = sum(graph.summary(num).findings for num in overview)
+    return summaries + items, max(0, claims - below - apart)
+
+
+def _pack(
+    desk: Desk, rows: Sequence[Row], budget: int, of: int, *, labelled: int = 0
+) -> tuple[list[Shown], int]:
+    """As many as fit, in the order given, and how many of all are left out. One that does not fit is passed over,
+    until the view is as good as full: so the work grows with the budget, and not with the number of findings."""
+    items: list[Shown] = []
+    used = misses = taken = 0
+    for row in rows:
+        if misses == _MISSES:
+            break
+        made = items_of(desk, row, labelled + len(items))
+        tokens = sum(size(item) for item in made)
+        if used + tokens > budget:
+            misses += 1
+            continue
+        used += tokens
+        taken += 1
+        items += made
+    return items, of - taken
+
+
+def items_of(desk: Desk, row: Row, labelled: int) -> list[Shown]:
+    """A node as it is shown: a finding, or the statements of a summary; labels go on from `labelled`."""
+    if row.kind == "summary":
+        return _of_summary(desk, desk.graph.summary(row.num), labelled)
+    (finding,) = desk.graph.findings([row])
+    return [_shown(desk, finding, labelled)]
+
+
+def _of_summary(desk: Desk, summary: Summary, labelled: int) -> list[Shown]:
+    return [
+        _shown(desk, as_finding(desk, summary, statement), labelled + n)
+        for n, statement in enumerate(summary.statements)
+    ]
+
+
+def as_finding(desk: Desk, summary: Summary, statement: Statement) -> Finding:
+    """A sentence of a summary as a finding of its level, with evidence of what it rests on."""
+    spans: list[Span] = []
+    waiting = list(statement.rests_on)
+    while waiting and len(spans) < _EVIDENCE:
+        row = desk.graph.row(waiting.pop(0))
+        if row is None:
+            continue
+        if row.kind == "summary":
+            waiting += [id_ for one in desk.graph.summary(row.num).statements for id_ in one.rests_on]
+        else:
+            spans += desk.graph.findings([row])[0].evidence
+    return Finding(
+        id=f"{summary.id}:{statement.text[:40]}",
+        claim=statement.text,
+        evidence=tuple(dict.fromkeys(spans)),
+        level=summary.level,
+        covers=statement.rests_on,
+    )
+
+
+_EVIDENCE = 64
+
+
+def is_line(finding: Finding) -> bool:
+    """Whether it only names what a summary does not say: to be looked up, and not to be quoted."""
+    return finding.level > 0 and finding.claim.startswith(ALSO)
+
+
+def _shown(desk: Desk, finding: Finding, labelled: int) -> Shown:
+    return shown(f"F{labelled + 1}", finding, desk.library, desk.paths)
+
+
+def disputes_in(desk: Desk, items: Sequence[Shown]) -> tuple[tuple[str, str], ...]:
+    """The labels of shown findings that contradict one another."""
+    labels = {item.finding.id: item.label for item in items}
+    found: dict[tuple[str, str], None] = {}
+    for item in items:
+        row = desk.graph.row(item.finding.id) if not item.finding.level else None
+        for relation in of_finding(desk.graph, row) if row is not None else ():
+            pair = (relation.one.id, relation.other.id)
+            if relation.kind == "contradicts" and all(id_ in labels for id_ in pair):
+                one, other = sorted((labels[id_] for id_ in pair), key=lambda label: int(label[1:]))
+                found[one, other] = None
+    return tuple(found)
+
+
+__all__ = ["QUOTES", "as_finding", "best", "disputes_in", "is_line", "items_of", "view_budget", "view_prompt"]

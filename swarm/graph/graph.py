@@ -1,133 +1,282 @@
-"""The shared graph: findings, the slices they came from, and the sources they rest on.
+"""The shared graph of one run: what was found, what it rests on, and how it hangs together.
 
-Merging is a join: commutative, associative and idempotent. Findings of the same id become one, with the union of
-their evidence, the highest relevance and the smallest wording; a report that succeeded beats one that failed
-for the same slice. So reports may arrive in any order, twice, or from several processes, and the fingerprint
-is the same.
+Merging is a join: commutative, associative and idempotent, so that reports may come in any order, twice, or from
+several processes, and the fingerprint is the same. The graph lives in the store, a projection of the journal; what
+is held in memory does not grow with it. It calls no model: a judgement is handed in.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
-from hashlib import blake2b
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+import apsw
+
+from swarm.graph import join
+from swarm.graph.nodes import Edge, Kind, Node, Part, Statement, Summary
+from swarm.graph.rows import COLUMNS, EDGES, SHIFT, Memory, Row, Rows
+from swarm.source import Span
+from swarm.store.database import Database
 from swarm.task import Finding, Report
 
 if TYPE_CHECKING:
     import networkx as nx
 
 MAX_EVIDENCE = 64
-"""Spans kept for one finding: the first ones in the order of source and offset. Which they are does not depend on
-the order of merging, for the smallest n of a union are the smallest n of the smallest n of its parts."""
+"""Spans shown of one finding: the first in the order of source and offset. All are kept."""
+_BATCH = 2_000
+
+Change = Callable[[apsw.Connection], None]
 
 
 class SharedGraph:
-    """The graph of one run. `merge` is the only way in."""
+    """The graph of the run `run`. `merge` is the way in; reading is safe from any thread."""
 
-    def __init__(self) -> None:
-        self._findings: dict[str, Finding] = {}
-        self._reports: dict[str, _Outcome] = {}
+    def __init__(self, database: Database, run: str) -> None:
+        self.database, self.run = database, run
+        self._memory = Memory()
+        self._undone = database.undone
+        self._num: int | None = None
+
+    # Coming in
+
+    def change(self, *parts: Part) -> Change:
+        """The merge of these parts, to be run in a transaction of the store: with the record that it comes from."""
+        for part in parts:
+            if isinstance(part, Report):
+                join.read_ahead(part)
+
+        def apply(connection: apsw.Connection) -> None:
+            self._in_rows(connection, lambda rows: join.merge(rows, parts))
+
+        return apply
+
+    async def merge(self, *parts: Part) -> None:
+        """Join parts into the graph; durable once this returns."""
+        await self.database.write(self.change(*parts))
+
+    def join(self, other: SharedGraph) -> None:
+        """Join another graph into this one. Blocks until it is durable: not for the event loop's thread."""
+        from swarm.graph.export import parts_of
+
+        batch: list[Part] = []
+        for part in parts_of(other):
+            batch.append(part)
+            if len(batch) == _BATCH:
+                self.database.write_sync(self.change(*batch))
+                batch = []
+        self.database.write_sync(self.change(*batch))
+
+    def _in_rows(self, connection: apsw.Connection, work: Callable[[Rows], None]) -> None:
+        if self._undone != self.database.undone:
+            self._undone = self.database.undone
+            self._memory.clear()
+        try:
+            rows = Rows(connection, self.run, self._memory)
+            work(rows)
+            rows.close()
+        except BaseException:
+            self._memory.clear()
+            raise
+
+    # The whole
 
     @property
-    def findings(self) -> Iterable[Finding]:
-        return self._findings.values()
+    def num(self) -> int:
+        """The number of the graph in the store; 0 as long as nothing was merged."""
+        if not self._num:
+            rows = self.database.read("SELECT num FROM graphs WHERE run = ?", (self.run,))
+            self._num = rows[0][0] if rows else 0
+        return self._num
+
+    def _counted(self, column: str, otherwise: Any) -> Any:
+        rows = self.database.read(f"SELECT {column} FROM graphs WHERE run = ?", (self.run,))  # noqa: S608
+        return rows[0][0] if rows else otherwise
+
+    def fingerprint(self) -> str:
+        """Equal for equal graphs, whatever the order in which they were built; 32 hexadecimal digits."""
+        return str(self._counted("facts", b"").hex().rjust(64, "0")[:32])
+
+    def __len__(self) -> int:
+        """Findings that rest on something."""
+        return int(self._counted("findings", 0))
+
+    @property
+    def claims(self) -> int:
+        """Findings, those that say the same counted once."""
+        return int(self._counted("findings - folded", 0))
 
     @property
     def rejected(self) -> int:
         """Quotes that were not found in the text they were said to be from."""
-        return sum(len(outcome.rejected) for outcome in self._reports.values())
+        return int(self._counted("rejected", 0))
 
-    def __len__(self) -> int:
-        return len(self._findings)
+    @property
+    def range(self) -> tuple[int, int]:
+        """The first and the last number that nodes of this graph may have."""
+        return self.num << SHIFT, (self.num + 1 << SHIFT) - 1
+
+    # Nodes
+
+    def rows(self, nums: Iterable[int]) -> list[Row]:
+        """The live nodes with these numbers, in the order given."""
+        wanted = list(nums)
+        sql = f"SELECT {COLUMNS} FROM nodes WHERE state = 'live' AND num IN (SELECT value FROM json_each(?))"  # noqa: S608
+        found = {row[0]: Row(*row) for row in self.database.read(sql, (json.dumps(wanted),))}
+        return [found[num] for num in wanted if num in found]
+
+    def row(self, id_: str) -> Row | None:
+        """The live node with this id, or with the only id that begins so."""
+        sql = f"SELECT {COLUMNS} FROM nodes WHERE id >= ? AND id < ? AND num BETWEEN ? AND ? AND state = 'live' LIMIT 2"  # noqa: S608
+        found = self.database.read(sql, (id_, f"{id_}\U0010ffff", *self.range))
+        exact = [row for row in found if row[1] == id_]
+        return Row(*(exact or found)[0]) if exact or len(found) == 1 else None
 
     def __contains__(self, finding: str) -> bool:
-        return finding in self._findings
+        row = self.row(finding)
+        return row is not None and row.kind == "finding"
 
     def __getitem__(self, finding: str) -> Finding:
-        return self._findings[finding]
+        """The finding with this id.
 
-    def merge(self, report: Report) -> None:
-        """Join a report into the graph."""
-        outcome = _Outcome(
-            failed=report.failure is not None,
-            findings=frozenset(finding.id for finding in report.findings),
-            rejected=frozenset(report.rejected),
+        Raises:
+            KeyError: there is none that rests on anything.
+        """
+        row = self.row(finding)
+        if row is None or row.kind != "finding":
+            raise KeyError(finding)
+        return self.findings([row])[0]
+
+    def findings(self, rows: Iterable[Row]) -> list[Finding]:
+        """Findings as they are read: with the evidence of those they stand for, up to `MAX_EVIDENCE` spans."""
+        return [self._finding(row) for row in rows]
+
+    def best(self, limit: int) -> list[Finding]:
+        """The most relevant findings, best first, one for each claim; equals by id."""
+        return self.findings(self.best_rows(limit))
+
+    def best_rows(self, limit: int) -> list[Row]:
+        """As `best`, as rows."""
+        sql = (
+            f"SELECT {COLUMNS} FROM nodes AS n WHERE kind = 'finding' AND state = 'live' AND num >> 32 = ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM edges WHERE source = n.num AND kind = ?) "
+            "ORDER BY relevance DESC, id LIMIT ?"
         )
-        known = self._reports.get(report.slice)
-        self._reports[report.slice] = outcome if known is None else known.join(outcome)
-        for finding in report.findings:
-            other = self._findings.get(finding.id)
-            self._findings[finding.id] = _joined(finding, finding if other is None else other)
+        return [Row(*row) for row in self.database.read(sql, (self.num, EDGES["supports"], limit))]
 
-    def join(self, other: SharedGraph) -> None:
-        """Join another graph into this one."""
-        for finding in other._findings.values():
-            mine = self._findings.get(finding.id)
-            self._findings[finding.id] = finding if mine is None else _joined(finding, mine)
-        for name, outcome in other._reports.items():
-            known = self._reports.get(name)
-            self._reports[name] = outcome if known is None else known.join(outcome)
+    def leader(self, num: int) -> int:
+        """Who stands for a finding: itself, for most."""
+        rows = self.database.read("SELECT target FROM edges WHERE source = ? AND kind = ?", (num, EDGES["supports"]))
+        return int(rows[0][0]) if rows else num
 
-    def fingerprint(self) -> str:
-        """Equal for equal graphs, whatever the order in which they were built."""
-        hash_ = blake2b(digest_size=16)
-        for key in sorted(self._findings):
-            finding = self._findings[key]
-            hash_.update(json.dumps([key, finding.claim, finding.relevance, finding.evidence]).encode())
-        for name in sorted(self._reports):
-            outcome = self._reports[name]
-            hash_.update(
-                json.dumps([name, outcome.failed, sorted(outcome.findings), sorted(outcome.rejected)]).encode()
-            )
-        return hash_.hexdigest()
+    def followers(self, num: int) -> list[int]:
+        """The findings that one stands for."""
+        sql = "SELECT source FROM edges WHERE target = ? AND kind = ?"
+        return [other for (other,) in self.database.read(sql, (num, EDGES["supports"]))]
 
-    def to_networkx(self) -> nx.DiGraph[str]:
-        """A copy for algorithms and export: nodes of kind source, slice and finding; edges of kind `cites`
-        (finding to source, with its spans), `reports` (slice to finding) and `covers` (finding to finding)."""
-        import networkx as nx
-
-        graph: nx.DiGraph[str] = nx.DiGraph()
-        for finding in self._findings.values():
-            graph.add_node(
-                finding.id, kind="finding", claim=finding.claim, relevance=finding.relevance, level=finding.level
-            )
-            for span in finding.evidence:
-                graph.add_node(span.source, kind="source")
-                spans = graph.edges.get((finding.id, span.source), {}).get("spans", ())
-                graph.add_edge(finding.id, span.source, kind="cites", spans=(*spans, (span.start, span.end)))
-            for covered in finding.covers:
-                graph.add_edge(finding.id, covered, kind="covers")
-        for name, outcome in self._reports.items():
-            graph.add_node(name, kind="slice", failed=outcome.failed)
-            graph.add_edges_from((name, finding, {"kind": "reports"}) for finding in outcome.findings)
-        return graph
-
-
-class _Outcome:
-    """What is kept of a report, beside its findings."""
-
-    __slots__ = ("failed", "findings", "rejected")
-
-    def __init__(self, *, failed: bool, findings: frozenset[str], rejected: frozenset[str]) -> None:
-        self.failed, self.findings, self.rejected = failed, findings, rejected
-
-    def join(self, other: _Outcome) -> _Outcome:
-        return _Outcome(
-            failed=self.failed and other.failed,
-            findings=self.findings | other.findings,
-            rejected=self.rejected | other.rejected,
+    def _finding(self, row: Row) -> Finding:
+        nums = [row.num, *self.followers(row.num)]
+        spans: set[Span] = set()
+        relevance = row.relevance
+        for num in nums[: 1 + MAX_EVIDENCE]:
+            sql = "SELECT source, start, end FROM evidence WHERE finding = ? LIMIT ?"
+            for source, start, end in self.database.read(sql, (num, MAX_EVIDENCE)):
+                spans.add(Span(self._source(source), start, end))
+        if len(nums) > 1:
+            relevance = max(relevance, *(other.relevance for other in self.rows(nums[1:])))
+        fields = json.loads(row.more) if row.more else [None] * 5
+        return Finding(
+            id=row.id,
+            claim=row.text,
+            evidence=tuple(sorted(spans)[:MAX_EVIDENCE]),
+            relevance=relevance,
+            subject=fields[0],
+            attribute=fields[1],
+            value=fields[2],
+            unit=fields[3],
+            time=fields[4],
         )
 
+    def _source(self, num: int) -> str:
+        known = self._memory.ids.get(num)
+        if known is None:
+            known = self._memory.ids[num] = str(self.database.read("SELECT id FROM nodes WHERE num = ?", (num,))[0][0])
+        return known
 
-def _joined(one: Finding, other: Finding) -> Finding:
-    """The least finding that says at least what both say. Their ids are equal, and so is all that is hashed."""
-    return replace(
-        one,
-        claim=min(one.claim, other.claim),
-        evidence=tuple(sorted({*one.evidence, *other.evidence})[:MAX_EVIDENCE]),
-        relevance=max(one.relevance, other.relevance),
-        level=max(one.level, other.level),
-    )
+    def summary(self, num: int) -> Summary:
+        """A summary by its number."""
+        (row,) = self.rows([num])
+        more = json.loads(row.more or "{}")
+        return Summary(
+            id=row.id,
+            level=more["level"],
+            statements=tuple(Statement(text=text, rests_on=tuple(ids)) for text, ids in more["statements"]),
+            covers=tuple(more["covers"]),
+            findings=more["findings"],
+        )
+
+    def kind(self, kind: Kind, limit: int | None = None) -> Iterator[Node]:
+        """The live nodes of one kind, in the order in which they came."""
+        low, high = self.range
+        left = limit
+        while left is None or left > 0:
+            sql = (
+                f"SELECT {COLUMNS} FROM nodes WHERE kind = ? AND num BETWEEN ? AND ? AND state = 'live' "  # noqa: S608
+                "ORDER BY num LIMIT ?"
+            )
+            size = _BATCH if left is None else min(left, _BATCH)
+            found = self.database.read(sql, (kind, low, high, size))
+            for row in found:
+                yield as_node(Row(*row))
+            if len(found) < size:
+                return
+            low = found[-1][0] + 1
+            left = None if left is None else left - size
+
+    def edges(self, row: Row, *, limit: int = 1_000) -> list[Edge]:
+        """The edges of a node, those that leave it first; at most `limit` of each direction."""
+        from swarm.graph.show import edges_of
+
+        return edges_of(self, row, limit)
+
+    # Searching
+
+    def search(self, text: str, limit: int, kinds: Sequence[Kind] = ()) -> list[Row]:
+        """The nodes that share most with a text, best first."""
+        from swarm.graph.search import search
+
+        return search(self, text, limit, kinds)
+
+    # Leaving
+
+    def networkx(self, limit: int | None = None) -> nx.MultiDiGraph[str]:
+        """A frozen copy for algorithms: nodes and edges by kind (see `swarm/graph/nodes.py`).
+
+        It takes about 2 kB a node: past some 200,000 findings, give a `limit`, which keeps the most relevant.
+        """
+        from swarm.graph.export import to_networkx
+
+        return to_networkx(self, limit)
+
+
+def as_node(row: Row) -> Node:
+    """A row as it is shown."""
+    more = json.loads(row.more) if row.more else None
+    shown: dict[str, Any] = {}
+    match row.kind:
+        case "finding":
+            shown["relevance"] = row.relevance
+            if more:
+                names = ("subject", "attribute", "value", "unit", "time")
+                shown |= {name: field for name, field in zip(names, more, strict=True) if field}
+        case "source" if more:
+            shown |= {"media": more[0], "chars": more[1], "bytes": more[2]}
+        case "artifact" if more:
+            shown |= {"media": more[0], "ref": more[1]}
+        case "slice" | "summary" if more:
+            shown |= more
+    return Node(id=row.id, kind=row.kind, text=row.text, more=shown)
+
+
+__all__ = ["MAX_EVIDENCE", "SharedGraph", "as_node"]

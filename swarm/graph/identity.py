@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 
 from swarm.source import Span
@@ -29,10 +30,42 @@ def finding_id(
     attribute: str | None = None,
     value: str | None = None,
     time: str | None = None,
+    unit: str | None = None,
     covers: Iterable[str] = (),
 ) -> str:
     """The id of a claim and what qualifies it; evidence is not a part of it, so that evidence can be joined."""
-    return digest("finding", normal_form(claim), subject, attribute, value, time, sorted(covers))
+    more = () if unit is None else (unit,)  # without one, ids are those of stores written before there were units
+    return digest("finding", normal_form(claim), subject, attribute, value, time, sorted(covers), *more)
+
+
+@lru_cache(maxsize=65_536)
+def name_of(name: str) -> str:
+    """The name of an entity in its normal form: two spellings with the same form are one entity."""
+    plain = normal_form(name).casefold().removesuffix("'s").strip(" \"'")
+    return plain.removeprefix("the ")
+
+
+@lru_cache(maxsize=65_536)
+def entity_id(name: str) -> str:
+    return digest("entity", name_of(name))
+
+
+@lru_cache(maxsize=4_096)
+def question_id(text: str) -> str:
+    return digest("question", normal_form(text))
+
+
+def decision_id(text: str, about: Iterable[str] = ()) -> str:
+    return digest("decision", normal_form(text), sorted(about))
+
+
+def summary_id(level: int, covers: Iterable[str], texts: Iterable[str]) -> str:
+    """`m`, since `s` is for sources."""
+    return "m" + digest("summary", level, sorted(covers), list(texts))[1:]
+
+
+def artifact_id(name: str, media: str, ref: str) -> str:
+    return digest("artifact", name, media, ref)
 
 
 def slice_id(question: str, spans: Iterable[Span], round_: int, item: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from swarm.prompts.typed import (
     AnswerPrompt,
+    ComparePrompt,
     ConsolidatePrompt,
     JudgePrompt,
     PlanPrompt,
@@ -122,6 +123,12 @@ def _values(prompt: Prompt[Any]) -> dict[str, str]:
             values |= {"asked": _listed(prompt.asked), "rounds_left": str(prompt.rounds_left)}
         case AnswerPrompt():
             values["asked"] = _listed(prompt.asked)
+            values["disputes"] = "\n".join(f"- {one} and {other}" for one, other in prompt.disputes)
+        case ComparePrompt():
+            values["pairs"] = "\n\n".join(
+                f"Pair {number}\n{_finding(one)}\n{_finding(other)}"
+                for number, (one, other) in enumerate(zip(prompt.shown[::2], prompt.shown[1::2], strict=True), start=1)
+            )
     return values
 
 

@@ -29,6 +29,7 @@ class ReadFinding(Reply):
     subject: str | None = Field(default=None, description="What the claim is about, where it states a value")
     attribute: str | None = Field(default=None, description="Which property of the subject")
     value: str | None = Field(default=None, description="The value of that property")
+    unit: str | None = Field(default=None, description="The unit of the value, where it is a quantity")
     time: str | None = Field(default=None, description="When it holds, as the text says it")
 
 
@@ -51,6 +52,21 @@ class ConsolidateReply(Reply):
     """Many findings said shorter; numbers, names and identifiers verbatim."""
 
     statements: list[Cited]
+
+
+class Judged(Reply):
+    pair: int = Field(description="The number of the pair, from 1")
+    verdict: Literal["same", "contradicts", "supersedes", "compatible"]
+    later: Literal["first", "second"] | None = Field(
+        default=None, description="For supersedes: which of the two holds now"
+    )
+    reason: str = Field(default="", description="One short sentence")
+
+
+class CompareReply(Reply):
+    """Whether both findings of each pair can hold."""
+
+    pairs: list[Judged]
 
 
 class JudgeReply(Reply):

@@ -1,4 +1,4 @@
-"""The prompts as data: plan, read, consolidate, judge, answer.
+"""The prompts as data: plan, read, consolidate, compare, judge, answer.
 
 A language model gets them rendered as text (`render`), the extractive model computes on them directly. Each has an
 `identity`: what makes two prompts the same call, without the text itself, which the spans already name. This
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
-from swarm.prompts.replies import AnswerReply, ConsolidateReply, JudgeReply, PlanReply, ReadReply, Reply
+from swarm.prompts.replies import AnswerReply, CompareReply, ConsolidateReply, JudgeReply, PlanReply, ReadReply, Reply
 from swarm.source import Passage
 from swarm.task import Finding, Output, TermStatistics
 
@@ -141,6 +141,17 @@ class AnswerPrompt(ViewPrompt[AnswerReply]):
     kind = "answer"
     reply = AnswerReply
     asked: tuple[str, ...] = ()
+    disputes: tuple[tuple[str, str], ...] = ()
+    """The labels of findings that contradict one another."""
 
     def identity(self) -> list[object]:
-        return [*super().identity(), list(self.asked)]
+        return [*super().identity(), list(self.asked), *map(list, self.disputes)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparePrompt(ViewPrompt[CompareReply]):
+    """Can both findings of each pair hold? The pairs are the first and the second, the third and the fourth, and so
+    on, of what is shown."""
+
+    kind = "compare"
+    reply = CompareReply

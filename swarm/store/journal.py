@@ -40,10 +40,13 @@ class Journal:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
 
-    async def append(self, run: str, kind: str, key: str, body: Body | bytes) -> None:
+    async def append(
+        self, run: str, kind: str, key: str, body: Body | bytes, also: Callable[[apsw.Connection], None] | None = None
+    ) -> None:
         """Record something, durably once this returns. A record of the same name is left as it is.
 
-        `body` is a mapping or, where it was serialised already, JSON.
+        `body` is a mapping or, where it was serialised already, JSON. `also` is what follows from the record, and is
+        written with it or not at all.
         """
         text = body.decode() if isinstance(body, bytes) else _json(body)
         row = (run, kind, key, self._clock(), text)
@@ -52,6 +55,8 @@ class Journal:
             connection.execute(
                 "INSERT INTO records (run, kind, key, at, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
             )
+            if also is not None:
+                also(connection)
 
         await self._database.write(insert)
 

@@ -120,12 +120,13 @@ async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model:
 
 def _finding(found: ReadFinding, span: Span) -> Finding:
     return Finding(
-        id=finding_id(found.claim, found.subject, found.attribute, found.value, found.time),
+        id=finding_id(found.claim, found.subject, found.attribute, found.value, found.time, found.unit),
         claim=found.claim.strip(),
         evidence=(span,),
         relevance=found.relevance,
         subject=found.subject,
         attribute=found.attribute,
         value=found.value,
+        unit=found.unit,
         time=found.time,
     )

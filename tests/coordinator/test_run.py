@@ -1,6 +1,7 @@
 """Whole runs over real files, with a scripted model: what leaves, what comes back, and what is left undone."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from swarm.events import Event, Finished, SliceFailed, SliceFinished, SliceSplit
 from swarm.limits import gate as gate_module
 from swarm.models.scripted import Scripted
 from swarm.prompts.replies import ReadFinding, ReadReply
-from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, JudgePrompt, Prompt, ReadPrompt
+from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, JudgePrompt, Prompt, ReadPrompt, Shown
 from swarm.run import Swarm
 from swarm.task import Answer, Limits, Task
 
@@ -267,13 +268,15 @@ async def test_the_judge_asks_on_and_its_questions_are_read_where_the_index_find
 async def test_more_findings_than_a_window_holds_are_consolidated_and_keep_their_evidence(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "large", files=120, paragraphs=6)
 
+    def numbers(group: Sequence[Shown]) -> str:
+        return " ".join(n for one in group for n in re.findall(r"\d+(?=\.)|(?<=: )[\d ]+", one.finding.claim))
+
     def shortening(prompt: Prompt[Any]) -> Any:
         if isinstance(prompt, ConsolidatePrompt):
-            half = [prompt.shown[n : n + 4] for n in range(0, len(prompt.shown), 4)]
+            groups = [prompt.shown[n : n + 4] for n in range(0, len(prompt.shown), 4)]
             return {
                 "statements": [
-                    {"text": f"{len(group)} keys, first {group[0].label}", "findings": [s.label for s in group]}
-                    for group in half
+                    {"text": f"Stones: {numbers(group)}.", "findings": [s.label for s in group]} for group in groups
                 ]
             }
         return reading(prompt)

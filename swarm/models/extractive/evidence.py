@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from swarm.models.extractive.kinds import holds, kind_of
-from swarm.models.extractive.names import Name, names
+from swarm.names import Name, names
 from swarm.models.extractive.query import Query
 from swarm.models.extractive.rank import headed, spoken
 from swarm.models.extractive.signals import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm.models.extractive.names import names
+from swarm.names import names
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt
 from swarm.terms import STOP, WORD, spaced

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from swarm.models.extractive.names import Name, names
+from swarm.names import Name, names
 from swarm.task import TermStatistics
 from swarm.terms import STOP, WORD, question_terms, spaced, stem, terms
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from swarm.models.extractive.evidence import Evidence
 from swarm.models.extractive.kinds import NUMBER, TIME, Kind, kind_of
-from swarm.models.extractive.names import names
+from swarm.names import names
 from swarm.models.extractive.query import Query
 from swarm.terms import STOP, stem
 

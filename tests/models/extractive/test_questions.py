@@ -1,7 +1,7 @@
 import pytest
 
 from swarm.models.extractive.kinds import holds, kind_of
-from swarm.models.extractive.names import names
+from swarm.names import names
 from swarm.models.extractive.query import understand
 from swarm.task import TermStatistics
 

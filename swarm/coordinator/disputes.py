@@ -1,0 +1,100 @@
+"""Where findings may contradict: prose is judged by a model, once for each pair, and what stays open is asked of the
+sources.
+
+Findings with values need no judgement: the graph compares them. A verdict is a fact of the graph, in the journal
+like a report.
+"""
+
+from __future__ import annotations
+
+from swarm.coordinator.desk import VERDICT, Desk
+from swarm.coordinator.show import items_of
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.graph.disputes import Relation, disputed, to_judge
+from swarm.graph.nodes import Verdict
+from swarm.graph.rows import Row
+from swarm.observe.log import get_logger
+from swarm.prompts.replies import Judged
+from swarm.prompts.typed import ComparePrompt, Shown
+
+log = get_logger("disputes")
+
+_PAIRS, _IN_A_PROMPT = 48, 8
+_OPEN = 200  # slots that are looked at for contradictions to settle and to show
+_SETTLED_AT_ONCE = 3
+
+
+async def judge_pairs(desk: Desk) -> None:
+    """Have pairs of findings in prose judged. A call that fails or is not allowed leaves them as they are."""
+    pairs = to_judge(desk.graph, _PAIRS)
+    for start in range(0, len(pairs), _IN_A_PROMPT):
+        if desk.stopped is not None or desk.stopping.is_set():
+            return
+        if not await _judge(desk, pairs[start : start + _IN_A_PROMPT]):
+            return
+
+
+async def _judge(desk: Desk, pairs: list[tuple[Row, Row]]) -> bool:
+    items: list[Shown] = []
+    for pair in pairs:
+        for row in pair:
+            items += items_of(desk, row, len(items))
+    prompt = ComparePrompt(question=desk.question, shown=tuple(items))
+    try:
+        reply = await desk.gate.ask(desk.model, prompt)
+    except Rejected:
+        raise
+    except (CallFailed, LimitReached, PromptTooLong) as error:
+        log.warning("pairs not judged", reason=str(error))
+        return False
+    for judged in reply.pairs:
+        verdict = _verdict(pairs, judged)
+        if verdict is not None:
+            key = f"{verdict.one}:{verdict.other}"
+            await desk.journal.append(
+                desk.run, "verdict", key, VERDICT.dump_json(verdict), also=desk.graph.change(verdict)
+            )
+    return True
+
+
+def _verdict(pairs: list[tuple[Row, Row]], judged: Judged) -> Verdict | None:
+    """What was judged, where it names one of the pairs."""
+    if not 1 <= judged.pair <= len(pairs):
+        return None
+    first, second = pairs[judged.pair - 1]
+    later = None
+    if judged.verdict == "supersedes":
+        later = {"first": first.id, "second": second.id}.get(judged.later or "")
+        if later is None:
+            return None
+    one, other = sorted((first.id, second.id))
+    return Verdict(one=one, other=other, judgement=judged.verdict, later=later, reason=judged.reason[:300])
+
+
+def open_disputes(desk: Desk, limit: int) -> list[Relation]:
+    """Contradictions that nothing has settled."""
+    found: list[Relation] = []
+    for relation in disputed(desk.graph, _OPEN):
+        found.append(relation)
+        if len(found) == limit:
+            break
+    return found
+
+
+def questions_to_settle(desk: Desk) -> list[str]:
+    """What to ask of the sources about contradictions, each once."""
+    asked = []
+    for relation in open_disputes(desk, 4 * _SETTLED_AT_ONCE):
+        question = (
+            f'The sources disagree: "{_cut(relation.one.text)}" and "{_cut(relation.other.text)}" '
+            "Which of the two holds, when, and under which condition?"
+        )
+        if question not in desk.asked:
+            asked.append(question)
+    return asked[:_SETTLED_AT_ONCE]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
