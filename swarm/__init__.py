@@ -3,12 +3,12 @@
 In reading order, as data flows from a task to its answer; a module imports only from those above it:
 
     errors  source  task  events      the words of the project, and text counted as tokens and as terms
-    tokens  terms
+    tokens  terms  names  claims
     prompts/                          what a model is asked, and the shape of what it answers
     models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
     store/                            one file: the journal of runs, and the library of what was read
     sources/                          from paths to text with offsets, and from text to slices
-    graph/                            the shared graph: reports merged, whatever order they come in
+    graph/                            the shared graph: what was found, merged, compared and summarised
     observe/                          logs
     limits/                           what a run may spend; the one gate that every call passes
     views/                            what one agent is shown of the graph

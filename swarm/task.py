@@ -197,8 +197,8 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contradiction:
-    """Two claims of the sources that cannot both hold, each with its citations as indexes into the answer's list, and
-    the ids of their findings."""
+    """Two claims of the sources that cannot both hold, each with its citations as indexes into the answer's
+    list, and the ids of their findings."""
 
     claims: tuple[str, ...]
     citations: tuple[tuple[int, ...], ...]
@@ -274,6 +274,7 @@ class TermStatistics:
 
 
 __all__ = [
-    "Answer", "Artifact", "Cell", "Citation", "Contradiction", "Corpus", "Coverage", "Decision", "Finding", "Limits", "Output", "Report", "Slice",
+    "Answer", "Artifact", "Cell", "Citation", "Contradiction", "Corpus", "Coverage", "Decision",
+    "Finding", "Limits", "Output", "Report", "Slice",
     "SliceFailure", "Slicing", "Statement", "Status", "Task", "TermStatistics", "Usage",
 ]  # fmt: skip

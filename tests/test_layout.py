@@ -20,9 +20,10 @@ import swarm
 PACKAGE = Path(swarm.__file__).parent
 
 FLOORS = (
-    {"errors", "source", "task", "events", "tokens", "terms"},
+    {"errors", "source", "task", "events", "tokens", "terms", "names", "claims"},
     {"prompts"},
-    {"models", "store", "sources", "graph", "observe"},
+    {"models", "store", "sources", "observe"},
+    {"graph"},
     {"limits", "views", "engine"},
     {"worker"},
     {"coordinator"},

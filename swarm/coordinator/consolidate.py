@@ -1,10 +1,10 @@
 """Say many findings in fewer words, level by level, until they fit one window.
 
-The groups are those of the graph's tree: neighbours in reading order, whatever the order in which they were found. A
-group whose summary is missing, or has fallen behind by more than a few findings, goes into one prompt; what comes
-back is checked (`swarm/graph/probe.py`), written to the journal and put on its branch. So a finding more rewrites its
-own branch only. Done for a digest until one last prompt can write the text, and for an answer when a language model
-has found more than it can be shown.
+The groups are those of the graph's tree: neighbours in reading order, whatever the order in which they were
+found. A group whose summary is missing, or has fallen behind by more than a few findings, goes into one prompt;
+what comes back is checked (`swarm/graph/probe.py`), written to the journal and put on its branch. So a finding
+more rewrites its own branch only. Done for a digest until one last prompt can write the text, and for an answer
+when a language model has found more than it can be shown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from swarm.graph.nodes import Statement, Summary
 from swarm.graph.probe import check
 from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
+from swarm.prompts.replies import Cited
 from swarm.prompts.typed import ConsolidatePrompt, Shown
 from swarm.views.pack import size
 
@@ -135,27 +136,37 @@ async def _ask(desk: Desk, rows: list[Row]) -> list[Statement] | None:
         for item in items_of(desk, row, len(items)):
             items.append(item)
             origin[item.label] = row.id
-    tokens = sum(size(item) for item in items)
-    words = max(30, min(WORDS, int(tokens * _SHRINK / _TOKENS_A_WORD)))
+    words = max(30, min(WORDS, int(sum(size(item) for item in items) * _SHRINK / _TOKENS_A_WORD)))
     try:
         reply = await desk.gate.ask(desk.model, consolidate_prompt(desk, tuple(items), words))
+    except PromptTooLong as error:
+        return await _ask_in_halves(desk, rows, error)
     except LimitReached as error:
         desk.stopped = str(error)
         return None
     except Rejected:
         raise
-    except PromptTooLong as error:
-        if len(rows) == 1:
-            log.warning("findings kept as they are", reason=str(error))
-            return None
-        halves = [await _ask(desk, half) for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
-        return None if None in halves else [statement for half in halves for statement in half or ()]
     except CallFailed as error:
         log.warning("findings kept as they are", reason=str(error))
         return None
-    made = []
-    for statement in reply.statements:
-        rests_on = tuple(dict.fromkeys(origin[label] for label in statement.findings if label in origin))
-        if rests_on and statement.text.strip():
-            made.append(Statement(text=statement.text.strip(), rests_on=rests_on))
+    return [made for statement in reply.statements if (made := _statement(statement, origin)) is not None]
+
+
+async def _ask_in_halves(desk: Desk, rows: list[Row], error: PromptTooLong) -> list[Statement] | None:
+    if len(rows) == 1:
+        log.warning("findings kept as they are", reason=str(error))
+        return None
+    made: list[Statement] = []
+    for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+        statements = await _ask(desk, half)
+        if statements is None:
+            return None
+        made += statements
     return made
+
+
+def _statement(cited: Cited, origin: dict[str, str]) -> Statement | None:
+    """A sentence and the children that it rests on; None where it rests on nothing that was shown."""
+    rests_on = tuple(dict.fromkeys(origin[label] for label in cited.findings if label in origin))
+    text = cited.text.strip()
+    return Statement(text=text, rests_on=rests_on) if text and rests_on else None

@@ -1,5 +1,5 @@
-"""Where findings may contradict: prose is judged by a model, once for each pair, and what stays open is asked of the
-sources.
+"""Where findings may contradict: prose is judged by a model, once for each pair, and what stays open is asked of
+the sources.
 
 Findings with values need no judgement: the graph compares them. A verdict is a fact of the graph, in the journal
 like a report.
@@ -96,5 +96,3 @@ def questions_to_settle(desk: Desk) -> list[str]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
-
-

@@ -14,11 +14,11 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import open_disputes
 from swarm.coordinator.show import best, disputes_in, is_line, view_budget, view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.graph.cover import frontier
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import AnswerReply, Cited
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Shown
 from swarm.source import Span
-from swarm.graph.cover import frontier
 from swarm.task import Answer, Cell, Citation, Contradiction, Coverage, Finding, Statement, Status
 from swarm.views.pack import QUOTES
 

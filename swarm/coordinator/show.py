@@ -1,7 +1,9 @@
-"""Ask the coordinator's model about what is known: as much as fits its window, what bears most on the question first.
+"""Ask the coordinator's model about what is known: as much as fits its window, what bears most on the question
+first.
 
-A selective model, which ranks by itself, gets the most relevant findings. Any other gets a view: all findings where
-they fit, else summaries that stand for all of them, and beside these the findings that say most about the question.
+A selective model, which ranks by itself, gets the most relevant findings. Any other gets a view: all findings
+where they fit, else summaries that stand for all of them, and beside these the findings that say most about the
+question.
 """
 
 from __future__ import annotations
@@ -89,9 +91,7 @@ def _view(desk: Desk, budget: int) -> tuple[list[Shown], int]:
     return summaries + items, max(0, claims - below - apart)
 
 
-def _pack(
-    desk: Desk, rows: Sequence[Row], budget: int, of: int, *, labelled: int = 0
-) -> tuple[list[Shown], int]:
+def _pack(desk: Desk, rows: Sequence[Row], budget: int, of: int, *, labelled: int = 0) -> tuple[list[Shown], int]:
     """As many as fit, in the order given, and how many of all are left out. One that does not fit is passed over,
     until the view is as good as full: so the work grows with the budget, and not with the number of findings."""
     items: list[Shown] = []

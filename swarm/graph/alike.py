@@ -1,15 +1,15 @@
 """Same or different: which findings say the same, and which of them stands for the others.
 
-Two claims say the same when the words that carry their meaning are the same, or when both state the same value of the
-same attribute of the same subject at the same time, with the same numbers, negations and names in their claims.
-Likeness by MinHash was measured beside it and is not used: any word that differs may be the one that matters (see
-docs/graph.md).
+Two claims say the same when the words that carry their meaning are the same, or when both state the same value
+of the same attribute of the same subject at the same time, with the same numbers, negations and names in their
+claims. Likeness by MinHash was measured beside it and is not used: any word that differs may be the one that
+matters (see docs/graph.md).
 
 Who stands for others is the first in the order of the hashes of ids among those that say the same (the
-lexicographically first maximal independent set): a function of the set of findings alone. Since hashes are a random
-order, one finding more changes one such choice in expectation (Censor-Hillel, Haramaty and Karnin 2016, "Optimal
-dynamic distributed MIS"), however large the graph is. This module knows claims and their structure; it does not
-know how a graph is kept.
+lexicographically first maximal independent set): a function of the set of findings alone. Since hashes are a
+random order, one finding more changes one such choice in expectation (Censor-Hillel, Haramaty and Karnin 2016,
+"Optimal dynamic distributed MIS"), however large the graph is. This module knows claims and their structure; it
+does not know how a graph is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
-from swarm.graph.claims import Claim, read_claim, says_when
+from swarm.claims import Claim, read_claim, says_when
 from swarm.graph.identity import name_of
 from swarm.graph.values import Interval, Value, read_time, read_value
 from swarm.names import names
@@ -59,7 +59,9 @@ def facts_of(
     return Facts(claim, beside, slot, state, sure, when, held)
 
 
-def _unsaid(claim: Claim, value: str | None, unit: str | None, time: str | None, when: Interval) -> tuple[str, ...]:
+def _unsaid(
+    claim: Claim, value: str | None, unit: str | None, time: str | None, when: Interval
+) -> tuple[str, ...]:
     """What the fields say and the words of the claim do not: it must be equal too."""
     said = set(claim.words)
     extra = [word for field in (value, unit) if field for word in read_claim(field).words if word not in said]
@@ -87,8 +89,8 @@ def say_the_same(one: Facts, other: Facts) -> bool:
 def same(one: str, other: str) -> bool:
     """Whether two claims say the same, as far as words can tell: when in doubt, they do not.
 
-    Equal are the numbers, units, dates, names, negations and every other word that carries meaning; one run of words
-    may stand at another place ("In 1812 it burnt", "It burnt in 1812").
+    Equal are the numbers, units, dates, names, negations and every other word that carries meaning; one run of
+    words may stand at another place ("In 1812 it burnt", "It burnt in 1812").
     """
     return same_claims(read_claim(one), read_claim(other))
 

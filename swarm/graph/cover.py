@@ -1,7 +1,7 @@
 """What of the tree is to be read, and what is to be written: cuts through the tree of summaries.
 
-A cut is a set of nodes that together stand for all findings: each finding is in it, or is below exactly one summary
-that is. This module reads the tree; it writes nothing and calls no model.
+A cut is a set of nodes that together stand for all findings: each finding is in it, or is below exactly one
+summary that is. This module reads the tree; it writes nothing and calls no model.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Due:
 
 
 def cut(graph: SharedGraph, tokens: int) -> list[int]:
-    """The summaries of the finest level that fits `tokens`, with those of higher levels where a branch has none; in
-    reading order. Empty where nothing was summarised."""
+    """The summaries of the finest level that fits `tokens`, with those of higher levels where a branch has none;
+    in reading order. Empty where nothing was summarised."""
     top = tree.levels(graph.database.read, graph.num)
     best: list[int] = []
     for level in range(top, 0, -1):
@@ -41,13 +41,14 @@ def cut(graph: SharedGraph, tokens: int) -> list[int]:
 
 def _size(graph: SharedGraph, level: int) -> int:
     """Tokens of the summaries of a level, at the least."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM branches WHERE graph = ? AND level = ? AND summary IS NOT NULL LIMIT 5000)"
+    held = "SELECT 1 FROM branches WHERE graph = ? AND level = ? AND summary IS NOT NULL LIMIT 5000"
+    sql = f"SELECT count(*) FROM ({held})"  # noqa: S608 - from the line above
     return 24 * int(graph.database.read(sql, (graph.num, level))[0][0])
 
 
 def frontier(graph: SharedGraph, tokens: int) -> list[Row]:
-    """What stands for all findings in `tokens`, as finely as they hold, in reading order: findings where they fit, else
-    summaries, the largest of which are opened as far as there is room."""
+    """What stands for all findings in `tokens`, as finely as they hold, in reading order: findings where they
+    fit, else summaries, the largest of which are opened as far as there is room."""
     read = graph.database.read
     top = tree.levels(read, graph.num)
     rows = _leaves(graph) if 12 * graph.claims <= tokens else None
@@ -90,7 +91,9 @@ def _in_order(graph: SharedGraph, rows: list[Row]) -> list[Row]:
     def place(row: Row) -> bytes:
         if row.place is not None:
             return row.place
-        found = graph.database.read("SELECT place FROM branches WHERE summary = ? ORDER BY level LIMIT 1", (row.num,))
+        found = graph.database.read(
+            "SELECT place FROM branches WHERE summary = ? ORDER BY level LIMIT 1", (row.num,)
+        )
         return bytes(found[0][0]) if found else b""
 
     return sorted(rows, key=lambda row: (place(row), row.id))
@@ -148,14 +151,14 @@ def _findings_below(graph: SharedGraph, num: int) -> set[int]:
 
 
 def reading(graph: SharedGraph, branch: Branch) -> list[Row]:
-    """What stands for a branch when it is read: its summary and what came after it, or its children where it has none;
-    in reading order."""
+    """What stands for a branch when it is read: its summary and what came after it, or its children where it has
+    none; in reading order."""
     if branch.summary is None:
         return _below(graph, branch)
     rows = graph.rows([branch.summary])
     if branch.fresh == 0 or not rows:
         return rows or _below(graph, branch)
-    covered = {num for num in _covered(graph, branch.summary)}
+    covered = _covered(graph, branch.summary)
     return rows + [row for row in _below(graph, branch) if row.num not in covered]
 
 

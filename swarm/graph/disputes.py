@@ -2,8 +2,8 @@
 
 Findings with a subject, an attribute and a value are compared as values: different ones at overlapping times
 contradict, and a later one supersedes an earlier one, which stays as history. Prose that differs in numbers, dates
-or negations alone is for a model to judge, once for each pair; what it judged is a fact. All of it is derived when it
-is read, from a few findings at a time. This module calls no model.
+or negations alone is for a model to judge, once for each pair; what it judged is a fact. All of it is derived
+when it is read, from a few findings at a time. This module calls no model.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from swarm.graph import alike
-from swarm.graph.join import facts_of
+from swarm.graph.graph import SharedGraph
 from swarm.graph.rows import COMPATIBLE, EDGES, SAME, Row
-
-if TYPE_CHECKING:
-    from swarm.graph.graph import SharedGraph
+from swarm.graph.twins import facts_of
 
 MOST = 24
 """Findings of one slot that are compared: the latest."""

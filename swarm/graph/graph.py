@@ -8,20 +8,17 @@ is held in memory does not grow with it. It calls no model: a judgement is hande
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import apsw
 
 from swarm.graph import join
-from swarm.graph.nodes import Edge, Kind, Node, Part, Statement, Summary
+from swarm.graph.nodes import Kind, Node, Part, Statement, Summary
 from swarm.graph.rows import COLUMNS, EDGES, SHIFT, Memory, Row, Rows
 from swarm.source import Span
 from swarm.store.database import Database
 from swarm.task import Finding, Report
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 MAX_EVIDENCE = 64
 """Spans shown of one finding: the first in the order of source and offset. All are kept."""
@@ -42,7 +39,7 @@ class SharedGraph:
     # Coming in
 
     def change(self, *parts: Part) -> Change:
-        """The merge of these parts, to be run in a transaction of the store: with the record that it comes from."""
+        """The merge of these parts, to be run in a transaction of the store, with the record they come from."""
         for part in parts:
             if isinstance(part, Report):
                 join.read_ahead(part)
@@ -55,18 +52,6 @@ class SharedGraph:
     async def merge(self, *parts: Part) -> None:
         """Join parts into the graph; durable once this returns."""
         await self.database.write(self.change(*parts))
-
-    def join(self, other: SharedGraph) -> None:
-        """Join another graph into this one. Blocks until it is durable: not for the event loop's thread."""
-        from swarm.graph.export import parts_of
-
-        batch: list[Part] = []
-        for part in parts_of(other):
-            batch.append(part)
-            if len(batch) == _BATCH:
-                self.database.write_sync(self.change(*batch))
-                batch = []
-        self.database.write_sync(self.change(*batch))
 
     def _in_rows(self, connection: apsw.Connection, work: Callable[[Rows], None]) -> None:
         if self._undone != self.database.undone:
@@ -128,7 +113,10 @@ class SharedGraph:
 
     def row(self, id_: str) -> Row | None:
         """The live node with this id, or with the only id that begins so."""
-        sql = f"SELECT {COLUMNS} FROM nodes WHERE id >= ? AND id < ? AND num BETWEEN ? AND ? AND state = 'live' LIMIT 2"  # noqa: S608
+        sql = (
+            f"SELECT {COLUMNS} FROM nodes WHERE id >= ? AND id < ? AND num BETWEEN ? AND ? "  # noqa: S608
+            "AND state = 'live' LIMIT 2"
+        )
         found = self.database.read(sql, (id_, f"{id_}\U0010ffff", *self.range))
         exact = [row for row in found if row[1] == id_]
         return Row(*(exact or found)[0]) if exact or len(found) == 1 else None
@@ -167,7 +155,9 @@ class SharedGraph:
 
     def leader(self, num: int) -> int:
         """Who stands for a finding: itself, for most."""
-        rows = self.database.read("SELECT target FROM edges WHERE source = ? AND kind = ?", (num, EDGES["supports"]))
+        rows = self.database.read(
+            "SELECT target FROM edges WHERE source = ? AND kind = ?", (num, EDGES["supports"])
+        )
         return int(rows[0][0]) if rows else num
 
     def followers(self, num: int) -> list[int]:
@@ -201,7 +191,9 @@ class SharedGraph:
     def _source(self, num: int) -> str:
         known = self._memory.ids.get(num)
         if known is None:
-            known = self._memory.ids[num] = str(self.database.read("SELECT id FROM nodes WHERE num = ?", (num,))[0][0])
+            known = self._memory.ids[num] = str(
+                self.database.read("SELECT id FROM nodes WHERE num = ?", (num,))[0][0]
+            )
         return known
 
     def summary(self, num: int) -> Summary:
@@ -233,31 +225,6 @@ class SharedGraph:
                 return
             low = found[-1][0] + 1
             left = None if left is None else left - size
-
-    def edges(self, row: Row, *, limit: int = 1_000) -> list[Edge]:
-        """The edges of a node, those that leave it first; at most `limit` of each direction."""
-        from swarm.graph.show import edges_of
-
-        return edges_of(self, row, limit)
-
-    # Searching
-
-    def search(self, text: str, limit: int, kinds: Sequence[Kind] = ()) -> list[Row]:
-        """The nodes that share most with a text, best first."""
-        from swarm.graph.search import search
-
-        return search(self, text, limit, kinds)
-
-    # Leaving
-
-    def networkx(self, limit: int | None = None) -> nx.MultiDiGraph[str]:
-        """A frozen copy for algorithms: nodes and edges by kind (see `swarm/graph/nodes.py`).
-
-        It takes about 2 kB a node: past some 200,000 findings, give a `limit`, which keeps the most relevant.
-        """
-        from swarm.graph.export import to_networkx
-
-        return to_networkx(self, limit)
 
 
 def as_node(row: Row) -> Node:

@@ -1,14 +1,13 @@
 """Merging: how a part comes into a graph, so that order, repetition and partition make no difference.
 
-What is reported only grows: spans under findings, findings under slices. A removed source is a fact too, which comes
-before all evidence from it. What else a graph shows (who stands for whom, the tree, what is disputed) is derived
-from these facts here, as they come, and a little of it changes with each. Shapiro et al. 2011, "Conflict-free
-replicated data types". This module calls no model.
+What is reported only grows: spans under findings, findings under slices. A removed source is a fact too, which
+comes before all evidence from it. What else a graph shows (who stands for whom, the tree, what is disputed) is
+derived from these facts here, as they come, and a little of it changes with each. Shapiro et al. 2011,
+"Conflict-free replicated data types". This module calls no model.
 """
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -17,13 +16,16 @@ from typing import Any
 from swarm.graph import alike, tree
 from swarm.graph.identity import entity_id, name_of, question_id
 from swarm.graph.nodes import Part, Removal, Summary, Verdict
+from swarm.graph.places import move, place_of_span, replace_all, source_id
 from swarm.graph.rows import COMPATIBLE, EDGES, GONE, LIVE, SAME, Row, Rows
+from swarm.graph.twins import settle
+from swarm.graph.unlearn import drop_questions, remove, rests_on_removed
 from swarm.names import names
 from swarm.source import Source
 from swarm.task import Finding, Report, Slice
 
 _ENTITIES = 8  # of one finding
-_SUPPORTS, _ABOUT, _FROM = EDGES["supports"], EDGES["about"], EDGES["derived_from"]
+_ABOUT, _FROM = EDGES["about"], EDGES["derived_from"]
 _VERDICTS = {
     "same": SAME, "compatible": COMPATIBLE, "contradicts": EDGES["contradicts"], "supersedes": EDGES["supersedes"],
 }  # fmt: skip
@@ -42,12 +44,12 @@ def merge(rows: Rows, parts: Iterable[Part]) -> None:
             case Verdict():
                 _verdict(rows, part)
             case Removal():
-                _removal(rows, part)
+                remove(rows, part, _refresh)
             case Summary():
-                _plant(rows)
+                tree.plant(rows)
                 rows.flush()
                 _summarise(rows, part)
-    _plant(rows)
+    tree.plant(rows)
 
 
 # Sources and slices
@@ -72,10 +74,10 @@ def _source(rows: Rows, source: Source) -> None:
     rows.add_fact("source", source.id, path, *more)
     rows.update(row.num, state=LIVE, text=path, more=json.dumps(more))
     if path != row.text:
-        _plant(rows)
+        tree.plant(rows)
         rows.flush()
         rows.paths[row.num] = path
-        _replace_all(rows, row.num)
+        replace_all(rows, row.num)
 
 
 def _slice(rows: Rows, slice_: Slice) -> None:
@@ -96,10 +98,10 @@ def _outcome(rows: Rows, id_: str, question: str, change: Callable[[dict[str, An
         rows.drop_fact("slice", id_, row.text, row.more)
     before = len(known.get("rejected", ()))
     change(known)
-    if _rests_on_removed(rows, known):
+    if rests_on_removed(rows, known):
         known["summary"] = ""
         if row is not None:
-            _drop_questions(rows, row)
+            drop_questions(rows, row)
     rows.rejected += len(known.get("rejected", ())) - before
     text = max(question, row.text if row else "")
     more = json.dumps(known, sort_keys=True)
@@ -116,22 +118,8 @@ def _outcome(rows: Rows, id_: str, question: str, change: Callable[[dict[str, An
     return num
 
 
-def _rests_on_removed(rows: Rows, known: dict[str, Any]) -> bool:
-    """Whether all that a slice read was removed."""
-    sources = {span[0] for span in known.get("spans", ())}
-    return bool(sources and rows.removed) and all(rows.number(id_, "source") in rows.removed for id_ in sources)
-
-
-def _drop_questions(rows: Rows, slice_: Row) -> None:
-    """Take back the questions that a slice raised."""
-    rows.flush()
-    for num in rows.sources(slice_.num, _FROM):
-        row = rows.node(num)
-        if row.kind == "question":
-            rows.execute("DELETE FROM edges WHERE source = ? AND kind = ? AND target = ?", (num, _FROM, slice_.num))
-            rows.drop_fact("reported", slice_.id, row.id)
-            if not rows.targets(num, _FROM) and not rows.sources(num, EDGES["answers"]):
-                rows.delete(row)
+def _refresh(rows: Rows, id_: str) -> None:
+    _outcome(rows, id_, "", lambda _: None)
 
 
 # Reports
@@ -156,7 +144,7 @@ def _report(rows: Rows, report: Report) -> None:
         else:
             _reported(rows, slice_, report.slice, num, finding.id)
     raised = report.open_questions
-    if raised and rows.removed and _rests_on_removed(rows, json.loads(rows.node(slice_).more or "{}")):
+    if raised and rows.removed and rests_on_removed(rows, json.loads(rows.node(slice_).more or "{}")):
         raised = ()
     for text in filter(str.strip, raised):
         id_ = question_id(text)
@@ -184,7 +172,9 @@ def _with_more(rows: Rows, id_: str, name: str, more: list[str]) -> int:
 
 def _kind_of(id_: str) -> Any:
     """The kind that an id of ours names by its first letter."""
-    return {"f": "finding", "q": "question", "d": "decision", "a": "artifact", "e": "entity"}.get(id_[:1], "finding")
+    return {"f": "finding", "q": "question", "d": "decision", "a": "artifact", "e": "entity"}.get(
+        id_[:1], "finding"
+    )
 
 
 def _finding(rows: Rows, row: Row | None, finding: Finding) -> int:
@@ -198,9 +188,9 @@ def _finding(rows: Rows, row: Row | None, finding: Finding) -> int:
         if spans:
             _more_evidence(rows, row, finding, spans)
         return row.num
-    if not spans and row is None:
-        return rows.insert(finding.id, "finding", "", state=GONE)
     if not spans:
+        if row is None:
+            return rows.insert(finding.id, "finding", "", state=GONE)
         rows.update(row.num, state=GONE)
         return row.num
     return _new_finding(rows, row, finding, spans)
@@ -210,7 +200,7 @@ def _new_finding(rows: Rows, row: Row | None, finding: Finding, spans: list[tupl
     fields = [finding.subject, finding.attribute, finding.value, finding.unit, finding.time]
     more = json.dumps(fields, ensure_ascii=False) if any(fields) else None
     rank = tree.rank(finding.id)
-    place = min(_place(rows, span, rank) for span in spans)
+    place = min(place_of_span(rows, span, rank) for span in spans)
     if row is None:
         num = rows.insert_later(finding.id, finding.claim, finding.relevance, more, place)
     else:
@@ -234,7 +224,7 @@ def _new_finding(rows: Rows, row: Row | None, finding: Finding, spans: list[tupl
     new.alike += [(key, rank, num) for key in keys]
     new.bands.update(keys)
     if met:
-        _settle(rows, [(rank, num)], arrived=num)
+        settle(rows, [(rank, num)], arrived=num)
     else:
         rows.seedlings.append((place, num, rank, tree.mass(finding.claim)))
     return num
@@ -262,9 +252,9 @@ def _more_evidence(rows: Rows, row: Row, finding: Finding, spans: list[tuple[int
     if changed:
         rows.update(row.num, **changed)
     rank = tree.rank(row.id)
-    place = min(_place(rows, span, rank) for span in spans)
+    place = min(place_of_span(rows, span, rank) for span in spans)
     if row.place is None or place < row.place:
-        _move(rows, row, rank, place)
+        move(rows, row, rank, place)
 
 
 def _entities(finding: Finding) -> list[str]:
@@ -287,121 +277,12 @@ def _named(claim: str) -> tuple[str, ...]:
     return tuple(name_of(name.text) for name in names(claim) if name.sure >= 0.4)
 
 
-def source_id(rows: Rows, num: int) -> str:
-    known = rows.ids.get(num)
-    if known is None:
-        known = rows.ids[num] = rows.node(num).id
-    return known
-
-
-# Places in the tree
-
-
-def _plant(rows: Rows) -> None:
-    """Give the new findings their places in the tree."""
-    if rows.seedlings:
-        new, rows.seedlings = sorted(rows.seedlings), []
-        tree.add_all(rows, new)
-
-
-def _place(rows: Rows, span: tuple[int, int, int], rank: int) -> bytes:
-    path = rows.paths.get(span[0])
-    if path is None:
-        path = rows.paths[span[0]] = rows.node(span[0]).text
-    return tree.place_of(path, source_id(rows, span[0]), span[1], rank)
-
-
-def _move(rows: Rows, row: Row, rank: int, place: bytes) -> None:
-    _plant(rows)
-    rows.update(row.num, place=place)
-    if row.place is not None and not rows.targets(row.num, _SUPPORTS):
-        tree.take(rows, row.place, rank, spoil=False)
-        tree.add(rows, row.num, place, rank, tree.mass(row.text))
-
-
-def _replace_all(rows: Rows, source: int) -> None:
-    """The path of a source became known, or another: its findings stand elsewhere."""
-    for (num,) in list(rows.execute("SELECT DISTINCT finding FROM evidence WHERE source = ?", (source,))):
-        row = rows.node(num)
-        rank = tree.rank(row.id)
-        spans = rows.execute("SELECT source, start, end FROM evidence WHERE finding = ?", (num,))
-        place = min(_place(rows, span, rank) for span in list(spans))
-        if place != row.place:
-            _move(rows, row, rank, place)
-
-
-# Who stands for whom
-
-
-def _settle(rows: Rows, queue: list[tuple[int, int]], arrived: int | None = None) -> None:
-    """Decide for the findings in the queue, in the order of their hashes, who stands for them."""
-    _plant(rows)
-    rows.flush()
-    heapq.heapify(queue)
-    while queue:
-        rank, num = heapq.heappop(queue)
-        row = rows.node(num)
-        if row.state != LIVE:
-            continue
-        mine = facts_of(row)
-        before = rows.targets(num, _SUPPORTS)
-        leader = next((other for other in _alike(rows, row, rank, mine) if not rows.targets(other, _SUPPORTS)), None)
-        if leader is not None and before == [leader]:
-            continue
-        was_leader = not before and num != arrived
-        rows.unlink(num, _SUPPORTS)
-        rows.folded += (leader is not None) - bool(before)
-        if leader is not None:
-            rows.link(num, _SUPPORTS, [leader])
-            if was_leader:
-                if row.place is not None:
-                    tree.take(rows, row.place, rank, spoil=False)
-                for follower in rows.sources(num, _SUPPORTS):
-                    heapq.heappush(queue, (tree.rank(rows.node(follower).id), follower))
-        elif not was_leader:
-            assert row.place is not None
-            tree.add(rows, num, row.place, rank, tree.mass(row.text))
-            for other in _alike(rows, row, rank, mine, later=True):
-                heapq.heappush(queue, (tree.rank(rows.node(other).id), other))
-        if num == arrived:
-            arrived = None
-
-
-def _alike(rows: Rows, row: Row, rank: int, mine: alike.Facts, *, later: bool = False) -> Iterable[int]:
-    """Findings that say the same and come before this one in the order of hashes (or `later`), in that order."""
-    sign = ">" if later else "<"
-    found: dict[int, int] = {}
-    for key in alike.keys(mine, rows.graph):
-        sql = f"SELECT rank, num FROM alike WHERE band = ? AND rank {sign} ? ORDER BY rank"  # noqa: S608
-        found.update((num, other) for other, num in rows.execute(sql, (key, rank)))
-    judged = set()
-    for num in (*rows.targets(row.num, SAME), *rows.sources(row.num, SAME)):
-        other = rows.node(num)
-        other_rank = tree.rank(other.id)
-        if other.state == LIVE and (other_rank > rank if later else other_rank < rank):
-            found[num] = other_rank
-            judged.add(num)
-    for num in sorted(found, key=lambda num: (found[num], num)):
-        if num in judged or alike.say_the_same(mine, facts_of(rows.node(num))):
-            yield num
-
-
-def facts_of(row: Row) -> alike.Facts:
-    return _facts(row.text, row.more)
-
-
-@lru_cache(maxsize=8_192)
-def _facts(text: str, more: str | None) -> alike.Facts:
-    fields = json.loads(more) if more else [None] * 5
-    return alike.facts_of(text, *fields)
-
-
 # Summaries
 
 
 def _summarise(rows: Rows, summary: Summary) -> None:
-    """Put a summary on its branch of the tree. It is passed over where no branch holds all that it covers: it is no
-    fact, and is written again when it is needed."""
+    """Put a summary on its branch of the tree. It is passed over where no branch holds all that it covers: it is
+    no fact, and is written again when it is needed."""
     covered = [row for id_ in summary.covers if (row := rows.find(id_)) is not None]
     branch = tree.branch_over(rows, summary.level, covered) if len(covered) == len(summary.covers) else None
     if branch is None:
@@ -439,69 +320,4 @@ def _verdict(rows: Rows, verdict: Verdict) -> None:
         rows.add_fact("verdict", verdict.one, verdict.other, verdict.judgement, verdict.later)
         rows.flush()
         if verdict.judgement == "same":
-            _settle(rows, [(tree.rank(rows.node(num).id), num) for num in (one, other)])
-
-
-_READING = "SELECT id FROM nodes WHERE kind = 'slice' AND state = 'live' AND num BETWEEN ? AND ? AND more LIKE ?"
-
-
-def _removal(rows: Rows, removal: Removal) -> None:
-    _plant(rows)
-    rows.flush()
-    num = rows.number(removal.source, "source")
-    if num in rows.removed:
-        return
-    row = rows.node(num)
-    if row.state == LIVE:
-        rows.drop_fact("source", row.id, row.text, *json.loads(row.more or "null"))
-    rows.add_fact("removed", row.id)
-    rows.update(num, state=GONE, text="", more=None)
-    rows.removed.add(num)
-    rows.paths[num] = ""
-    cited: dict[int, list[tuple[int, int, float]]] = {}
-    for finding, *span in rows.execute("SELECT finding, start, end, relevance FROM evidence WHERE source = ?", (num,)):
-        cited.setdefault(finding, []).append((span[0], span[1], span[2]))
-    rows.execute("DELETE FROM evidence WHERE source = ?", (num,))
-    for finding, spans in cited.items():
-        _unlearn(rows, finding, removal.source, spans)
-    for slice_ in list(rows.execute(_READING, (rows.low, rows.high, f"%{json.dumps(removal.source)[1:-1]}%"))):
-        _outcome(rows, slice_[0], "", lambda _: None)
-
-
-def _unlearn(rows: Rows, finding: int, source: str, spans: list[tuple[int, int, float]]) -> None:
-    row = rows.node(finding)
-    for start, end, relevance in spans:
-        rows.drop_fact("cites", row.id, source, start, end, relevance)
-    rank = tree.rank(row.id)
-    left = list(rows.execute("SELECT source, start, end, relevance FROM evidence WHERE finding = ?", (finding,)))
-    if left:
-        rows.update(finding, relevance=max(span[3] for span in left))
-        place = min(_place(rows, span[:3], rank) for span in left)
-        if place != row.place:
-            _move(rows, row, rank, place)
-        return
-    facts = facts_of(row)
-    stands = not rows.targets(finding, _SUPPORTS)
-    followers = rows.sources(finding, _SUPPORTS)
-    rows.unlink(finding, _SUPPORTS)
-    entities = rows.targets(finding, _ABOUT)
-    rows.unlink(finding, _ABOUT)
-    for entity in entities:
-        if not rows.sources(entity, _ABOUT):
-            rows.delete(rows.node(entity))
-    for key in alike.keys(facts, rows.graph):
-        rows.execute("DELETE FROM alike WHERE band = ? AND rank = ? AND num = ?", (key, rank, finding))
-    slot = alike.slot_key(facts, rows.graph)
-    if slot is not None:
-        rows.execute("DELETE FROM slots WHERE slot = ? AND start = ? AND rank = ?", (slot, facts.when.start, rank))
-    rows.unindex(finding)
-    if stands and row.place is not None:
-        tree.take(rows, row.place, rank, spoil=True)
-    rows.update(finding, state=GONE, text="", more=None, place=None, relevance=0.0)
-    rows.findings -= 1
-    rows.folded -= not stands
-    _settle(rows, [(tree.rank(rows.node(follower).id), follower) for follower in followers])
-
-
-__all__ = ["merge"]
-
+            settle(rows, [(tree.rank(rows.node(num).id), num) for num in (one, other)])

@@ -67,8 +67,8 @@ class Statement:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
     """What stands for its children when they are read: `covers` are findings (level 1) or summaries one level
-    below. `id` is the hash of the rest. Every child can be opened, also those that no statement rests on. `findings`
-    counts those below it, and is 0 before it is in a graph."""
+    below. `id` is the hash of the rest. Every child can be opened, also those that no statement rests on.
+    `findings` counts those below it, and is 0 before it is in a graph."""
 
     id: str
     level: int
@@ -104,5 +104,5 @@ class Removal:
 
 
 Part = Report | Source | Slice | Summary | Verdict | Removal
-"""What can be merged. Everything in a graph came in as one of these, or is derived from them. All but summaries are
-facts: a summary can be lost without harm, and is no part of the fingerprint."""
+"""What can be merged. Everything in a graph came in as one of these, or is derived from them. All but summaries
+are facts: a summary can be lost without harm, and is no part of the fingerprint."""

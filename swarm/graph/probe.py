@@ -1,8 +1,9 @@
 """Is a summary fit to stand for what it covers? A check by words, after each consolidation.
 
-Two questions: does it say a number, a name or an identifier that nothing it rests on says? Then that sentence goes. And
-would whoever looks for a covered finding be led to it? What no sentence leads to is named in one more line, by its
-rarest words. A summary of which nothing is left, or whose line would be too long, is refused. This module knows texts.
+Two questions: does it say a number, a name or an identifier that nothing it rests on says? Then that sentence
+goes. And would whoever looks for a covered finding be led to it? What no sentence leads to is named in one more
+line, by its rarest words. A summary of which nothing is left, or whose line would be too long, is refused. This
+module knows texts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from swarm.graph.claims import read_claim
+from swarm.claims import read_claim
 from swarm.graph.identity import name_of
 from swarm.graph.nodes import Statement
 from swarm.names import names
@@ -20,7 +21,9 @@ from swarm.terms import STOP, WORD, question_terms
 ALSO = "Also: "
 """How the line begins that names what no sentence leads to."""
 _LINE_WORDS = 80
-_LEAST_SHARED = 2  # words that a sentence must share with a finding it rests on, where the finding has no key facts
+_LEAST_SHARED = (
+    2  # words that a sentence must share with a finding it rests on, where the finding has no key facts
+)
 _COUNT = re.compile(r"#\d+$")
 _IDENTIFIER = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])[\w./-]+\b|\b\w+_\w+\b")
 
@@ -38,8 +41,8 @@ def check(
 ) -> tuple[Statement, ...] | None:
     """The statements that hold, with the line that names the rest; None where the summary is to be refused.
 
-    `children` are the texts of what is covered by their ids; `findings` is how many stand below them: a bare number up
-    to that may be a count.
+    `children` are the texts of what is covered by their ids; `findings` is how many stand below them: a bare
+    number up to that may be a count.
     """
     facts = {id_: key_facts(text) for id_, text in children.items()}
     held = [one for one in statements if _rests(one, children, facts, findings)]
@@ -90,4 +93,7 @@ def _telling(id_: str, children: Mapping[str, str], facts: Mapping[str, frozense
     if spelled:
         return min(spelled, key=lambda name: (counts[name_of(name)], -len(name), name))
     words = [word for word in WORD.findall(text) if word.lower() not in STOP]
-    return " ".join(sorted(words, key=lambda word: (not any(map(str.isdigit, word)), -len(word), word))[:2]) or text[:20]
+    return (
+        " ".join(sorted(words, key=lambda word: (not any(map(str.isdigit, word)), -len(word), word))[:2])
+        or text[:20]
+    )

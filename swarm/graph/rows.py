@@ -47,8 +47,8 @@ COLUMNS = ", ".join(Row._fields)
 
 
 class Memory:
-    """What is kept of a graph between transactions: the numbers of nodes that many others point to (entities, slices,
-    sources; the latest used stay), and the names and paths of sources by their numbers."""
+    """What is kept of a graph between transactions: the numbers of nodes that many others point to (entities,
+    slices, sources; the latest used stay), and the names and paths of sources by their numbers."""
 
     def __init__(self) -> None:
         self._numbers: OrderedDict[str, int] = OrderedDict()
@@ -176,7 +176,8 @@ class Rows:
         return None if row is None else Row(*row)
 
     def node(self, num: int) -> Row:
-        return Row(*self.execute(f"SELECT {COLUMNS} FROM nodes WHERE num = ?", (num,)).fetchone())  # noqa: S608
+        (row,) = self.execute(f"SELECT {COLUMNS} FROM nodes WHERE num = ?", (num,))  # noqa: S608
+        return Row(*row)
 
     def insert(
         self,
@@ -251,21 +252,26 @@ class Rows:
         self.execute("DELETE FROM edges WHERE source = ? AND kind = ?", (source, kind))
 
     def targets(self, source: int, kind: int) -> list[int]:
-        return [t for (t,) in self.execute("SELECT target FROM edges WHERE source = ? AND kind = ?", (source, kind))]
+        return [
+            t for (t,) in self.execute("SELECT target FROM edges WHERE source = ? AND kind = ?", (source, kind))
+        ]
 
     def sources(self, target: int, kind: int) -> list[int]:
-        return [s for (s,) in self.execute("SELECT source FROM edges WHERE target = ? AND kind = ?", (target, kind))]
+        return [
+            s for (s,) in self.execute("SELECT source FROM edges WHERE target = ? AND kind = ?", (target, kind))
+        ]
 
     # Evidence
 
     def place_evidence(self, finding: int, span: tuple[int, int, int], relevance: float) -> float | None:
-        """Add a span (source, start, end) or raise its relevance: None where it is new, else what it had before."""
+        """Add a span (source, start, end) or raise its relevance: None where it is new, else what it had."""
         self.execute("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?)", (finding, *span, relevance))
         if self._changes():
             return None
         place = (finding, *span)
         where = "WHERE finding = ? AND source = ? AND start = ? AND end = ?"
-        before: float = self.execute(f"SELECT relevance FROM evidence {where}", place).fetchone()[0]  # noqa: S608
+        known = list(self.execute(f"SELECT relevance FROM evidence {where}", place))  # noqa: S608
+        before = float(known[0][0])
         if relevance > before:
             self.execute(f"UPDATE evidence SET relevance = ? {where}", (relevance, *place))  # noqa: S608
         return before

@@ -1,8 +1,8 @@
 """Searching the nodes of a graph by their words, in a time that does not grow with the graph.
 
-Of each word of the question at most `_POSTINGS` nodes are looked at: a word that stands in more of them tells little,
-and only helps to order what the others found. Scores are those of BM25 (Robertson and Zaragoza 2009). No word of a
-question reaches the index's query language. This module knows words and numbers of nodes.
+Of each word of the question at most `_POSTINGS` nodes are looked at: a word that stands in more of them tells
+little, and only helps to order what the others found. Scores are those of BM25 (Robertson and Zaragoza 2009). No
+word of a question reaches the index's query language. This module knows words and numbers of nodes.
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from swarm.graph.graph import SharedGraph
 from swarm.graph.nodes import Kind
 from swarm.graph.rows import Row
 from swarm.terms import STOP, WORD, spaced, stem, terms
-
-if TYPE_CHECKING:
-    from swarm.graph.graph import SharedGraph
 
 _POSTINGS = 4_000
 _WORDS = 24  # of a question

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from swarm.graph.disputes import of_finding
+from swarm.graph.graph import SharedGraph
 from swarm.graph.nodes import Edge
 from swarm.graph.rows import EDGE_NAMES, EDGES, Row
-
-if TYPE_CHECKING:
-    from swarm.graph.graph import SharedGraph
 
 _ANSWERS, _FROM = EDGES["answers"], EDGES["derived_from"]
 

@@ -3,8 +3,8 @@
 Findings stand in reading order: by the path of their source, then by offset. A finding whose hash ends in enough
 zeros ends a group, one in sixteen on average; one in 256 also ends a group of groups, and so on. So the
 levels grow with the logarithm of the number of findings, the shape is the same whatever the order of arrival, and
-one finding more touches its own branch only. (Skip lists, Pugh 1990; content-defined boundaries as in Muthitacharoen
-et al. 2001; trees of this kind are known as prolly trees.)
+one finding more touches its own branch only. (Skip lists, Pugh 1990; content-defined boundaries as in
+Muthitacharoen et al. 2001; trees of this kind are known as prolly trees.)
 
 A branch is a group with what is known of it: its summary, if one was written, and the tokens that came after.
 This module moves rows; it writes no summaries and knows no claims.
@@ -42,7 +42,8 @@ class Branch(NamedTuple):
 
 
 def rank(id_: str) -> int:
-    """A hash of an id, uniform over 63 bits: the order in which findings stand for one another, and the boundaries."""
+    """A hash of an id, uniform over 63 bits: the order in which findings stand for one another, and the
+    boundaries."""
     return int.from_bytes(blake2b(id_.encode(), digest_size=8, person=b"rank").digest(), "big") >> 1
 
 
@@ -69,10 +70,18 @@ def mass(text: str) -> int:
 # Changing, inside a transaction
 
 
+def plant(rows: Rows) -> None:
+    """Give the new findings of a transaction their places in the tree."""
+    if rows.seedlings:
+        new, rows.seedlings = sorted(rows.seedlings), []
+        add_all(rows, new)
+
+
 def add_all(rows: Rows, findings: Sequence[tuple[bytes, int, int, int]]) -> None:
     """Findings come to stand at their places: (place, number, rank, tokens), in the order of their places."""
     rows.many(
-        "INSERT OR REPLACE INTO tree VALUES (?, 0, ?, ?)", [(rows.graph, place, num) for place, num, _, _ in findings]
+        "INSERT OR REPLACE INTO tree VALUES (?, 0, ?, ?)",
+        [(rows.graph, place, num) for place, num, _, _ in findings],
     )
     for place, num, rank_, _ in findings:
         for level in range(1, height(rank_) + 1):  # it ends a group: the group around it is cut in two
@@ -155,8 +164,8 @@ def discard(rows: Rows, summary: int) -> None:
 
 
 def branch_over(rows: Rows, level: int, covered: Sequence[Row]) -> Branch | None:
-    """The branch of a level below which all these stand: findings, or summaries of lower levels. None where there is
-    none, because something was added or taken since."""
+    """The branch of a level below which all these stand: findings, or summaries of lower levels. None where
+    there is none, because something was added or taken since."""
     if not covered:
         return None
     places = [_stands(rows, row, level) for row in covered]
@@ -257,7 +266,8 @@ def below(read: Read, graph: int, group: Branch) -> list[Branch] | list[int]:
         return [num for _, num in rows]
     ends = [bytes(place) for place, _ in rows]
     if group.place == LAST and read(
-        "SELECT 1 FROM tree WHERE graph = ? AND level = 0 AND place > ? LIMIT 1", (graph, ends[-1] if ends else low)
+        "SELECT 1 FROM tree WHERE graph = ? AND level = 0 AND place > ? LIMIT 1",
+        (graph, ends[-1] if ends else low),
     ):
         ends.append(LAST)
     return [branch(read, graph, group.level - 1, end) for end in ends]

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from swarm.graph.claims import read_claim
+from swarm.claims import read_claim
 from swarm.graph.identity import name_of
 
 
@@ -92,17 +92,17 @@ def read_time(text: str | None) -> Interval:
 
 
 def _parsed(text: str) -> Interval:
-    """What dateutil reads: parsed twice, since what it fills in from the default is what the phrase leaves open."""
+    """What dateutil reads: parsed twice, since what it fills in from the default the phrase leaves open."""
     from dateutil import parser
 
     if not any(c.isdigit() for c in text):
         return ALWAYS
     try:
-        low = parser.parse(text, default=datetime(1, 1, 1))  # noqa: DTZ001 - a calendar day, nobody's clock
-        high = parser.parse(text, default=datetime(4, 12, 31))  # noqa: DTZ001
+        low = parser.parse(text, default=datetime(1, 1, 1))
+        high = parser.parse(text, default=datetime(4, 12, 31))
     except (ValueError, OverflowError):
         try:
-            high = low = parser.parse(text, default=datetime(4, 1, 1))  # noqa: DTZ001 - a month without a 31st
+            high = low = parser.parse(text, default=datetime(4, 1, 1))
         except (ValueError, OverflowError):
             return ALWAYS
         if low.year == 4:

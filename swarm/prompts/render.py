@@ -127,7 +127,9 @@ def _values(prompt: Prompt[Any]) -> dict[str, str]:
         case ComparePrompt():
             values["pairs"] = "\n\n".join(
                 f"Pair {number}\n{_finding(one)}\n{_finding(other)}"
-                for number, (one, other) in enumerate(zip(prompt.shown[::2], prompt.shown[1::2], strict=True), start=1)
+                for number, (one, other) in enumerate(
+                    zip(prompt.shown[::2], prompt.shown[1::2], strict=True), start=1
+                )
             )
     return values
 

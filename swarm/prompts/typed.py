@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
-from swarm.prompts.replies import AnswerReply, CompareReply, ConsolidateReply, JudgeReply, PlanReply, ReadReply, Reply
+from swarm.prompts.replies import (
+    AnswerReply,
+    CompareReply,
+    ConsolidateReply,
+    JudgeReply,
+    PlanReply,
+    ReadReply,
+    Reply,
+)
 from swarm.source import Passage
 from swarm.task import Finding, Output, TermStatistics
 
@@ -150,8 +158,8 @@ class AnswerPrompt(ViewPrompt[AnswerReply]):
 
 @dataclass(frozen=True, kw_only=True)
 class ComparePrompt(ViewPrompt[CompareReply]):
-    """Can both findings of each pair hold? The pairs are the first and the second, the third and the fourth, and so
-    on, of what is shown."""
+    """Can both findings of each pair hold? The pairs are the first and the second, the third and the fourth, and
+    so on, of what is shown."""
 
     kind = "compare"
     reply = CompareReply

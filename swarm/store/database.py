@@ -30,7 +30,8 @@ Row = tuple[Any, ...]
 APPLICATION_ID = 0x5357524D  # "SWRM", in the file's header
 _BUSY_MS = 2_000
 _READ_CACHE_KB, _WRITE_CACHE_KB = 32_000, 160_000
-"""Pages kept in memory, at the most: a graph of a million findings is written at twice the speed with the second."""
+"""Pages kept in memory, at the most: a graph of a million findings is written at twice the speed with the
+second."""
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: a page that changes often is written back less often
 _GROUP = 512  # writes in one commit, at the most
 
@@ -149,8 +150,9 @@ class Database:
                 return
 
     def _commit(self, group: list[tuple[Callable[[apsw.Connection], Any], Future[Any]]]) -> None:
-        """One transaction for the group. Where a change raises, all are undone and each is done again in a savepoint
-        of its own: savepoints copy every page they touch, which made a merge two and a half times as slow."""
+        """One transaction for the group. Where a change raises, all are undone and each is done again in a
+        savepoint of its own: savepoints copy every page they touch, which made a merge two and a half times as
+        slow."""
         try:
             with _translated(self.path):
                 try:

@@ -41,13 +41,29 @@ class Journal:
         self._database, self._clock = database, clock
 
     async def append(
-        self, run: str, kind: str, key: str, body: Body | bytes, also: Callable[[apsw.Connection], None] | None = None
+        self,
+        run: str,
+        kind: str,
+        key: str,
+        body: Body | bytes,
+        also: Callable[[apsw.Connection], None] | None = None,
     ) -> None:
         """Record something, durably once this returns. A record of the same name is left as it is.
 
-        `body` is a mapping or, where it was serialised already, JSON. `also` is what follows from the record, and is
-        written with it or not at all.
+        `body` is a mapping or, where it was serialised already, JSON. `also` is what follows from the record,
+        and is written with it or not at all.
         """
+        await self._database.write(self.insertion(run, kind, key, body, also))
+
+    def insertion(
+        self,
+        run: str,
+        kind: str,
+        key: str,
+        body: Body | bytes,
+        also: Callable[[apsw.Connection], None] | None = None,
+    ) -> Callable[[apsw.Connection], None]:
+        """As `append`, to be run in a transaction of the store."""
         text = body.decode() if isinstance(body, bytes) else _json(body)
         row = (run, kind, key, self._clock(), text)
 
@@ -58,7 +74,7 @@ class Journal:
             if also is not None:
                 also(connection)
 
-        await self._database.write(insert)
+        return insert
 
     def records(self, run: str, kind: str) -> Iterator[Record]:
         """The records of one kind in a run, in the order in which they were written."""

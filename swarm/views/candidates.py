@@ -1,11 +1,11 @@
 """What of a graph may bear on a question: found by its words, and by what those findings lead to.
 
-Full-text search gives the seeds; from them, personalised PageRank walks over what findings are about and what stands
-beside them, so that a finding is reached that shares no word with the question but a name with one that does. The
-walk is the local push of Andersen, Chung and Lang 2006 ("Local graph partitioning using PageRank vectors"): its work
-depends on the precision and not on the size of the graph; to begin it at the facts and names of the question is from
-HippoRAG (Gutiérrez et al. 2024). The weights were chosen on the even half of three sets of questions, see
-docs/graph.md. It reads rows; it knows no budgets.
+Full-text search gives the seeds; from them, personalised PageRank walks over what findings are about and what
+stands beside them, so that a finding is reached that shares no word with the question but a name with one that
+does. The walk is the local push of Andersen, Chung and Lang 2006 ("Local graph partitioning using PageRank
+vectors"): its work depends on the precision and not on the size of the graph; to begin it at the facts and names
+of the question is from HippoRAG (Gutiérrez et al. 2024). The weights were chosen on the even half of three sets
+of questions, see docs/graph.md. It reads rows; it knows no budgets.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _ABOUT = EDGES["about"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A finding and how well it bears on the question, from 0 to 1: of its words, and of the walk that came to it."""
+    """A finding and how well it bears on the question, from 0 to 1: of its words, and of the walk that came to
+    it."""
 
     row: Row
     words: float
@@ -86,7 +87,9 @@ def _with_names(graph: SharedGraph, about: str, start: dict[int, float]) -> dict
     """Where the walk starts: at the findings that match, and at the things that the question names."""
     total = sum(start.values())
     named = [
-        row.num for name in names(about) if (row := graph.row(entity_id(name.text))) is not None and row.kind == "entity"
+        row.num
+        for name in names(about)
+        if (row := graph.row(entity_id(name.text))) is not None and row.kind == "entity"
     ]
     share = _NAMED if named else 0.0
     weights = {num: (1 - share) * weight / total for num, weight in start.items()}
@@ -121,9 +124,9 @@ def _walk(graph: SharedGraph, start: dict[int, float], words: dict[int, float]) 
 
 
 class _Steps:
-    """Where the walk goes from a node, and how likely: from a finding to what it is about (the rarer, the likelier) and
-    to the findings before and after it; from a thing to the findings about it, those before others that share words
-    with the question."""
+    """Where the walk goes from a node, and how likely: from a finding to what it is about (the rarer, the
+    likelier) and to the findings before and after it; from a thing to the findings about it, those before others
+    that share words with the question."""
 
     def __init__(self, graph: SharedGraph, words: dict[int, float]) -> None:
         self._graph, self._words = graph, words

@@ -3,8 +3,8 @@
 The value of a set is the relevance of its members, the more of it the less from one place, and the words of the
 question that it covers (Lin and Bilmes 2011, "A class of submodular functions for document summarization"). The
 greedy choice by gain per token, or the best single item where that is worth more, has at least (1 - 1/e)/2 of the
-best value there is (Leskovec et al. 2007, "Cost-effective outbreak detection", whose lazy evaluation it uses). This
-module knows weights, not findings.
+best value there is (Leskovec et al. 2007, "Cost-effective outbreak detection", whose lazy evaluation it uses).
+This module knows weights, not findings.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The mark around a view, by which its text is known again wherever it turns up.
 
-An agent that was shown a view may quote from it, and what it writes may be read later as a source. What stands in a
-marked stretch was known before: it is no evidence, and is never taken for a new finding. The mark holds a hash of the
-stretch, so that text which was changed, or only dressed up as a view, is read like any other. It knows text alone.
+An agent that was shown a view may quote from it, and what it writes may be read later as a source. What stands
+in a marked stretch was known before: it is no evidence, and is never taken for a new finding. The mark holds a
+hash of the stretch, so that text which was changed, or only dressed up as a view, is read like any other. It
+knows text alone.
 """
 
 from __future__ import annotations

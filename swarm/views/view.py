@@ -2,8 +2,8 @@
 
 Stable parts first, so that providers' prompt caches hit: what was decided, then the coarse level (summaries that
 together stand for all findings), what is disputed, and last the findings that bear on what is asked. Where all
-findings fit, all are shown and no summary is. Ids are shown, so that an agent can ask to open a node; what was left
-out is counted. The text carries a mark by which it is known again: see `swarm/views/mark.py`.
+findings fit, all are shown and no summary is. Ids are shown, so that an agent can ask to open a node; what was
+left out is counted. The text carries a mark by which it is known again: see `swarm/views/mark.py`.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class _Page:
 
 
 def chosen(graph: SharedGraph, about: str, budget: int, cost: Callable[[Row], int]) -> list[Row]:
-    """The findings for a question, under a budget: those judged for this very question by a reader count as judged,
-    all others as they are found."""
+    """The findings for a question, under a budget: those judged for this very question by a reader count as
+    judged, all others as they are found."""
     found = candidates(graph, about, _CANDIDATES)
     judged = _judged(graph, about)
     relevance = {one.row.num: one.score for one in found}
@@ -176,7 +176,7 @@ def chosen(graph: SharedGraph, about: str, budget: int, cost: Callable[[Row], in
         )
         for num in order
     ]
-    taken = choose(items, budget, {term: 1.0 for term in wanted})
+    taken = choose(items, budget, dict.fromkeys(wanted, 1.0))
     return [rows[order[at]] for at in sorted(taken, key=lambda at: (-items[at].relevance, at))]
 
 
@@ -186,7 +186,8 @@ def _judged(graph: SharedGraph, about: str) -> list[Row]:
     if row is None or row.kind != "question":
         return []
     sql = (
-        "SELECT DISTINCT n.num, n.relevance, n.id FROM edges AS a JOIN edges AS r ON r.target = a.source AND r.kind = ? "
+        "SELECT DISTINCT n.num, n.relevance, n.id FROM edges AS a "
+        "JOIN edges AS r ON r.target = a.source AND r.kind = ? "
         "JOIN nodes AS n ON n.num = r.source AND n.kind = 'finding' AND n.state = 'live' "
         "WHERE a.target = ? AND a.kind = ? ORDER BY n.relevance DESC, n.id LIMIT ?"
     )
@@ -228,14 +229,18 @@ def _leaves(graph: SharedGraph) -> list[tuple[bytes, int]]:
 
 
 def _overview(graph: SharedGraph, page: _Page) -> list[int]:
-    """Summaries that together cover as much as there is a summary of, as fine as their share of the budget holds."""
+    """Summaries that together cover as much as there is a summary of, as fine as their share of the budget
+    holds."""
     found = cut(graph, page.left(_SHARES["summaries"]))
     count = page.add("Overview", (_summary(graph.summary(num)) for num in found), _SHARES["summaries"])
     return found[:count]
 
 
 def _decisions(graph: SharedGraph) -> list[Row]:
-    sql = "SELECT num FROM nodes WHERE kind = 'decision' AND num BETWEEN ? AND ? AND state = 'live' ORDER BY id LIMIT ?"
+    sql = (
+        "SELECT num FROM nodes WHERE kind = 'decision' AND num BETWEEN ? AND ? AND state = 'live' "
+        "ORDER BY id LIMIT ?"
+    )
     return graph.rows(num for (num,) in graph.database.read(sql, (*graph.range, _DECISIONS)))
 
 
@@ -302,4 +307,3 @@ def _line(text: str) -> str:
 
 
 __all__ = ["Candidate", "View", "chosen", "short", "view"]
-

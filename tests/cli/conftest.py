@@ -34,6 +34,7 @@ _ANSWER = Answer(
         Citation(source="plan.pdf", source_id="s2", start=0, end=33, quote="We withdrew it in July.", page=3),
     ),
     cells=(),
+    contradictions=(),
     findings=4,
     rejected_quotes=1,
     coverage=Coverage(

@@ -276,7 +276,8 @@ async def test_more_findings_than_a_window_holds_are_consolidated_and_keep_their
             groups = [prompt.shown[n : n + 4] for n in range(0, len(prompt.shown), 4)]
             return {
                 "statements": [
-                    {"text": f"Stones: {numbers(group)}.", "findings": [s.label for s in group]} for group in groups
+                    {"text": f"Stones: {numbers(group)}.", "findings": [s.label for s in group]}
+                    for group in groups
                 ]
             }
         return reading(prompt)

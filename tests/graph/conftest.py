@@ -34,5 +34,3 @@ def build(database: Database) -> Build:
         return graph
 
     return made
-
-

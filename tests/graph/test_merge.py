@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from swarm.graph.export import write_json
 from swarm.graph.graph import MAX_EVIDENCE, SharedGraph
 from swarm.graph.identity import decision_id, finding_id
+from swarm.graph.load import join
 from swarm.graph.nodes import Part, Removal, Verdict
 from swarm.source import Source, Span
 from swarm.store.database import Database
@@ -56,13 +57,13 @@ def decided(text: str) -> Decision:
 QUESTIONS = {"p1": "What burnt?", "p2": "What burnt?", "p3": "Who owns it?", "p4": "Who owns it?"}
 
 
-def report(slice: str, **more: Any) -> Report:
-    return Report(slice=slice, question=QUESTIONS[slice], **more)
+def report(name: str, **more: Any) -> Report:
+    return Report(slice=name, question=QUESTIONS[name], **more)
 
 
 reports = st.builds(
     report,
-    slice=st.sampled_from(list(QUESTIONS)),
+    name=st.sampled_from(list(QUESTIONS)),
     findings=st.lists(findings(), max_size=4).map(tuple),
     rejected=st.lists(st.sampled_from(["x", "y"]), max_size=2).map(tuple),
     open_questions=st.lists(st.sampled_from(["Who lit it?", "When?"]), max_size=1).map(tuple),
@@ -80,7 +81,11 @@ sources = st.builds(
 )
 slices = st.builds(
     lambda id_, source: Slice(
-        id=id_, question="What burnt?", spans=(Span(source, 0, 90),), tokens=20, parent="p0" if id_ == "p2" else None
+        id=id_,
+        question="What burnt?",
+        spans=(Span(source, 0, 90),),
+        tokens=20,
+        parent="p0" if id_ == "p2" else None,
     ),
     st.sampled_from(["p1", "p2"]),
     st.just("sb"),
@@ -130,9 +135,9 @@ def test_graphs_built_apart_join_to_the_same_graph_in_any_grouping(
     apart = [build([part for part, place in zip(many, places, strict=True) if place == n]) for n in range(3)]
     left, right = build(), build()
     for part in apart:
-        left.join(part)
+        join(left, part)
     for part in [*reversed(apart), *apart]:
-        right.join(part)
+        join(right, part)
     assert left.fingerprint() == right.fingerprint() == build(many).fingerprint()
     assert shown(left) == shown(right)
 
@@ -154,7 +159,7 @@ def test_no_evidence_is_lost_and_none_is_made_up(build: Build, many: list[Report
 def test_the_fingerprint_is_that_of_the_facts_counted_anew(build: Build, many: list[Part]) -> None:
     graph = build(many)
     again = build()
-    again.join(graph)
+    join(again, graph)
     assert again.fingerprint() == graph.fingerprint()
 
 

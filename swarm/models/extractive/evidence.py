@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from swarm.models.extractive.kinds import holds, kind_of
-from swarm.names import Name, names
 from swarm.models.extractive.query import Query
 from swarm.models.extractive.rank import headed, spoken
 from swarm.models.extractive.signals import (
@@ -29,6 +28,7 @@ from swarm.models.extractive.signals import (
     density,
     probability,
 )
+from swarm.names import Name, names
 from swarm.prompts.typed import Shown
 from swarm.terms import question_terms, terms
 

@@ -7,8 +7,8 @@ question that the page leaves open. It knows words and names; whether a claim is
 from __future__ import annotations
 
 from swarm.models.extractive.evidence import Page, pages, weigh
-from swarm.names import Name
 from swarm.models.extractive.query import Query, understand
+from swarm.names import Name
 from swarm.prompts.replies import JudgeReply
 from swarm.prompts.typed import JudgePrompt
 from swarm.terms import STOP, WORD, question_terms, spaced, stem, terms

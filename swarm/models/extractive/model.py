@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from swarm.errors import Rejected
 from swarm.models.base import FREE, Completion, Price
 from swarm.models.extractive.answer import answer
+from swarm.models.extractive.compare import compare
 from swarm.models.extractive.digest import consolidate
 from swarm.models.extractive.judge import judge
 from swarm.models.extractive.plan import plan
@@ -22,6 +23,7 @@ from swarm.models.extractive.read import read
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import (
     AnswerPrompt,
+    ComparePrompt,
     ConsolidatePrompt,
     JudgePrompt,
     PlanPrompt,
@@ -38,7 +40,8 @@ _OVERHEAD = 64  # tokens: what a prompt holds beside its material and its questi
 @cache
 def _revision() -> str:
     """A hash of this engine's own source: a version that ranks in another way answers anew."""
-    files = resources.files("swarm.models.extractive").iterdir()
+    words = (resources.files("swarm") / name for name in ("claims.py", "names.py", "terms.py"))
+    files = [*resources.files("swarm.models.extractive").iterdir(), *words]
     source = b"".join(
         file.read_bytes() for file in sorted(files, key=lambda f: f.name) if file.name.endswith(".py")
     )
@@ -113,6 +116,8 @@ def compute(prompt: Prompt[R]) -> Reply:
         return answer(prompt)
     if isinstance(prompt, ConsolidatePrompt):
         return consolidate(prompt)
+    if isinstance(prompt, ComparePrompt):
+        return compare(prompt)
     if isinstance(prompt, PlanPrompt):
         return plan(prompt)
     raise Rejected(f"the extractive model does not do {prompt.kind!r}: choose a language model with --model")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from swarm.models.extractive.evidence import Evidence
 from swarm.models.extractive.kinds import NUMBER, TIME, Kind, kind_of
-from swarm.names import names
 from swarm.models.extractive.query import Query
+from swarm.names import names
 from swarm.terms import STOP, stem
 
 _SENTENCES = 3

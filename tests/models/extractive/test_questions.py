@@ -1,8 +1,8 @@
 import pytest
 
 from swarm.models.extractive.kinds import holds, kind_of
-from swarm.names import names
 from swarm.models.extractive.query import understand
+from swarm.names import names
 from swarm.task import TermStatistics
 
 

@@ -1,7 +1,7 @@
 """A claim as the words that make its meaning: typography, fillers and forms of numbers and dates put aside.
 
-Numbers with their units, dates, negations, modal verbs, quantifiers and words of direction stay as they are, and are
-the claim's `guard`: two claims with different guards never say the same. The rules are for English; in other
+Numbers with their units, dates, negations, modal verbs, quantifiers and words of direction stay as they are, and
+are the claim's `guard`: two claims with different guards never say the same. The rules are for English; in other
 languages every word counts, so that less is taken for the same. This module knows words, not findings.
 """
 
@@ -58,6 +58,7 @@ _NUMBER_WORDS = {
     "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90",
     "hundred": "100",
 }  # fmt: skip
+_CURRENCIES = "$€£¥"
 _TENS = frozenset("twenty thirty forty fifty sixty seventy eighty ninety".split())
 _SCALES = {
     "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "millions": 6, "b": 9, "bn": 9, "billion": 9, "t": 12,
@@ -77,14 +78,16 @@ _UNITS = {
     "millisecond": "ms", "milliseconds": "ms", "minute": "min", "minutes": "min", "min": "min", "mins": "min",
     "hour": "h", "hours": "h", "hr": "h", "hrs": "h", "day": "d", "days": "d", "week": "wk", "weeks": "wk",
     "month": "mo", "months": "mo", "year": "y", "years": "y", "yr": "y", "yrs": "y", "kb": "kb", "kilobytes": "kb",
-    "mb": "mb", "megabyte": "mb", "megabytes": "mb", "l": "l", "g": "g", "h": "h", "gb": "gb", "gigabyte": "gb", "gigabytes": "gb", "tb": "tb",
+    "mb": "mb", "megabyte": "mb", "megabytes": "mb",
+    "l": "l", "g": "g", "h": "h", "gb": "gb", "gigabyte": "gb", "gigabytes": "gb", "tb": "tb",
     "terabytes": "tb", "kw": "kw", "kilowatts": "kw", "mw": "mw", "megawatt": "mw", "megawatts": "mw",
     "degree": "deg", "degrees": "deg", "°c": "degc", "°f": "degf", "celsius": "degc", "fahrenheit": "degf",
     "hz": "hz", "mhz": "mhz", "ghz": "ghz",
 }  # fmt: skip
 _ABBREVIATED = {
     "corp": "corporation", "inc": "incorporated", "ltd": "limited", "co": "company", "dept": "department",
-    "govt": "government", "dr": "doctor", "prof": "professor", "st": "saint", "mt": "mount", "approx": "approximately", "gen": "general", "dir": "directory",
+    "govt": "government", "dr": "doctor", "prof": "professor", "st": "saint", "mt": "mount",
+    "approx": "approximately", "gen": "general", "dir": "directory",
     "vs": "versus", "config": "configuration",
 }  # fmt: skip
 _MONTHS = {
@@ -107,7 +110,9 @@ _DATE = re.compile(
     rf"|\b(?P<month3>{_MONTH})\b\.?,? (?P<year3>\d{{4}})\b"
 )
 _DIGIT = re.compile(r"\d")
-_NOT = re.compile(r"\b(ca|could|wo|sha|might|would|do|does|did|is|are|was|were|has|have|had|should|must|need|ai)n't\b")
+_NOT = re.compile(
+    r"\b(ca|could|wo|sha|might|would|do|does|did|is|are|was|were|has|have|had|should|must|need|ai)n't\b"
+)
 _SHORTENED = {"wo": "will", "ca": "can", "sha": "shall", "ai": "is"}
 _CONTRACTED = {"'ll": " will", "'re": " are", "'ve": " have", "'m": " am"}
 _IS = re.compile(r"\b(it|that|there|here|he|she|who|what|where)'s\b")
@@ -119,7 +124,9 @@ _WORD = re.compile(
 _THOUSANDS = re.compile(r"(?<=\d)[,'](?=\d{3}(?:\D|$))")
 _MIXED = re.compile(r"(\d+)([a-z]+)")
 _TOKEN = re.compile(rf"@[\d-]+@|(?a:{_IDENTIFIER})|\d+[a-z]+\b|{_WORD.pattern}")
-_TYPOGRAPHY = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "–": "-", "—": "-", "\u2212": "-"})
+_TYPOGRAPHY = str.maketrans(
+    {"‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "–": "-", "—": "-", "\u2212": "-"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,13 @@ def _when() -> frozenset[str]:
 
 
 def _words(text: str) -> list[str]:
+    tokens = _TOKEN.findall(_plain(text))
+    known = [_word(token) for token in tokens]
+    return [word for word in known if word] if None not in known else _with_numbers(tokens)
+
+
+def _plain(text: str) -> str:
+    """The text in small letters, without contractions and fillers, with dates in one form."""
     if text.isascii():
         plain = text.casefold()
     else:
@@ -171,12 +185,11 @@ def _words(text: str) -> list[str]:
     if "-" in plain:
         plain = _HYPHEN.sub(_hyphen, plain)
     plain = _FILLERS.sub(" ", plain)
-    if _DIGIT.search(plain):
-        plain = _DATE.sub(_date, plain)
-    tokens = _TOKEN.findall(plain)
-    known = [_word(token) for token in tokens]
-    if None not in known:
-        return [word for word in known if word]
+    return _DATE.sub(_date, plain) if _DIGIT.search(plain) else plain
+
+
+def _with_numbers(tokens: list[str]) -> list[str]:
+    """The words of a claim that holds numbers, each with its unit or currency."""
     found: list[str] = []
     currency = ""
     at = 0
@@ -187,7 +200,7 @@ def _words(text: str) -> list[str]:
         if word is not None:
             if word:
                 found.append(word)
-        elif token in "$€£¥":
+        elif token[0] in _CURRENCIES:
             currency = _UNITS[token]
         elif (mixed := _MIXED.fullmatch(token)) and not _is_measure(mixed[2]):
             found.append(token)
@@ -207,7 +220,7 @@ def _word(token: str) -> str | None:
         return ""
     if token[0] == "@":
         return token.rstrip("@")
-    if token[0] in "$€£¥" or token[0].isdigit() or token in _NUMBER_WORDS:
+    if token[0] in _CURRENCIES or token[0].isdigit() or token in _NUMBER_WORDS:
         return None
     word = token.removesuffix("'s").replace("'", "")
     word = _ABBREVIATED.get(word) or _FORMS.get(word, word)
@@ -268,7 +281,8 @@ def _date(found: re.Match[str]) -> str:
 
 
 _BRITISH = (
-    ("isation", "ization"), ("ise", "ize"), ("ising", "izing"), ("ised", "ized"), ("ence", "ense"), ("lled", "led"),
+    ("isation", "ization"), ("ise", "ize"), ("ising", "izing"), ("ised", "ized"), ("ence", "ense"),
+    ("lled", "led"),
     ("lling", "ling"),
 )  # fmt: skip
 
