@@ -15,7 +15,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     engine/                           where slices execute
     worker/                           one sub-agent: a fresh window in, a report out
     coordinator/                      plan, dispatch, judge, consolidate, finish: a LangGraph graph of phases
-    run  recipe  testing              the facade; scripts that shape a task; what users test with
+    run  memory  recipe  testing      the facades; scripts that shape a task; what users test with
     cli/                              the command line
 """
 
@@ -29,6 +29,7 @@ from swarm.recipe import recipe  # at once: left for later, the module of that n
 if TYPE_CHECKING:
     from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
+    from swarm.memory import Memory, open_memory
     from swarm.run import Swarm, run_sync
     from swarm.source import Corpus, Source, Span
     from swarm.task import Answer, Cell, Citation, Finding, Limits, Report, Slice, Task
@@ -41,6 +42,7 @@ _HOMES = {
     "Event": "events",
     "Finding": "task",
     "Limits": "task",
+    "Memory": "memory",
     "RecipeError": "errors",
     "Report": "task",
     "Slice": "task",
@@ -49,6 +51,7 @@ _HOMES = {
     "Swarm": "run",
     "SwarmError": "errors",
     "Task": "task",
+    "open_memory": "memory",
     "run_sync": "run",
 }
 
@@ -60,6 +63,7 @@ __all__ = [
     "Event",
     "Finding",
     "Limits",
+    "Memory",
     "RecipeError",
     "Report",
     "Slice",
@@ -68,6 +72,7 @@ __all__ = [
     "Swarm",
     "SwarmError",
     "Task",
+    "open_memory",
     "recipe",
     "run_sync",
 ]

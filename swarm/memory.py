@@ -56,6 +56,10 @@ class Unlearnt:
 
     source: str
     findings: int
+    kept: int
+    """Findings that rest on other sources too."""
+    standing: int
+    """Findings that one of those that went had stood for."""
     summaries: int
 
 
@@ -78,7 +82,7 @@ class Memory:
     def counts(self) -> dict[Kind, int]:
         """How many nodes there are of each kind."""
         sql = "SELECT kind, count(*) FROM nodes WHERE num BETWEEN ? AND ? AND state = 'live' GROUP BY kind"
-        found = dict(self._database.read(sql, self.graph.range))
+        found: dict[str, int] = dict(self._database.read(sql, self.graph.range))
         return {kind: found[kind] for kind in KINDS if kind in found}
 
     def view(self, about: str, tokens: int = 4_000) -> View:
@@ -144,7 +148,7 @@ class Memory:
                     write_page(self.graph, self._quote, out)
             case other:
                 raise UsageError(
-                    f"{path}: {other or 'no ending'} is no format of a graph: end it in .json, .graphml or .html"
+                    f"{path}: {other or 'no ending'} is no format: end it in .json, .graphml or .html"
                 )
 
     def load(self, path: Path | str) -> None:
@@ -163,18 +167,25 @@ class Memory:
             UsageError: the graph knows no such source.
         """
         row = self._source(source)
-        before = self.counts()
+        before, cited, apart = self.counts(), self._cited(row), self.graph.claims
         record = {"source": row.id}
         change = self.graph.change(Removal(source=row.id))
         self._database.write_sync(
             Journal(self._database).insertion(self.graph.run, "removal", row.id, record, change)
         )
         after = self.counts()
+        went = before.get("finding", 0) - after.get("finding", 0)
         return Unlearnt(
             source=row.text,
-            findings=before.get("finding", 0) - after.get("finding", 0),
+            findings=went,
+            kept=cited - went,
+            standing=max(0, self.graph.claims - (apart - went)),
             summaries=before.get("summary", 0) - after.get("summary", 0),
         )
+
+    def _cited(self, row: Row) -> int:
+        sql = "SELECT count(DISTINCT finding) FROM evidence WHERE source = ?"
+        return int(self._database.read(sql, (row.num,))[0][0])
 
     def _source(self, source: str) -> Row:
         row = self.graph.row(source)

@@ -27,6 +27,14 @@ def document(answer: Answer) -> Document:
             {"item": cell.item, "question": cell.question, "text": cell.text, "citations": list(cell.citations)}
             for cell in answer.cells
         ],
+        "contradictions": [
+            {
+                "claims": list(one.claims),
+                "citations": [list(c) for c in one.citations],
+                "findings": list(one.findings),
+            }
+            for one in answer.contradictions
+        ],
         "findings": answer.findings,
         "rejected_quotes": answer.rejected_quotes,
         "coverage": {

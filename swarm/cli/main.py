@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from swarm.cli.graph import graph
 from swarm.cli.options import MANNER, PATHS, SHAPE, Settings, argument, command
 from swarm.cli.plain import one_line
 from swarm.cli.recipes import recipes
@@ -89,6 +90,7 @@ app.command()(
     command(_ask, (_QUESTION, PATHS), (*SHAPE, *MANNER), name="ask", text="Answer a question from files.")
 )
 app.command()(command(_resume, (_RUN,), MANNER, name="resume", text="Go on with a run that was stopped."))
+app.command(name="graph")(graph)
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -37,6 +37,8 @@ def show(answer: Answer, console: Console, *, resume: str) -> None:
     if answer.citations:
         shown = " ".join(block.plain for block in blocks)
         blocks.append(Text("\n").join(_citation(n, it, shown) for n, it in enumerate(answer.citations, 1)))
+    if answer.contradictions:
+        blocks.append(_contradictions(answer))
     blocks.append(_ledger(answer, resume))
     width = min(console.width, _WIDEST) if console.is_terminal else None
     for index, block in enumerate(blocks):
@@ -104,6 +106,19 @@ def _citation(index: int, citation: Citation, shown: str) -> Text:
     quote = one_line(citation.quote)
     if quote not in shown:
         text.append(f'  "{one_line(citation.quote, _QUOTE)}"')
+    return text
+
+
+def _contradictions(answer: Answer) -> Text:
+    """What the sources disagree on, each side with the numbers of its citations."""
+    from rich.text import Text
+
+    text = Text("The sources disagree:", style="yellow")
+    for one in answer.contradictions:
+        for index, (claim, citations) in enumerate(zip(one.claims, one.citations, strict=True)):
+            text.append("\n  but " if index else "\n- ", style="not yellow dim")
+            text.append(one_line(claim, _QUOTE), style="not yellow")
+            text.append(_marks(citations))
     return text
 
 

@@ -148,7 +148,7 @@ def _table(desk: Desk, draft: _Draft) -> tuple[Cell, ...]:
         if id_ in desk.split:
             continue
         place = (slice_.item, slice_.question)
-        found = [desk.graph[finding] for finding in desk.items.get(id_, ())]
+        found = [desk.graph[finding] for finding in desk.items.get(id_, ()) if finding in desk.graph]
         known = [*found, *filter(None, [tops.get(place)])]
         tops[place] = min(known, key=lambda finding: (-finding.relevance, finding.id)) if known else None
     cells = []

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from swarm.claims import Claim
 from swarm.graph import alike
 from swarm.graph.graph import SharedGraph
 from swarm.graph.rows import COMPATIBLE, EDGES, SAME, Row
@@ -20,7 +21,7 @@ from swarm.graph.twins import facts_of
 
 MOST = 24
 """Findings of one slot that are compared: the latest."""
-SERIES = 8
+SERIES = 4
 """Prose that fits one pattern so often is a series (a log, a table), and no dispute."""
 _CONTRADICTS, _SUPERSEDES = EDGES["contradicts"], EDGES["supersedes"]
 
@@ -115,11 +116,20 @@ def to_judge(graph: SharedGraph, limit: int) -> list[tuple[Row, Row]]:
         if not 1 < len(members) <= SERIES:
             continue
         for one, other in combinations(sorted(members, key=lambda row: row.id), 2):
-            if facts_of(one).claim.guard != facts_of(other).claim.guard and _verdict(graph, one, other) is None:
+            if may_contradict(facts_of(one).claim, facts_of(other).claim) and _verdict(graph, one, other) is None:
                 pairs.append((one, other))
                 if len(pairs) == limit:
                     return pairs
     return pairs
+
+
+def may_contradict(one: Claim, other: Claim) -> bool:
+    """Whether two claims of one theme differ in a way that excludes one: in a negation, or in one number or
+    date."""
+    if sorted(one.numbers) == sorted(other.numbers):
+        return one.guard != other.guard
+    differing = sum(a != b for a, b in zip(one.numbers, other.numbers, strict=False))
+    return len(one.numbers) == len(other.numbers) and differing == 1
 
 
 def _members(graph: SharedGraph, slot: int) -> list[Row]:

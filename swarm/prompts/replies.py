@@ -29,7 +29,7 @@ class ReadFinding(Reply):
     subject: str | None = Field(default=None, description="What the claim is about, where it states a value")
     attribute: str | None = Field(default=None, description="Which property of the subject")
     value: str | None = Field(default=None, description="The value of that property")
-    unit: str | None = Field(default=None, description="The unit of the value, where it is a quantity")
+    unit: str | None = Field(default=None, description="Its unit")
     time: str | None = Field(default=None, description="When it holds, as the text says it")
 
 

@@ -39,6 +39,8 @@ def answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
         return _judge(text)
     if "answerable" in asked:
         return _answer(text, question)
+    if asked == {"pairs"}:
+        return {"pairs": list(_pairs(text))}
     if asked == {"statements"}:
         return {"statements": list(_statements(text, question))}
     raise LookupError(f"nothing to say to a schema of {', '.join(sorted(asked)) or 'nothing'}")
@@ -66,7 +68,7 @@ def _read(text: str, question: str) -> dict[str, Any]:
         "findings": [
             {
                 "claim": line, "quote": line, "relevance": round(-share, 3),
-                "subject": None, "attribute": None, "value": None, "time": None,
+                "subject": None, "attribute": None, "value": None, "unit": None, "time": None,
             }
             for share, _, line in best
         ],
@@ -79,6 +81,16 @@ def _lines(material: str) -> Iterator[str]:
     for match in _SENTENCE.finditer(material):
         if len(line := match[0].strip()) > 3:
             yield line
+
+
+def _pairs(text: str) -> Iterator[dict[str, Any]]:
+    """Two claims contradict when they are the same but for a "not"."""
+    claims = [body.splitlines()[0] for _, body in _FINDING.findall(text)]
+    for number, (one, other) in enumerate(zip(claims[::2], claims[1::2], strict=False), start=1):
+        words = [[word for word in terms(claim) if word != "not"] for claim in (one, other)]
+        differ = words[0] == words[1] and terms(one) != terms(other)
+        verdict = "contradicts" if differ else "compatible"
+        yield {"pair": number, "verdict": verdict, "later": None, "reason": "By the words alone."}
 
 
 def _judge(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 White space, quotation marks, dashes, hyphenation at line ends, ligatures and JSON escapes may differ; letters,
 digits and the order of words may not. What is found becomes an exact span of the source; what is not found was not
-read, and is never cited.
+read, and is never cited. What stands in a view of a graph was known before, and is no evidence.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from swarm.source import Passage, Span
+from swarm.views.mark import stretches
 
 MIN_CHARS = 3
 """Shorter quotes stand everywhere and prove nothing."""
@@ -119,17 +120,27 @@ class Material:
         if len(wanted) < MIN_CHARS:
             return None
         for run in self._runs:
-            if (at := run.text.find(wanted)) >= 0:
+            if (at := run.find(wanted)) >= 0:
                 return Span(run.source, run.start + at, run.start + at + len(wanted))
         folded = _fold(wanted).text.strip(" '")
         if len(folded) < MIN_CHARS:
             return None
         for run in self._runs:
-            if (at := run.folded.text.find(folded)) >= 0:
+            at = run.folded.text.find(folded)
+            while at >= 0:
                 start = run.folded.origin(at)
-                end = run.folded.origin(at + len(folded) - 1) + 1
-                return Span(run.source, run.start + start, run.start + _whole(run.text, end))
+                end = _whole(run.text, run.folded.origin(at + len(folded) - 1) + 1)
+                if not run.is_view(start, end):
+                    return Span(run.source, run.start + start, run.start + end)
+                at = run.folded.text.find(folded, at + 1)
         return None
+
+    def echoes(self, quote: str) -> bool:
+        """Whether a quote stands in a view of a graph that the text holds: it was known before."""
+        folded = _fold(quote.strip()).text.strip(" '")
+        return len(folded) >= MIN_CHARS and any(
+            folded in _fold(run.text[start:end]).text for run in self._runs for start, end in run.views
+        )
 
 
 def _whole(text: str, end: int) -> int:
@@ -149,6 +160,21 @@ class _Run:
     @cached_property
     def folded(self) -> _Folded:
         return _fold(self.text)
+
+    @cached_property
+    def views(self) -> list[tuple[int, int]]:
+        return stretches(self.text)
+
+    def is_view(self, start: int, end: int) -> bool:
+        """Whether a stretch lies in what an agent was once shown of a graph: that is no evidence of anything."""
+        return any(start < last and first < end for first, last in self.views)
+
+    def find(self, wanted: str) -> int:
+        """Where a text stands outside of views, or -1."""
+        at = self.text.find(wanted)
+        while at >= 0 and self.is_view(at, at + len(wanted)):
+            at = self.text.find(wanted, at + 1)
+        return at
 
 
 def _runs(passages: Sequence[Passage]) -> list[_Run]:

@@ -99,9 +99,12 @@ async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model:
     material = Material(passages)
     findings: dict[str, Finding] = {}
     rejected: list[str] = []
+    echoed = 0
     for found in reply.findings[: brief.max_findings]:
         span = material.locate(found.quote)
-        if span is None:
+        if span is None and material.echoes(found.quote):
+            echoed += 1
+        elif span is None:
             rejected.append(found.quote[:_REJECTED_CHARS])
         elif found.claim.strip():
             finding = _finding(found, span)
@@ -115,6 +118,7 @@ async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model:
         summary=reply.summary,
         open_questions=tuple(reply.open_questions),
         rejected=tuple(rejected),
+        echoed=echoed,
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from swarm.prompts.render import fenced, prompt_version, render
 from swarm.prompts.typed import (
     AnswerPrompt,
+    ComparePrompt,
     ConsolidatePrompt,
     JudgePrompt,
     PlanPrompt,
@@ -20,7 +21,7 @@ from swarm.prompts.typed import (
 from swarm.source import Passage, Span
 from swarm.task import Finding
 
-KINDS = ("plan", "read", "consolidate", "judge", "answer")
+KINDS = ("plan", "read", "consolidate", "compare", "judge", "answer")
 
 
 def passage(number: int, source: str, start: int, text: str, context: str = "") -> Passage:
@@ -50,6 +51,7 @@ def samples(question: str):
         "plan": PlanPrompt(question=question, output="answer", sources=("a.md", "b.md"), count=2, chars=999),
         "read": read(passage(1, "a", 0, "Ida kept it."), question=question, reading="Look for names."),
         "consolidate": ConsolidatePrompt(question=question, shown=VIEW, omitted=3, words=120),
+        "compare": ComparePrompt(question=question, shown=VIEW),
         "judge": JudgePrompt(question=question, shown=VIEW, asked=("Who was Ida?",), rounds_left=2),
         "answer": AnswerPrompt(question=question, shown=VIEW, asked=("Who was Ida?",)),
     }
