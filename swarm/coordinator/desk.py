@@ -66,6 +66,8 @@ class Desk:
     """Findings of each slice that fills a cell of a table."""
     asked: list[str] = field(default_factory=list)
     """Follow-up questions so far."""
+    settling: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Contradictions that the sources are asked about, by the question: the ids of both findings."""
     stopped: str | None = None
     """Why the run ends early: the limit that was reached, or `interrupted`."""
     answer: Answer | None = None

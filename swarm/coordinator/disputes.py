@@ -7,6 +7,8 @@ like a report.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from swarm.coordinator.desk import VERDICT, Desk
 from swarm.coordinator.show import items_of
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
@@ -16,30 +18,40 @@ from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import Judged
 from swarm.prompts.typed import ComparePrompt, Shown
+from swarm.views.view import judged_for
 
 log = get_logger("disputes")
 
 _PAIRS, _IN_A_PROMPT = 48, 8
 _OPEN = 200  # slots that are looked at for contradictions to settle and to show
 _SETTLED_AT_ONCE = 3
+_BESIDE = 12  # findings that are shown with a contradiction that is judged anew
 
 
 async def judge_pairs(desk: Desk) -> None:
-    """Have pairs of findings in prose judged. A call that fails or is not allowed leaves them as they are."""
+    """Have pairs of findings in prose judged, and contradictions that the sources were asked about judged anew.
+    A call that fails or is not allowed leaves them as they are."""
     pairs = to_judge(desk.graph, _PAIRS)
     for start in range(0, len(pairs), _IN_A_PROMPT):
-        if desk.stopped is not None or desk.stopping.is_set():
+        if not await _judge(desk, desk.question, pairs[start : start + _IN_A_PROMPT]):
             return
-        if not await _judge(desk, pairs[start : start + _IN_A_PROMPT]):
+    for question, (one, other) in list(desk.settling.items()):
+        rows = [row for id_ in (one, other) if (row := desk.graph.row(id_)) is not None]
+        found = judged_for(desk.graph, question)[:_BESIDE]
+        if len(rows) == 2 and found and not await _judge(desk, question, [(rows[0], rows[1])], found):
             return
+        del desk.settling[question]
 
 
-async def _judge(desk: Desk, pairs: list[tuple[Row, Row]]) -> bool:
+async def _judge(desk: Desk, question: str, pairs: list[tuple[Row, Row]], beside: Sequence[Row] = ()) -> bool:
+    """Whether the pairs were judged."""
+    if desk.stopped is not None or desk.stopping.is_set():
+        return False
     items: list[Shown] = []
-    for pair in pairs:
-        for row in pair:
-            items += items_of(desk, row, len(items))
-    prompt = ComparePrompt(question=desk.question, shown=tuple(items))
+    for row in (*(row for pair in pairs for row in pair), *beside):
+        items += items_of(desk, row, len(items))
+    shown = 2 * len(pairs)
+    prompt = ComparePrompt(question=question, shown=tuple(items[:shown]), beside=tuple(items[shown:]))
     try:
         reply = await desk.gate.ask(desk.model, prompt)
     except Rejected:
@@ -50,10 +62,9 @@ async def _judge(desk: Desk, pairs: list[tuple[Row, Row]]) -> bool:
     for judged in reply.pairs:
         verdict = _verdict(pairs, judged)
         if verdict is not None:
-            key = f"{verdict.one}:{verdict.other}"
-            await desk.journal.append(
-                desk.run, "verdict", key, VERDICT.dump_json(verdict), also=desk.graph.change(verdict)
-            )
+            key = f"{verdict.one}:{verdict.other}:{verdict.judgement}:{verdict.later or ''}"
+            body = VERDICT.dump_json(verdict)
+            await desk.journal.append(desk.run, "verdict", key, body, also=desk.graph.change(verdict))
     return True
 
 
@@ -83,15 +94,16 @@ def open_disputes(desk: Desk, limit: int) -> list[Relation]:
 
 def questions_to_settle(desk: Desk) -> list[str]:
     """What to ask of the sources about contradictions, each once."""
-    asked = []
+    asked: list[str] = []
     for relation in open_disputes(desk, 4 * _SETTLED_AT_ONCE):
         question = (
             f'The sources disagree: "{_cut(relation.one.text)}" and "{_cut(relation.other.text)}" '
             "Which of the two holds, when, and under which condition?"
         )
-        if question not in desk.asked:
+        if question not in desk.asked and len(asked) < _SETTLED_AT_ONCE:
             asked.append(question)
-    return asked[:_SETTLED_AT_ONCE]
+            desk.settling[question] = (relation.one.id, relation.other.id)
+    return asked
 
 
 def _cut(text: str) -> str:

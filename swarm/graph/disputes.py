@@ -84,7 +84,9 @@ def disputed(graph: SharedGraph, limit: int | None = None) -> Iterator[Relation]
     for source, target in graph.database.read(sql, (*graph.range, most)):
         rows = graph.rows([source, target])
         if len(rows) == 2 and facts_of(rows[0]).slot is None:
-            yield Relation(kind="contradicts", one=rows[0], other=rows[1])
+            relation = _judged(graph, rows[0], rows[1])
+            if relation is not None and relation.kind == "contradicts":
+                yield relation
 
 
 def of_finding(graph: SharedGraph, row: Row) -> list[Relation]:
@@ -154,10 +156,10 @@ def _judged(graph: SharedGraph, one: Row, other: Row) -> Relation | None:
 
 
 def _verdict(graph: SharedGraph, one: Row, other: Row) -> tuple[int, int] | None:
-    """The kind of edge and its source; of several verdicts the one that is most careful."""
+    """The kind of edge and its source; of several verdicts one that settles comes before one that does not."""
     sql = (
         "SELECT kind, source FROM edges WHERE kind IN (?, ?, ?, ?) "
-        "AND ((source = ? AND target = ?) OR (source = ? AND target = ?)) ORDER BY kind LIMIT 1"
+        "AND ((source = ? AND target = ?) OR (source = ? AND target = ?)) ORDER BY kind DESC, source LIMIT 1"
     )
     kinds = (_CONTRADICTS, _SUPERSEDES, SAME, COMPATIBLE)
     rows = graph.database.read(sql, (*kinds, one.num, other.num, other.num, one.num))

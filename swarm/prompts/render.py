@@ -125,6 +125,7 @@ def _values(prompt: Prompt[Any]) -> dict[str, str]:
             values["asked"] = _listed(prompt.asked)
             values["disputes"] = "\n".join(f"- {one} and {other}" for one, other in prompt.disputes)
         case ComparePrompt():
+            values["beside"] = "\n\n".join(_finding(shown) for shown in prompt.beside)
             values["pairs"] = "\n\n".join(
                 f"Pair {number}\n{_finding(one)}\n{_finding(other)}"
                 for number, (one, other) in enumerate(

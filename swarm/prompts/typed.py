@@ -163,3 +163,8 @@ class ComparePrompt(ViewPrompt[CompareReply]):
 
     kind = "compare"
     reply = CompareReply
+    beside: tuple[Shown, ...] = ()
+    """What the sources said when they were asked about it."""
+
+    def identity(self) -> list[object]:
+        return [*super().identity(), *([[s.label, s.finding.id] for s in self.beside])]

@@ -158,7 +158,7 @@ def chosen(graph: SharedGraph, about: str, budget: int, cost: Callable[[Row], in
     """The findings for a question, under a budget: those judged for this very question by a reader count as
     judged, all others as they are found."""
     found = candidates(graph, about, _CANDIDATES)
-    judged = _judged(graph, about)
+    judged = judged_for(graph, about)
     relevance = {one.row.num: one.score for one in found}
     rows = {one.row.num: one.row for one in found}
     for row in judged:
@@ -180,7 +180,7 @@ def chosen(graph: SharedGraph, about: str, budget: int, cost: Callable[[Row], in
     return [rows[order[at]] for at in sorted(taken, key=lambda at: (-items[at].relevance, at))]
 
 
-def _judged(graph: SharedGraph, about: str) -> list[Row]:
+def judged_for(graph: SharedGraph, about: str) -> list[Row]:
     """The most relevant findings that readers reported for this very question."""
     row = graph.row(question_id(about))
     if row is None or row.kind != "question":
@@ -306,4 +306,4 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-__all__ = ["Candidate", "View", "chosen", "short", "view"]
+__all__ = ["Candidate", "View", "chosen", "judged_for", "short", "view"]
