@@ -100,13 +100,25 @@ def of_finding(graph: SharedGraph, row: Row) -> list[Relation]:
         "SELECT source, target FROM edges WHERE kind IN (?1, ?2) AND source = ?3 "
         "UNION SELECT source, target FROM edges WHERE kind IN (?1, ?2) AND target = ?3"
     )
-    pairs = graph.database.read(sql, (_CONTRADICTS, _SUPERSEDES, row.num))
-    found = []
-    for pair in pairs:
-        rows = graph.rows(pair)
-        if len(rows) == 2 and (judged := _judged(graph, *rows)) is not None and judged.kind != "none":
-            found.append(judged)
-    return found
+    pairs = {tuple(sorted(pair)) for pair in graph.database.read(sql, (_CONTRADICTS, _SUPERSEDES, row.num))}
+    judged = (_judged(graph, *rows) for pair in sorted(pairs) if len(rows := graph.rows(pair)) == 2)
+    return [one for one in judged if one is not None and one.kind != "none"]
+
+
+def holds_now(graph: SharedGraph, row: Row) -> Row | None:
+    """The finding with the latest value of the same property, where that is another and later one."""
+    fields = json.loads(row.more) if row.more else [None] * 5
+    if not all(fields[:3]):
+        return None
+    mine = facts_of(row)
+    slot = alike.slot_key(mine, graph.num)
+    sql = "SELECT num FROM slots WHERE slot = ? AND start > ? ORDER BY start DESC, rank LIMIT 1"
+    for (num,) in graph.database.read(sql, (slot, mine.when.start or "")):
+        for latest in graph.rows([graph.leader(num)]):
+            theirs = facts_of(latest)
+            if mine.value is not None and theirs.value is not None and mine.value.differs_from(theirs.value):
+                return latest
+    return None
 
 
 def to_judge(graph: SharedGraph, limit: int) -> list[tuple[Row, Row]]:

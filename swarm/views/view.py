@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from swarm.graph.cover import cut, stands_over
-from swarm.graph.disputes import Relation, disputed, of_finding
+from swarm.graph.disputes import Relation, disputed, holds_now, of_finding
 from swarm.graph.graph import SharedGraph
 from swarm.graph.identity import name_of, question_id
 from swarm.graph.nodes import Summary
@@ -30,6 +30,7 @@ _CANDIDATES = 400
 _SHARES = {"decisions": 0.15, "summaries": 0.3, "disputes": 0.15}
 """The most that each part takes of the budget; what it leaves goes to the findings."""
 _DISPUTES = 20
+_BESIDE_JUDGED = 0.5  # what being found counts where readers judged findings for the same question
 _DECISIONS = 50
 _FRAME_TOKENS = 80  # headings, the mark and the line that counts what was left out
 SHORT_ID = 10
@@ -159,11 +160,12 @@ def chosen(graph: SharedGraph, about: str, budget: int, cost: Callable[[Row], in
     judged, all others as they are found."""
     found = candidates(graph, about, _CANDIDATES)
     judged = judged_for(graph, about)
-    relevance = {one.row.num: one.score for one in found}
+    weight = _BESIDE_JUDGED if judged else 1.0
+    relevance = {one.row.num: weight * one.score for one in found}
     rows = {one.row.num: one.row for one in found}
     for row in judged:
         rows[row.num] = row
-        relevance[row.num] = max(row.relevance, 0.5 * relevance.get(row.num, 0.0))
+        relevance[row.num] = max(row.relevance, relevance.get(row.num, 0.0))
     rows, relevance = _with_latest(graph, rows, relevance)
     wanted = frozenset(question_terms(about))
     order = sorted(rows, key=lambda num: (-relevance[num], rows[num].id))
@@ -202,11 +204,10 @@ def _with_latest(
     rows, relevance = dict(rows), dict(relevance)
     best = sorted(relevance, key=lambda num: -relevance[num])[: _CANDIDATES // 4]
     for num in best:
-        for relation in of_finding(graph, rows[num]):
-            if relation.kind == "supersedes" and relation.other.num == num:
-                new = relation.one.num
-                rows[new] = relation.one
-                relevance[new] = max(relevance.get(new, 0.0), relevance[num])
+        latest = holds_now(graph, rows[num])
+        if latest is not None:
+            rows[latest.num] = latest
+            relevance[latest.num] = max(relevance.get(latest.num, 0.0), relevance[num])
     return rows, relevance
 
 
