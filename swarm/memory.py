@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from swarm.errors import StoreError, UsageError
 from swarm.graph.disputes import disputed
@@ -236,19 +236,18 @@ def open_memory(run: str, store: Path | str | None = None) -> Iterator[Memory]:
     database = Database.open(path)
     try:
         memory = Memory(database, run)
-        if not memory.graph.num:
-            _restore(database, memory.graph, path)
+        _restore(database, memory.graph, path)
         yield memory
     finally:
         database.close()
 
 
 def _restore(database: Database, graph: SharedGraph, path: Path) -> None:
-    """A graph that the store does not hold, from the journal."""
-    from swarm.coordinator.restore import parts
+    """Merge from the journal what the store's graph lacks."""
+    from swarm.coordinator.restore import is_behind, parts
 
     journal = Journal(database)
-    if journal.record(graph.run, "task", "") is None:
+    if not graph.num and journal.record(graph.run, "task", "") is None:
         raise StoreError(f"{path} holds no run {graph.run}: check the id, or name another --store")
-    found: Any = parts(journal, graph.run)
-    merge_all(graph, found)
+    if is_behind(journal, graph):
+        merge_all(graph, parts(journal, graph.run))

@@ -162,15 +162,14 @@ class Swarm:
             emit(CorpusReady(corpus=corpus))
             from swarm.coordinator import machine
             from swarm.coordinator.desk import Desk
-            from swarm.coordinator.restore import restore
+            from swarm.coordinator.restore import begin
             from swarm.graph.graph import SharedGraph
 
             def spent(usage: Usage) -> None:
                 emit(Spent(usage=usage))
 
             graph = SharedGraph(database, run_id)
-            await restore(journal, graph)
-            await graph.merge(*corpus.sources)
+            await begin(journal, graph)
             budget = Budget(task.limits, journal.spent(run_id))
             gate = Gate(journal, run_id, budget, Pace(task.limits.requests_per_minute), spent)
             desk = Desk(

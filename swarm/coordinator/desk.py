@@ -18,14 +18,24 @@ from swarm.graph.graph import SharedGraph
 from swarm.graph.nodes import Summary, Verdict
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
-from swarm.source import Corpus
+from swarm.source import Corpus, Source
 from swarm.store.cuts import Cuts
 from swarm.store.journal import Journal
 from swarm.store.library import Library
 from swarm.task import Answer, Report, Slice, SliceFailure, Task
 from swarm.worker.read import Brief
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Read:
+    """A slice as the journal keeps it beside its report, with the sources that were cited from it."""
+
+    slice: Slice
+    sources: tuple[Source, ...]
+
+
 REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+READ: TypeAdapter[Read] = TypeAdapter(Read)
 SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
 VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
 """What the journal's records of these kinds hold."""
@@ -79,6 +89,10 @@ class Desk:
     @cached_property
     def paths(self) -> Mapping[str, str]:
         return {source.id: source.path for source in self.corpus.sources}
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        return {source.id: source for source in self.corpus.sources}
 
     @cached_property
     def rank(self) -> Mapping[str, int]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from swarm.coordinator.desk import REPORT, Desk
+import apsw
+
+from swarm.coordinator.desk import READ, REPORT, Desk, Read
 from swarm.coordinator.plan import make_slice
 from swarm.engine.local import LocalEngine
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.events import SliceFailed, SliceFinished, SliceSplit, SliceStarted
 from swarm.graph.identity import digest
 from swarm.observe.log import get_logger
-from swarm.source import Span
+from swarm.source import Source, Span
 from swarm.sources.slicing import halve
 from swarm.task import Report, Slice, SliceFailure
 from swarm.worker.read import read
@@ -38,7 +40,9 @@ async def dispatch(desk: Desk) -> None:
     async def work(ref: str) -> None:
         slice_ = desk.slices[ref]
         if ref in reports:
-            _done(desk, slice_, REPORT.validate_python(reports[ref]), replayed=True)
+            report = REPORT.validate_python(reports[ref])
+            await desk.graph.merge(slice_, *_cited(desk, report), report)
+            _done(desk, slice_, report, replayed=True)
         elif ref in splits:
             _succeed_by(desk, engine, slice_, [tuple(Span(*span) for span in half) for half in splits[ref]])
         elif desk.stopped is not None or desk.stopping.is_set():
@@ -66,13 +70,9 @@ async def _pass_over(desk: Desk, known: Set[str]) -> None:
     if not unmatched:
         return
     name = digest("unmatched", sorted(unmatched))
-    empty = [Report(slice=ref, question=desk.slices[ref].question) for ref in unmatched]
-    slices = [desk.slices[ref] for ref in unmatched]
-    await desk.journal.append(
-        desk.run, "unmatched", name, {"slices": unmatched}, also=desk.graph.change(*slices, *empty)
-    )
-    for slice_, report in zip(slices, empty, strict=True):
-        _done(desk, slice_, report)
+    await desk.journal.append(desk.run, "unmatched", name, {"slices": unmatched})
+    for ref in unmatched:
+        _done(desk, desk.slices[ref], Report(slice=ref, question=desk.slices[ref].question))
     left_out = set(unmatched)
     desk.planned = [ref for ref in desk.planned if ref not in left_out]
 
@@ -91,9 +91,26 @@ async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
     except CallFailed as error:
         await _fail(desk, slice_, str(error))
     else:
-        merge = desk.graph.change(slice_, report)
-        await desk.journal.append(desk.run, "report", slice_.id, REPORT.dump_json(report), also=merge)
+        await _report(desk, "report", slice_, report)
         _done(desk, slice_, report)
+
+
+def _cited(desk: Desk, report: Report) -> tuple[Source, ...]:
+    cited = {span.source for finding in report.findings for span in finding.evidence}
+    return tuple(desk.sources[id_] for id_ in sorted(cited))
+
+
+async def _report(desk: Desk, kind: str, slice_: Slice, report: Report) -> None:
+    """Write a report to the journal, with its slice and the sources that it cites, and merge all of it."""
+    read = Read(slice=slice_, sources=_cited(desk, report))
+    record = desk.journal.insertion(desk.run, "slice", slice_.id, READ.dump_json(read))
+    merge = desk.graph.change(slice_, *read.sources, report)
+
+    def also(connection: apsw.Connection) -> None:
+        record(connection)
+        merge(connection)
+
+    await desk.journal.append(desk.run, kind, slice_.id, REPORT.dump_json(report), also=also)
 
 
 def _done(desk: Desk, slice_: Slice, report: Report, *, replayed: bool = False) -> None:
@@ -134,7 +151,6 @@ async def _fail(desk: Desk, slice_: Slice, reason: str) -> None:
     """A failure is a state: recorded, shown in the answer, and tried again when the run is resumed."""
     desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
     report = Report(slice=slice_.id, question=slice_.question, failure=reason)
-    merge = desk.graph.change(slice_, report)
-    await desk.journal.append(desk.run, "failure", slice_.id, REPORT.dump_json(report), also=merge)
+    await _report(desk, "failure", slice_, report)
     log.warning("slice failed", slice=slice_.id, reason=reason)
     desk.emit(SliceFailed(slice=slice_, reason=reason))

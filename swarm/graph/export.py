@@ -8,6 +8,7 @@ it is loaded. Files come from outside: they are checked before anything of them 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
 FORMAT, VERSION = "swarm-graph", 1
+JSON = "json:"
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^\\s|\\s$")
 _BATCH = 1_000
 
 
@@ -160,7 +163,7 @@ def to_networkx(graph: SharedGraph, limit: int | None = None) -> nx.MultiDiGraph
 
 
 def write_graphml(graph: SharedGraph, path: Path) -> None:
-    """The graph as GraphML. What is no text and no number is JSON in a text."""
+    """The graph as GraphML. What XML cannot hold, and what is no text and no number, is JSON behind `json:`."""
     import networkx as nx
 
     whole = to_networkx(graph)
@@ -175,4 +178,8 @@ def write_graphml(graph: SharedGraph, path: Path) -> None:
 
 
 def _plain(value: Any) -> str | float:
-    return value if isinstance(value, (str, int, float)) else _json(value)
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str) and not value.startswith(JSON) and not _NOT_XML.search(value):
+        return value
+    return JSON + json.dumps(value, ensure_ascii=True)

@@ -15,7 +15,7 @@ import apsw
 
 from swarm.graph import join
 from swarm.graph.nodes import Kind, Node, Part, Statement, Summary
-from swarm.graph.rows import COLUMNS, EDGES, SHIFT, Memory, Row, Rows
+from swarm.graph.rows import COLUMNS, EDGES, SHIFT, Memory, Row, Rows, delete_graph
 from swarm.source import Span
 from swarm.store.database import Database
 from swarm.task import Finding, Report
@@ -52,6 +52,18 @@ class SharedGraph:
     async def merge(self, *parts: Part) -> None:
         """Join parts into the graph; durable once this returns."""
         await self.database.write(self.change(*parts))
+
+    async def clear(self) -> None:
+        """Take the graph out of the store, to be merged anew from the journal."""
+
+        def apply(connection: apsw.Connection) -> None:
+            for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (self.run,))):
+                delete_graph(connection, num)
+
+        if self.num:
+            await self.database.write(apply)
+            self._memory.clear()
+            self._num = None
 
     def _in_rows(self, connection: apsw.Connection, work: Callable[[Rows], None]) -> None:
         if self._undone != self.database.undone:

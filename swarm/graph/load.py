@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from swarm.errors import SourceError
-from swarm.graph.export import FORMAT, VERSION, gone, nodes, removed, verdicts
+from swarm.graph.export import FORMAT, JSON, VERSION, gone, nodes, removed, verdicts
 from swarm.graph.graph import SharedGraph
 from swarm.graph.nodes import Judgement, Part, Removal, Statement, Summary, Verdict
 from swarm.graph.show import leaving
@@ -107,11 +107,9 @@ def _from_graphml(path: Path) -> dict[str, Any]:
     graph = nx.read_graphml(path, force_multigraph=True)
 
     def opened(attributes: dict[str, Any]) -> dict[str, Any]:
-        texts = ("id", "kind", "text", "summary", "item", "ref", "media", "run", "format", "fingerprint")
-        fields = ("subject", "attribute", "value", "unit", "time")
         return {
-            key: json.loads(value)
-            if isinstance(value, str) and key not in texts + fields and value[:1] in "[{"
+            key: json.loads(value.removeprefix(JSON))
+            if isinstance(value, str) and value.startswith(JSON)
             else value
             for key, value in attributes.items()
         }

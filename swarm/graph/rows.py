@@ -277,5 +277,22 @@ class Rows:
         return before
 
 
+def delete_graph(connection: apsw.Connection, num: int) -> None:
+    """Delete all rows of a graph. What is kept by hashes is looked for one by one: in the time that it takes to
+    read these rows of the whole store."""
+    low, high = num << SHIFT, (num + 1 << SHIFT) - 1
+    for table, column in (
+        ("node_index", "rowid"),
+        ("nodes", "num"),
+        ("evidence", "finding"),
+        ("edges", "source"),
+        ("alike", "num"),
+        ("slots", "num"),
+    ):
+        connection.execute(f"DELETE FROM {table} WHERE {column} BETWEEN ? AND ?", (low, high))  # noqa: S608
+    for table, column in (("tree", "graph"), ("branches", "graph"), ("disputed", "graph"), ("graphs", "num")):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (num,))  # noqa: S608
+
+
 def _fact(parts: tuple[object, ...]) -> int:
     return int.from_bytes(blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=32).digest(), "big")

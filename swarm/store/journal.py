@@ -82,6 +82,11 @@ class Journal:
         for name, kind_, key, at, body in self._database.read(sql, (run, kind)):
             yield Record(run=name, kind=kind_, key=key, at=at, body=json.loads(body))
 
+    def count(self, run: str, kind: str) -> int:
+        """How many records of one kind a run has."""
+        sql = "SELECT count(*) FROM records WHERE run = ? AND kind = ?"
+        return int(self._database.read(sql, (run, kind))[0][0])
+
     def record(self, run: str, kind: str, key: str) -> Record | None:
         """One record by its name, or None."""
         sql = "SELECT at, body FROM records WHERE run = ? AND kind = ? AND key = ?"

@@ -1,0 +1,208 @@
+"""What a run knows, in a user's hand: opened down to its bytes, saved and loaded without loss, and unlearnt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from swarm.errors import SourceError, StoreError, UsageError
+from swarm.memory import Memory, open_memory
+from swarm.run import Swarm
+from swarm.store.database import Database
+from swarm.task import Task
+
+MILL = (
+    "# Mill\nThe mill burnt in 1812. It has 12 wheels. The toll at Marrow Bridge was 14 pence.\n"
+    "Ann Smith owns the mill. The mill was not rebuilt.\n"
+)
+AGAIN = "# Again\nIn 1812 the mill burnt. The mill was rebuilt. Ann Smith was born in Kessoway.\n"
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> tuple[str, Path]:
+    """A finished run over two small files, and its store."""
+    (tmp_path / "a.md").write_text(MILL)
+    (tmp_path / "b.md").write_text(AGAIN)
+    store = tmp_path / "store.db"
+    paths = (str(tmp_path / "a.md"), str(tmp_path / "b.md"))
+    answer = await Swarm(store=store).run(Task(questions=("What happened to the mill?",), paths=paths))
+    return answer.run_id, store
+
+
+def test_every_finding_opens_down_to_the_exact_characters_of_its_source(
+    run: tuple[str, Path], tmp_path: Path
+) -> None:
+    with open_memory(*run) as memory:
+        assert len(memory) >= 4
+        for finding in memory.findings():
+            opened = memory.open(finding.id[:10])
+            assert opened.node.id == finding.id
+            for where, span, quote in opened.evidence:
+                assert Path(where.path).read_text()[span.start : span.end] == quote
+                assert where.line is not None
+
+
+def test_a_view_names_the_place_and_an_id_that_opens(run: tuple[str, Path]) -> None:
+    with open_memory(*run) as memory:
+        seen = memory.view("Who owns the mill?", tokens=400)
+        assert "Ann Smith owns the mill. (" in seen.text
+        assert "a.md:3" in seen.text
+        assert {memory.open(id_).node.kind for id_ in seen.ids} == {"finding"}
+
+
+def test_search_finds_nodes_of_the_kinds_asked_for(run: tuple[str, Path]) -> None:
+    with open_memory(*run) as memory:
+        assert memory.search("Kessoway", kinds=("finding",))[0].text == "Ann Smith was born in Kessoway."
+        assert [node.kind for node in memory.search("kessoway", kinds=("entity",))] == ["entity"]
+        assert memory.search("zebra") == []
+        assert memory.search('") OR text MATCH ("', limit=3) == []
+
+
+def test_what_the_sources_disagree_on_is_told_with_both_sides(run: tuple[str, Path]) -> None:
+    with open_memory(*run) as memory:
+        ((one, other),) = memory.contradictions()
+        assert {one.claim, other.claim} == {"The mill was rebuilt.", "The mill was not rebuilt."}
+
+
+@pytest.mark.parametrize("ending", [".json", ".graphml"])
+def test_a_saved_graph_loads_again_without_loss(run: tuple[str, Path], tmp_path: Path, ending: str) -> None:
+    saved = tmp_path / f"graph{ending}"
+    with open_memory(*run) as memory:
+        memory.save(saved)
+        before, counts, findings = memory.fingerprint, memory.counts(), memory.findings()
+    database = Database.open(tmp_path / "other.db")
+    try:
+        again = Memory(database, "loaded")
+        again.load(saved)
+        again.load(saved)
+        assert again.fingerprint == before
+        assert again.counts() == counts
+        assert again.findings() == findings
+        assert len(list(again.contradictions())) == 1
+    finally:
+        database.close()
+
+
+def test_networkx_reads_the_json_and_shows_the_same_graph_frozen(run: tuple[str, Path], tmp_path: Path) -> None:
+    with open_memory(*run) as memory:
+        memory.save(tmp_path / "g.json")
+        live = memory.networkx()
+        best = memory.networkx(limit=1)
+    data = json.loads((tmp_path / "g.json").read_text("utf-8"))
+    read = nx.node_link_graph(data, edges="edges")
+    assert set(read.nodes) == set(live.nodes)
+    assert set(read.edges(keys=True)) == set(live.edges(keys=True))
+    kinds = {kind for *_, kind in live.edges(keys=True)}
+    assert kinds >= {"cites", "covers", "about", "derived_from", "answers", "supports", "contradicts"}
+    assert sum(kind == "finding" for _, kind in best.nodes(data="kind")) == 1
+    with pytest.raises(nx.NetworkXError):
+        live.add_node("x")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("not json", "JSONDecodeError"),
+        ("{}", "KeyError"),
+        (
+            '{"graph": {"format": "other", "version": 1, "fingerprint": ""}, "nodes": [], "edges": []}',
+            "format other",
+        ),
+        ('{"graph": {"format": "swarm-graph", "version": 9, "fingerprint": ""}, "nodes": [], "edges": []}', "9"),
+        (
+            '{"graph": {"format": "swarm-graph", "version": 1, "fingerprint": ""}, "nodes": [{}], "edges": []}',
+            "id",
+        ),
+        (
+            '{"graph": {"format": "swarm-graph", "version": 1, "fingerprint": ""}, "nodes": [], "edges": [1]}',
+            "dict",
+        ),
+    ],
+)
+def test_a_file_that_is_no_graph_is_refused_in_one_line(
+    run: tuple[str, Path], tmp_path: Path, content: str, complaint: str
+) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with open_memory(*run) as memory:
+        before = memory.fingerprint
+        with pytest.raises(SourceError, match=complaint) as caught:
+            memory.load(path)
+        assert "\n" not in str(caught.value)
+        assert memory.fingerprint == before
+
+
+def test_unlearning_removes_what_rests_on_a_source_alone_and_reports_it(
+    run: tuple[str, Path], tmp_path: Path
+) -> None:
+    with open_memory(*run) as memory:
+        done = memory.unlearn(str(tmp_path / "b.md"))
+        assert done.findings >= 3
+        assert (done.standing, done.summaries) == (1, 0), "one finding stood for one of the other source"
+        texts = {finding.claim for finding in memory.findings()}
+        assert "The mill was rebuilt." not in texts
+        assert "The mill burnt in 1812." in texts, "it rested on the other source too, in other words"
+        assert list(memory.contradictions()) == []
+        assert memory.search("Kessoway") == []
+        assert "Kessoway" not in json.dumps([node.text for node in memory.search("Ann Smith")])
+        with pytest.raises(UsageError, match="no source"):
+            memory.unlearn("b.md")
+    data = (run[1]).read_bytes()
+    assert b"Kessoway" in data, "the journal and the text that was read are kept; the graph is not"
+
+
+async def test_what_was_unlearnt_does_not_come_back_when_the_run_goes_on(
+    run: tuple[str, Path], tmp_path: Path
+) -> None:
+    run_id, store = run
+    with open_memory(run_id, store) as memory:
+        memory.unlearn(str(tmp_path / "b.md"))
+    answer = await Swarm(store=store).resume(run_id)
+    assert answer.citations
+    assert all(Path(citation.source).name == "a.md" for citation in answer.citations)
+    assert answer.contradictions == ()
+    with open_memory(run_id, store) as memory:
+        assert memory.search("Kessoway") == []
+
+
+async def test_a_graph_that_was_lost_is_made_again_from_the_journal(run: tuple[str, Path]) -> None:
+    run_id, store = run
+    with open_memory(run_id, store) as memory:
+        before, counts = memory.fingerprint, memory.counts()
+    database = Database.open(store)
+    tables = (
+        "graphs",
+        "nodes",
+        "evidence",
+        "edges",
+        "alike",
+        "slots",
+        "disputed",
+        "tree",
+        "branches",
+        "node_index",
+    )
+    for table in tables:
+        database.write_sync(lambda connection, table=table: connection.execute(f"DELETE FROM {table}") and None)
+    database.close()
+    answer = await Swarm(store=store).resume(run_id)
+    assert answer.graph == before
+    with open_memory(run_id, store) as memory:
+        assert memory.counts() == counts
+
+
+def test_what_is_not_there_is_told_in_one_line(run: tuple[str, Path], tmp_path: Path) -> None:
+    run_id, store = run
+    for wrong in (("nobody", store), (run_id, tmp_path / "none.db")):
+        with pytest.raises(StoreError), open_memory(*wrong):
+            pass
+    with open_memory(run_id, store) as memory:
+        with pytest.raises(UsageError, match="no node"):
+            memory.open("f0000")
+        with pytest.raises(UsageError, match="more than one"):
+            memory.open("f")
+        with pytest.raises(UsageError, match="no format"):
+            memory.save(tmp_path / "graph.xml")
