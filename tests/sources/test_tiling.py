@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarm.sources import code, json_values, prose, records
@@ -63,6 +63,7 @@ def test_the_passages_of_a_text_are_the_text_and_none_is_too_long(reader, text):
     spaces=st.lists(st.sampled_from([" ", "  ", "\n", "\n\n", "\r\n", "\t", ". "]), min_size=1),
     times=st.integers(1, 60),
 )
+@example(words=["0" * 21], spaces=[" "], times=28)
 @settings(max_examples=60, deadline=None)
 def test_no_word_is_cut(reader, words, spaces, times):
     text = "".join(word + spaces[at % len(spaces)] for at, word in enumerate(words * times))
