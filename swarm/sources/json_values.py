@@ -88,8 +88,8 @@ class _Window:
                 end = -1
             # a number that ends with the window may go on
             if end >= 0 and (end < len(self.text) or self.ended):
-                torn = self.text[end - 1].isalnum() and self.text[end : end + 1].isalnum()
-                return None if torn else end  # "007" is no three documents
+                torn = self.text[end - 1].isalnum() and self.text[end : end + 1].strip(" \t\r\n,]}:")
+                return None if torn else end  # "007" is no three documents, nor "0." one
             if len(self.text) - self.at >= _WINDOW or not self.fill():
                 return end if end >= 0 else None
 
