@@ -23,20 +23,41 @@ class Due:
 
 
 def cut(graph: SharedGraph, tokens: int) -> list[int]:
-    """The summaries of the finest level that fits `tokens`, with those of higher levels where a branch has none;
-    in reading order. Empty where nothing was summarised."""
+    """Summaries that together stand for all that was summarised, as fine as `tokens` hold, in reading order. Empty
+    where nothing was.
+
+    From the root down, a level at a time, as long as the next finer cut fits: the work grows with what is shown.
+    """
     top = tree.levels(graph.database.read, graph.num)
-    best: list[int] = []
-    for level in range(top, 0, -1):
-        if best and _size(graph, level) > 4 * tokens:
-            break  # one finer than this cannot fit, and is not looked at
-        found = _at_level(graph, level, top)
-        if not found:
-            continue
-        if sum(mass(row.text) for row in graph.rows(found)) > tokens and best:
-            break
-        best = found
-    return best
+    if not top:
+        return []
+    coarse = [tree.branch(graph.database.read, graph.num, top, tree.LAST)]
+    best = _summarised(coarse)
+    while True:
+        fine, opened = _finer(graph, coarse)
+        found = _summarised(fine)
+        if not opened or (best and sum(mass(row.text) for row in graph.rows(found)) > tokens):
+            return best
+        coarse, best = fine, found or best
+
+
+def _summarised(branches: list[Branch]) -> list[int]:
+    return [branch.summary for branch in branches if branch.summary is not None]
+
+
+def _finer(graph: SharedGraph, branches: list[Branch]) -> tuple[list[Branch], bool]:
+    """The branches one level below, where all have summaries or the one above has none; whether any was opened."""
+    found: list[Branch] = []
+    opened = False
+    for branch in branches:
+        inside = tree.below(graph.database.read, graph.num, branch) if branch.level > 1 else []
+        children = [child for child in inside if isinstance(child, Branch)]
+        if children and (branch.summary is None or all(child.summary is not None for child in children)):
+            found += children
+            opened = True
+        else:
+            found.append(branch)
+    return found, opened
 
 
 def _size(graph: SharedGraph, level: int) -> int:
@@ -97,26 +118,6 @@ def _in_order(graph: SharedGraph, rows: list[Row]) -> list[Row]:
         return bytes(found[0][0]) if found else b""
 
     return sorted(rows, key=lambda row: (place(row), row.id))
-
-
-def _at_level(graph: SharedGraph, level: int, top: int) -> list[int]:
-    """Of each group at a level its summary, or that of the lowest group around it that has one; each once."""
-    found: dict[int, None] = {}
-    for branch in tree.branches(graph.database.read, graph.num, level):
-        above: Branch | None = branch
-        while above is not None and above.summary is None:
-            above = _above(graph, above) if above.level < top else None
-        if above is not None and above.summary is not None:
-            found[above.summary] = None
-    below = {num for summary in found for num in _summaries_below(graph, summary)}
-    return [num for num in found if num not in below]
-
-
-def _above(graph: SharedGraph, branch: Branch) -> Branch:
-    read = graph.database.read
-    sql = "SELECT place FROM tree WHERE graph = ? AND level = ? AND place >= ? ORDER BY place LIMIT 1"
-    rows = read(sql, (graph.num, branch.level + 1, branch.place))
-    return tree.branch(read, graph.num, branch.level + 1, bytes(rows[0][0]) if rows else tree.LAST)
 
 
 def _summaries_below(graph: SharedGraph, summary: int) -> set[int]:

@@ -17,6 +17,7 @@ from swarm.graph.rows import Row
 from swarm.terms import STOP, WORD, spaced, stem, terms
 
 _POSTINGS = 4_000
+_COMMON = 800  # nodes; a word that stands in more is passed over where rarer ones have found enough
 _WORDS = 24  # of a question
 _CLOSER = 3  # times as many candidates are looked at as are wanted
 _K1, _B, _MEAN = 1.2, 0.4, 18.0  # claims are short and differ little in length: b is low
@@ -33,18 +34,16 @@ def scored(graph: SharedGraph, text: str, limit: int, kinds: Sequence[Kind] = ()
     if not words or not graph.num or limit <= 0:
         return []
     nodes = max(len(graph), 1)
-    weights: dict[str, float] = {}
+    postings = {term: _postings(graph, f'"{word}"') for term, word in words.items()}
+    weights = {term: _idf(nodes, len(found)) for term, found in postings.items()}
     sums: dict[int, float] = defaultdict(float)
-    common: list[str] = []
-    for term, word in words.items():
-        found = _postings(graph, f'"{word}"')
-        if len(found) >= _POSTINGS:
-            common.append(word)
-            weights[term] = _idf(nodes, min(nodes, 4 * _POSTINGS))
+    enough = _CLOSER * limit
+    for term, found in sorted(postings.items(), key=lambda one: len(one[1])):
+        if len(found) >= _POSTINGS or (len(found) > _COMMON and len(sums) >= enough):
             continue
-        weights[term] = _idf(nodes, len(found))
         for num in found:
             sums[num] += weights[term]
+    common = [words[term] for term, found in postings.items() if len(found) >= _POSTINGS]
     if common and len(sums) < limit:
         for num in _together(graph, common):
             sums[num] += 0.01

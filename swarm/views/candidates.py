@@ -22,7 +22,7 @@ from swarm.graph.search import scored
 from swarm.names import names
 
 _SEEDS = 15
-_MATCHES = 240  # findings whose words are compared with the question's
+_MATCHES = 160  # findings whose words are compared with the question's
 _SHARPNESS = 4  # the walk starts from a match with its score to this power
 _DAMPING = 0.2
 _EPSILON = 2e-3
