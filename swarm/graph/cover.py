@@ -13,6 +13,8 @@ from swarm.graph.graph import SharedGraph
 from swarm.graph.rows import EDGES, Row
 from swarm.graph.tree import Branch, mass
 
+_WIDEST = 64  # branches of a level that are looked at, at the least, where no summary is in sight
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Due:
@@ -36,7 +38,9 @@ def cut(graph: SharedGraph, tokens: int) -> list[int]:
     while True:
         fine, opened = _finer(graph, coarse)
         found = _summarised(fine)
-        if not opened or (best and sum(mass(row.text) for row in graph.rows(found)) > tokens):
+        if not opened or len(fine) > max(_WIDEST, tokens // 8):
+            return best
+        if best and sum(mass(row.text) for row in graph.rows(found)) > tokens:
             return best
         coarse, best = fine, found or best
 

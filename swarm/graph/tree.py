@@ -270,7 +270,9 @@ def below(read: Read, graph: int, group: Branch) -> list[Branch] | list[int]:
         (graph, ends[-1] if ends else low),
     ):
         ends.append(LAST)
-    return [branch(read, graph, group.level - 1, end) for end in ends]
+    sql = "SELECT place, fresh, summary FROM branches WHERE graph = ? AND level = ? AND place > ? AND place <= ?"
+    known = {bytes(row[0]): row[1:] for row in read(sql, (graph, group.level - 1, low, group.place))}
+    return [Branch(group.level - 1, end, *known.get(end, (STALE, None))) for end in ends]
 
 
 def _ends(read: Read, graph: int, level: int) -> Iterator[bytes]:

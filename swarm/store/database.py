@@ -106,8 +106,12 @@ class Database:
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query. Quick ones may run on the event loop; put long ones on a thread."""
-        with self._reading, _translated(self.path):
-            return list(self._reader.execute(sql, parameters))
+        with self._reading:
+            try:
+                return list(self._reader.execute(sql, parameters))
+            except apsw.Error:
+                with _translated(self.path):  # entered late: a view reads a thousand times
+                    raise
 
     async def write(self, change: Callable[[apsw.Connection], T]) -> T:
         """Run `change` inside a transaction and return what it returned, once that is durable.

@@ -250,7 +250,7 @@ def show(row: dict[str, Any]) -> None:
     seen, late = row["view_with_summaries_ms"], row["view_with_summaries_p95_ms"]
     lines = [
         f"{size:,} findings",
-        f"  merged a second        {row['merged_a_second']:10,.0f}   bare table, index {row['bare_a_second']:,.0f}",
+        f"  merged a second        {row['merged_a_second']:10,.0f}   bare table {row['bare_a_second']:,.0f}",
         f"  memory, bytes each     {row['memory_bytes']:10,.0f}   on disk {row['disk_bytes']:,.0f}",
         f"  view of 4k tokens, ms  {row['view_ms']:10.1f}   95% {row['view_p95_ms']:.1f}",
         f"    with summaries       {seen:10.1f}   95% {late:.1f}",
