@@ -52,7 +52,9 @@ async def dispatch(desk: Desk) -> None:
             desk.emit(SliceStarted(slice=slice_))
             await _work(desk, engine, slice_)
 
-    engine.submit(desk.planned)
+    # in the order in which they were reported: the graph grows again as it grew, and shows what it showed
+    found = {ref: place for place, ref in enumerate(reports)}
+    engine.submit(sorted(desk.planned, key=lambda ref: found.get(ref, len(found))))
     desk.planned.clear()
     await engine.serve(work)
 

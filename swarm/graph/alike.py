@@ -25,6 +25,7 @@ from swarm.graph.values import Interval, Value, read_time, read_value
 from swarm.names import names
 
 _LONGEST_MOVE = 8  # words
+_WORD, _ODD = 1 << 64, 0x9E3779B97F4A7C15
 _LEAST_WORDS = 3  # beside numbers, for two claims in prose to be about the same
 
 
@@ -127,11 +128,17 @@ def _key(graph: int, *parts: str) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
 
 
-def slot_key(facts: Facts, graph: int) -> int | None:
+def slot_of(facts: Facts) -> int | None:
     """What findings on the same property of the same thing share; for prose, those whose claims differ in numbers,
-    dates and negations at the most."""
+    dates and negations at the most. The same in every graph."""
     if facts.slot is not None:
-        return _key(graph, "slot", *facts.slot)
+        return _key(0, "slot", *facts.slot)
     if len(facts.claim.words) - len(facts.claim.numbers) < _LEAST_WORDS:
         return None
-    return _key(graph, "theme", facts.claim.theme.hex())
+    return _key(0, "theme", facts.claim.theme.hex())
+
+
+def slot_key(slot: int, graph: int) -> int:
+    """The key of a slot in one graph."""
+    mixed = (slot + graph * _ODD) % _WORD
+    return mixed - _WORD if mixed >= _WORD // 2 else mixed

@@ -93,7 +93,7 @@ def of_finding(graph: SharedGraph, row: Row) -> list[Relation]:
     """The relations that a finding is in: of its slot where it has a value, else those that a model judged."""
     fields = json.loads(row.more) if row.more else [None] * 5
     if fields[0] and fields[1] and fields[2]:
-        slot = alike.slot_key(facts_of(row), graph.num)
+        slot = alike.slot_of(facts_of(row))
         found = relations(graph, slot) if slot is not None else []
         return [one for one in found if row.num in (one.one.num, one.other.num)]
     sql = (
@@ -111,9 +111,11 @@ def holds_now(graph: SharedGraph, row: Row) -> Row | None:
     if not all(fields[:3]):
         return None
     mine = facts_of(row)
-    slot = alike.slot_key(mine, graph.num)
+    slot = alike.slot_of(mine)
+    if slot is None:
+        return None
     sql = "SELECT num FROM slots WHERE slot = ? AND start > ? ORDER BY start DESC, rank LIMIT 1"
-    for (num,) in graph.database.read(sql, (slot, mine.when.start or "")):
+    for (num,) in graph.database.read(sql, (alike.slot_key(slot, graph.num), mine.when.start)):
         for latest in graph.rows([graph.leader(num)]):
             theirs = facts_of(latest)
             if mine.value is not None and theirs.value is not None and mine.value.differs_from(theirs.value):
@@ -152,7 +154,9 @@ def _members(graph: SharedGraph, slot: int) -> list[Row]:
         "SELECT num FROM slots WHERE slot = ? AND NOT EXISTS "
         "(SELECT 1 FROM edges WHERE source = slots.num AND kind = ?) ORDER BY start DESC, rank LIMIT ?"
     )
-    return graph.rows(num for (num,) in graph.database.read(sql, (slot, EDGES["supports"], MOST + 1)))
+    return graph.rows(
+        num for (num,) in graph.database.read(sql, (alike.slot_key(slot, graph.num), EDGES["supports"], MOST + 1))
+    )
 
 
 def _judged(graph: SharedGraph, one: Row, other: Row) -> Relation | None:

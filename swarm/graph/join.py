@@ -214,11 +214,11 @@ def _new_finding(rows: Rows, row: Row | None, finding: Finding, spans: list[tupl
     new.texts.append((num, " ".join([finding.claim, *(field for field in fields[:3] if field)])))
     new.edges += [(num, _ABOUT, rows.number(entity_id(name), "entity", name)) for name in _entities(finding)]
     facts = alike.facts_of(finding.claim, *fields)
-    slot = alike.slot_key(facts, rows.graph)
+    slot = alike.slot_of(facts)
     if slot is not None:
-        new.slots.append((slot, facts.when.start, rank, num))
-        if facts.slot is None:
-            new.prose.add(slot)
+        key = alike.slot_key(slot, rows.graph)
+        new.slots.append((key, facts.when.start, rank, num))
+        new.shared[key] = (slot, facts.slot is None)
     keys = alike.keys(facts, rows.graph)
     met = row is not None or any(key in new.bands or _is_taken(rows, key) for key in keys)
     new.alike += [(key, rank, num) for key in keys]

@@ -88,8 +88,8 @@ class Pending:
     slots: list[tuple[int, str, int, int]] = field(default_factory=list)
     texts: list[tuple[int, str]] = field(default_factory=list)
     bands: set[int] = field(default_factory=set)
-    prose: set[int] = field(default_factory=set)
-    """Those of the slots whose findings have no values."""
+    shared: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    """The slots by their keys, and whether their findings are prose, without values."""
 
 
 class Rows:
@@ -141,8 +141,8 @@ class Rows:
                 "WHERE (SELECT count(*) FROM (SELECT 1 FROM slots WHERE slot = value LIMIT 2)) > 1"
             )
             shared = list(self.execute(sql, (json.dumps([slot for slot, *_ in new.slots]),)))
-            rows = [(self.graph, slot in new.prose, slot) for (slot,) in shared]
-            self.many("INSERT OR IGNORE INTO disputed VALUES (?, ?, ?)", rows)
+            disputed = [(self.graph, new.shared[key][1], new.shared[key][0]) for (key,) in shared]
+            self.many("INSERT OR IGNORE INTO disputed VALUES (?, ?, ?)", disputed)
 
     def close(self) -> None:
         self.flush()

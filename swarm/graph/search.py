@@ -47,7 +47,9 @@ def scored(graph: SharedGraph, text: str, limit: int, kinds: Sequence[Kind] = ()
     if common and len(sums) < limit:
         for num in _together(graph, common):
             sums[num] += 0.01
-    closer = sorted(sums, key=lambda num: (-sums[num], num))[: _CLOSER * limit + 50]
+    closer = sorted(sums, key=lambda num: (-sums[num], num))
+    floor = sums[closer[enough]] if len(closer) > enough else 0.0
+    closer = [num for num in closer[: 2 * enough] if sums[num] >= floor]  # equals are told apart by their score
     rows = [row for row in graph.rows(closer) if not kinds or row.kind in kinds]
     result = [(row, _score(row, weights)) for row in rows]
     result.sort(key=lambda one: (-one[1], one[0].id))

@@ -72,9 +72,10 @@ def _unlearn(rows: Rows, finding: int, source: str, spans: list[tuple[int, int, 
             rows.delete(rows.node(entity))
     for key in alike.keys(facts, rows.graph):
         rows.execute("DELETE FROM alike WHERE band = ? AND rank = ? AND num = ?", (key, rank, finding))
-    slot = alike.slot_key(facts, rows.graph)
+    slot = alike.slot_of(facts)
     if slot is not None:
-        rows.execute("DELETE FROM slots WHERE slot = ? AND start = ? AND rank = ?", (slot, facts.when.start, rank))
+        held = (alike.slot_key(slot, rows.graph), facts.when.start, rank)
+        rows.execute("DELETE FROM slots WHERE slot = ? AND start = ? AND rank = ?", held)
     rows.unindex(finding)
     if stands and row.place is not None:
         tree.take(rows, row.place, rank, spoil=True)

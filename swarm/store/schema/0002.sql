@@ -58,7 +58,7 @@ CREATE TABLE slots (               -- findings on one property of one subject, b
     num   INTEGER NOT NULL,
     PRIMARY KEY (slot, start, rank, num)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE disputed (            -- slots with more than one finding: their values may differ
+CREATE TABLE disputed (            -- slots with more than one finding: their values may differ; by what they are
     graph INTEGER NOT NULL,
     prose INTEGER NOT NULL,        -- 1: a model has to judge
     slot  INTEGER NOT NULL,
