@@ -29,6 +29,7 @@ Script = (
 class Scripted:
     """Answers from `replies`: a function of the prompt, a list to be used up in order, or one answer (or a
     function) for each kind of prompt. A reply, a dict or a text is what the model says; an exception is raised.
+    Where the kinds do not name `compare`, it finds no contradictions.
 
     `calls` are the prompts it was asked, in order. `window` and `max_output` are in o200k tokens.
     """
@@ -78,6 +79,8 @@ class Scripted:
     def _answer(self, prompt: Prompt[Any]) -> Answer:
         script = self._replies
         if isinstance(script, Mapping):
+            if prompt.kind == "compare" and prompt.kind not in script:
+                return {"pairs": []}  # what a script says may look like a contradiction without its being about one
             if prompt.kind not in script:
                 raise LookupError(
                     f"the script has nothing to say to a {prompt.kind} prompt; it knows: {', '.join(script)}"
