@@ -10,9 +10,10 @@ when a language model has found more than it can be shown.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from swarm.coordinator.desk import SUMMARY, Desk
-from swarm.coordinator.show import items_of, view_budget
+from swarm.coordinator.show import SUMMARIES, items_of, view_budget
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.graph import tree
 from swarm.graph.cover import Due, due, frontier
@@ -23,12 +24,14 @@ from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import Cited
 from swarm.prompts.typed import ConsolidatePrompt, Shown
-from swarm.views.pack import size
+from swarm.task import Finding
+from swarm.views.pack import FRAME_TOKENS, size
 
 log = get_logger("consolidate")
 
 WORDS = 160
 """The most words of one summary, on every level: so what stands at the root fits any window."""
+_SHORTEST = 30  # words that are asked for at the least
 _SHRINK = 0.5  # a summary is at most half as long as what it is written from
 _TOKENS_A_WORD = 1.4
 _LEAST = 200  # tokens below which a group is read as it is
@@ -42,13 +45,22 @@ async def consolidate(desk: Desk) -> None:
         return  # it picks sentences by rank: the view already shows it the best
     desk.gate.budget.finishing = True
     budget = view_budget(desk, lambda items, _: consolidate_prompt(desk, items, 1, final=is_digest))
+    # summaries get a share of the view of one who answers, and all of that of one who writes a digest
+    room = budget if is_digest or _all_fit(desk, budget) else int(budget * SUMMARIES)
     read = desk.graph.database.read
     level = 0
     while level < tree.levels(read, desk.graph.num) and desk.stopped is None:
-        if fits(desk, budget):
+        if fits(desk, room):
             break
         level += 1
         await _level(desk, due(desk.graph, level, _LEAST, _FRESH), budget)
+
+
+def _all_fit(desk: Desk, tokens: int) -> bool:
+    """Whether all findings can be shown in so many tokens."""
+    rows = desk.graph.best_rows(tokens // FRAME_TOKENS + 1)
+    sizes = (size(item) for row in rows for item in items_of(desk, row, 0))
+    return len(rows) == desk.graph.claims and sum(sizes) <= tokens
 
 
 def fits(desk: Desk, tokens: int) -> bool:
@@ -87,8 +99,9 @@ async def _write(desk: Desk, group: Due, budget: int) -> None:
     """Write the summary of a group, and keep the old view where a limit, a stop, a failure or the check is against
     it."""
     statements: list[Statement] = []
-    for rows in _portions(desk, group.children, budget // 2):
-        made = await _ask(desk, rows)
+    portions = _portions(desk, group.children, budget // 2)
+    for rows in portions:
+        made = await _ask(desk, rows, WORDS // len(portions))
         if made is None:
             return
         statements += made
@@ -115,7 +128,7 @@ def _portions(desk: Desk, children: tuple[Row, ...], budget: int) -> list[list[R
     portions: list[list[Row]] = [[]]
     room = budget
     for row in children:
-        tokens = sum(size(item) for item in items_of(desk, row, 0))
+        tokens = size(_item(desk, row, 0))
         if tokens > room and portions[-1]:
             portions.append([])
             room = budget
@@ -124,23 +137,28 @@ def _portions(desk: Desk, children: tuple[Row, ...], budget: int) -> list[list[R
     return portions
 
 
-async def _ask(desk: Desk, rows: list[Row]) -> list[Statement] | None:
-    """The rows said shorter; None where nothing came back."""
+def _item(desk: Desk, row: Row, labelled: int) -> Shown:
+    """A child as it is shown: a finding with its first quote, a summary as one text."""
+    if row.kind != "summary":
+        (item,) = items_of(desk, row, labelled)
+        return replace(item, quotes=item.quotes[:1])
+    whole = Finding(id=row.id, claim=row.text, evidence=())
+    return Shown(label=f"F{labelled + 1}", finding=whole, quotes=(), where="summary")
+
+
+async def _ask(desk: Desk, rows: list[Row], most: int) -> list[Statement] | None:
+    """The rows said in at most so many words; None where nothing came back."""
     if desk.stopped is None and desk.stopping.is_set():
         desk.stopped = "interrupted"
     if desk.stopped is not None:
         return None
-    items: list[Shown] = []
-    origin: dict[str, str] = {}
-    for row in rows:
-        for item in items_of(desk, row, len(items)):
-            items.append(item)
-            origin[item.label] = row.id
-    words = max(30, min(WORDS, int(sum(size(item) for item in items) * _SHRINK / _TOKENS_A_WORD)))
+    items = [_item(desk, row, number) for number, row in enumerate(rows)]
+    origin = {item.label: row.id for item, row in zip(items, rows, strict=True)}
+    words = max(_SHORTEST, min(most, int(sum(size(item) for item in items) * _SHRINK / _TOKENS_A_WORD)))
     try:
         reply = await desk.gate.ask(desk.model, consolidate_prompt(desk, tuple(items), words))
     except PromptTooLong as error:
-        return await _ask_in_halves(desk, rows, error)
+        return await _ask_in_halves(desk, rows, most, error)
     except LimitReached as error:
         desk.stopped = str(error)
         return None
@@ -152,13 +170,13 @@ async def _ask(desk: Desk, rows: list[Row]) -> list[Statement] | None:
     return [made for statement in reply.statements if (made := _statement(statement, origin)) is not None]
 
 
-async def _ask_in_halves(desk: Desk, rows: list[Row], error: PromptTooLong) -> list[Statement] | None:
+async def _ask_in_halves(desk: Desk, rows: list[Row], most: int, error: PromptTooLong) -> list[Statement] | None:
     if len(rows) == 1:
         log.warning("findings kept as they are", reason=str(error))
         return None
     made: list[Statement] = []
     for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
-        statements = await _ask(desk, half)
+        statements = await _ask(desk, half, most // 2)
         if statements is None:
             return None
         made += statements

@@ -19,11 +19,13 @@ from swarm.events import SliceFailed, SliceFinished, SliceSplit, SliceStarted
 from swarm.graph.identity import digest
 from swarm.observe.log import get_logger
 from swarm.source import Source, Span
-from swarm.sources.slicing import halve
+from swarm.sources.slicing import halve, tokens_of
 from swarm.task import Report, Slice, SliceFailure
 from swarm.worker.read import read
 
 log = get_logger("dispatch")
+
+_CLOSER = 4  # times that a slice is halved because its reader had more to say
 
 
 async def dispatch(desk: Desk) -> None:
@@ -43,7 +45,9 @@ async def dispatch(desk: Desk) -> None:
             report = REPORT.validate_python(reports[ref])
             await desk.graph.merge(slice_, *_cited(desk, report), report)
             _done(desk, slice_, report, replayed=True)
+            _read_closer(desk, engine, slice_, report)
         elif ref in splits:
+            desk.split.add(ref)
             _succeed_by(desk, engine, slice_, [tuple(Span(*span) for span in half) for half in splits[ref]])
         elif desk.stopped is not None or desk.stopping.is_set():
             desk.stopped = desk.stopped or "interrupted"
@@ -95,6 +99,7 @@ async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
     else:
         await _report(desk, "report", slice_, report)
         _done(desk, slice_, report)
+        _read_closer(desk, engine, slice_, report)
 
 
 def _cited(desk: Desk, report: Report) -> tuple[Source, ...]:
@@ -132,21 +137,40 @@ async def _split(desk: Desk, engine: LocalEngine, slice_: Slice, error: PromptTo
         desk.run, "split", slice_.id, {"spans": [[list(span) for span in half] for half in halves]}
     )
     log.info("slice split", slice=slice_.id, reason=str(error))
+    desk.split.add(slice_.id)
     _succeed_by(desk, engine, slice_, list(halves))
 
 
 def _succeed_by(desk: Desk, engine: LocalEngine, slice_: Slice, halves: list[tuple[Span, ...]]) -> None:
     children = []
     for spans in halves:
-        passages = desk.library.passages_in(spans)
-        tokens = sum(passage.tokens for passage in passages) + len(spans)
+        tokens = tokens_of(desk.library.passages_in(spans))
         children.append(
             make_slice(slice_.question, spans, tokens, round_=slice_.round, item=slice_.item, parent=slice_.id)
         )
-    desk.split.add(slice_.id)
     desk.slices |= {child.id: child for child in children}
     desk.emit(SliceSplit(slice=slice_, into=len(children)))
     engine.submit(child.id for child in children)
+
+
+def _read_closer(desk: Desk, engine: LocalEngine, slice_: Slice, report: Report) -> None:
+    """Have both halves of a slice read as well, whose reader said as much as it may: there is more in it."""
+    given = len(report.findings) + len(report.rejected) + report.echoed
+    full = given >= desk.briefs[slice_.question].max_findings
+    if not full or desk.reader.selective or desk.task.output != "answer" or _depth(desk, slice_) >= _CLOSER:
+        return
+    halves = halve(slice_.spans, desk.library)
+    if halves is not None:
+        _succeed_by(desk, engine, slice_, list(halves))
+
+
+def _depth(desk: Desk, slice_: Slice) -> int:
+    """How many slices this one was cut from."""
+    depth = 0
+    while slice_.parent is not None:
+        slice_ = desk.slices[slice_.parent]
+        depth += 1
+    return depth
 
 
 async def _fail(desk: Desk, slice_: Slice, reason: str) -> None:

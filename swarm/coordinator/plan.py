@@ -20,7 +20,7 @@ from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, ReadPrompt
 from swarm.source import Passage, Span
 from swarm.sources.slicing import by_record, by_source, pack
-from swarm.task import Slice
+from swarm.task import Output, Slice
 from swarm.worker.read import Brief
 
 log = get_logger("plan")
@@ -29,6 +29,9 @@ MATCHES = 250
 """Passages that the search ranks for a selective model, over the whole corpus."""
 FOLLOW_UP_MATCHES = 50
 _QUERY_MATCHES = 200  # for each search query that the planner adds
+_FINDINGS: dict[Output, int] = {"answer": 96, "digest": 24, "table": 24}
+"""The most findings of one reply. A slice whose reader gives as many for an answer is read in halves as well."""
+_FINDING_TOKENS = 80  # of a reply go to one finding, with its quote
 _LISTED_SOURCES = 50  # paths shown to the planner
 _SMALLEST_SLICE = 64  # tokens of material without which a window is of no use
 _ADVICE_CHARS = 400  # of the planner's advice go into every reader's prompt
@@ -77,7 +80,7 @@ def brief(desk: Desk, question: str, advice: PlanReply, ranked: list[Passage] | 
     """What the readers of one question are told; for a selective model, what the search ranked for it (or did
     already: `ranked`)."""
     selective = desk.reader.selective and desk.task.output == "answer"
-    most = max(4, min(24, reserved_output(desk.reader) // 120))
+    most = max(4, min(_FINDINGS[desk.task.output], reserved_output(desk.reader) // _FINDING_TOKENS))
     reading = advice.reading[:_ADVICE_CHARS]
     common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=reading)
     if not question or not desk.reader.selective:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from swarm.coordinator.desk import Desk
 from swarm.errors import PromptTooLong
-from swarm.graph.cover import cut, stands_over
+from swarm.graph.cover import cut, is_below, stretches_of
 from swarm.graph.disputes import of_finding
 from swarm.graph.nodes import Statement, Summary
 from swarm.graph.probe import ALSO
@@ -31,7 +31,7 @@ Make = Callable[[tuple[Shown, ...], int], ViewPrompt[R]]
 
 _SHRINK = 0.8
 _TRIES = 8
-_SUMMARIES = 0.4  # of the room go to summaries where not all findings fit
+SUMMARIES = 0.4  # of the room go to summaries where not all findings fit
 _MISSES = 8  # findings that did not fit before a view counts as full
 
 
@@ -79,14 +79,20 @@ def _view(desk: Desk, budget: int) -> tuple[list[Shown], int]:
     items, left_out = _pack(desk, ranked, budget, claims)
     if desk.model.selective or not left_out:
         return items, left_out
-    overview = cut(graph, int(budget * _SUMMARIES))
+    overview: list[int] = []
     summaries: list[Shown] = []
-    for num in overview:
-        summaries += _of_summary(desk, graph.summary(num), len(summaries))
-    room = budget - sum(size(item) for item in summaries)
+    room = budget
+    for num in cut(graph, int(budget * SUMMARIES)):
+        made = _of_summary(desk, graph.summary(num), len(summaries))
+        tokens = sum(size(item) for item in made)
+        if budget - room + tokens <= budget * SUMMARIES:
+            overview.append(num)
+            summaries += made
+            room -= tokens
     rows = chosen(graph, desk.question, room, lambda row: FRAME_TOKENS + 2 * (len(row.text) // 4))
     items, _ = _pack(desk, rows, room, claims, labelled=len(summaries))
-    apart = sum(not stands_over(graph, overview, row) for row in rows[: len(items)])
+    covered = stretches_of(graph, overview)
+    apart = sum(not is_below(covered, row) for row in rows[: len(items)])
     below = sum(graph.summary(num).findings for num in overview)
     return summaries + items, max(0, claims - below - apart)
 
@@ -126,27 +132,28 @@ def _of_summary(desk: Desk, summary: Summary, labelled: int) -> list[Shown]:
 
 
 def as_finding(desk: Desk, summary: Summary, statement: Statement) -> Finding:
-    """A sentence of a summary as a finding of its level, with evidence of what it rests on."""
+    """A sentence of a summary as a finding of its level, with the first evidence of what it rests on."""
     spans: list[Span] = []
-    waiting = list(statement.rests_on)
-    while waiting and len(spans) < _EVIDENCE:
-        row = desk.graph.row(waiting.pop(0))
+    waiting = list(reversed(statement.rests_on))
+    seen: set[str] = set()
+    while waiting and len(spans) < QUOTES:
+        id_ = waiting.pop()
+        row = desk.graph.row(id_) if id_ not in seen else None
+        seen.add(id_)
         if row is None:
             continue
         if row.kind == "summary":
-            waiting += [id_ for one in desk.graph.summary(row.num).statements for id_ in one.rests_on]
+            inside = [id_ for one in desk.graph.summary(row.num).statements for id_ in one.rests_on]
+            waiting += reversed(inside)
         else:
             spans += desk.graph.findings([row])[0].evidence
     return Finding(
         id=f"{summary.id}:{statement.text[:40]}",
         claim=statement.text,
-        evidence=tuple(dict.fromkeys(spans)),
+        evidence=tuple(dict.fromkeys(spans))[:QUOTES],
         level=summary.level,
         covers=statement.rests_on,
     )
-
-
-_EVIDENCE = 64
 
 
 def is_line(finding: Finding) -> bool:

@@ -6,6 +6,8 @@ summary that is. This module reads the tree; it writes nothing and calls no mode
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from swarm.graph import tree
@@ -137,15 +139,26 @@ def _children(graph: SharedGraph, summary: int) -> list[int]:
     return [num for (num,) in graph.database.read(sql, (summary, EDGES["summarises"]))]
 
 
-def stands_over(graph: SharedGraph, summaries: list[int], row: Row) -> bool:
-    """Whether a finding is below one of these summaries."""
+Stretch = tuple[bytes, bytes]
+"""Behind the first place, up to the second."""
+
+
+def stretches_of(graph: SharedGraph, summaries: Iterable[int]) -> list[Stretch]:
+    """The stretches of reading order for which these summaries stand."""
     read = graph.database.read
+    found = []
     for summary in summaries:
         for level, place in read("SELECT level, place FROM branches WHERE summary = ?", (summary,)):
-            begin = tree.begin(read, graph.num, Branch(level, place))
-            if row.place is not None and begin < row.place <= place:
-                return True
-    return False
+            found.append((tree.begin(read, graph.num, Branch(level, place)), bytes(place)))
+    return sorted(found)
+
+
+def is_below(stretches: Sequence[Stretch], row: Row) -> bool:
+    """Whether a finding stands in one of the stretches, which are in order and apart."""
+    if row.place is None or not stretches:
+        return False
+    at = bisect_left(stretches, row.place, key=lambda stretch: stretch[1])
+    return at < len(stretches) and stretches[at][0] < row.place
 
 
 def _findings_below(graph: SharedGraph, num: int) -> set[int]:

@@ -78,7 +78,8 @@ def disputed(graph: SharedGraph, limit: int | None = None) -> Iterator[Relation]
     for (slot,) in graph.database.read(sql, (graph.num, most)):
         yield from (relation for relation in relations(graph, slot) if relation.kind == "contradicts")
     sql = (
-        "SELECT source, target FROM edges WHERE kind IN (5, 6, 11, 12) AND kind = 5 AND source BETWEEN ? AND ? "
+        "SELECT source, target FROM edges INDEXED BY verdicts WHERE kind IN (5, 6, 11, 12) AND kind = 5 "
+        "AND source BETWEEN ? AND ? "
         "ORDER BY source, target LIMIT ?"
     )
     for source, target in graph.database.read(sql, (*graph.range, most)):

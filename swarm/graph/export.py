@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from swarm.graph.graph import SharedGraph, as_node
-from swarm.graph.nodes import KINDS, Edge, Judgement, Node
+from swarm.graph.nodes import Edge, Judgement, Node
 from swarm.graph.rows import COLUMNS, COMPATIBLE, EDGES, SAME, Row
 from swarm.graph.show import leaving
 
@@ -28,29 +28,28 @@ _BATCH = 1_000
 
 
 def nodes(graph: SharedGraph, limit: int | None = None) -> Iterator[tuple[Row, Node]]:
-    """All live nodes, kind by kind, in the order of their ids; of findings the most relevant, where there is a
-    limit."""
-    for kind in KINDS:
-        if kind == "finding" and limit is not None:
-            sql = (
-                f"SELECT {COLUMNS} FROM nodes WHERE kind = 'finding' AND state = 'live' AND num >> 32 = ? "  # noqa: S608
-                "ORDER BY relevance DESC, id LIMIT ?"
-            )
-            for row in map(Row._make, graph.database.read(sql, (graph.num, limit))):
-                yield row, _whole(graph, row)
-            continue
-        last = ""
-        while True:
-            sql = (
-                f"SELECT {COLUMNS} FROM nodes WHERE id > ? AND num BETWEEN ? AND ? AND kind = ? "  # noqa: S608
-                "AND state = 'live' ORDER BY id LIMIT ?"
-            )
-            found = [Row(*row) for row in graph.database.read(sql, (last, *graph.range, kind, _BATCH))]
-            for row in found:
-                yield row, _whole(graph, row)
-            if len(found) < _BATCH:
-                break
-            last = found[-1].id
+    """All live nodes, in the order of their ids; of findings the most relevant, first, where there is a limit."""
+    kept = ""
+    if limit is not None:
+        kept = "AND kind <> 'finding'"
+        sql = (
+            f"SELECT {COLUMNS} FROM nodes WHERE kind = 'finding' AND state = 'live' AND num >> 32 = ? "  # noqa: S608
+            "ORDER BY relevance DESC, id LIMIT ?"
+        )
+        for row in map(Row._make, graph.database.read(sql, (graph.num, limit))):
+            yield row, _whole(graph, row)
+    last = ""
+    while True:
+        sql = (
+            f"SELECT {COLUMNS} FROM nodes INDEXED BY nodes_by_id WHERE id > ? "  # noqa: S608
+            f"AND num BETWEEN ? AND ? AND state = 'live' {kept} ORDER BY id LIMIT ?"
+        )
+        found = [Row(*row) for row in graph.database.read(sql, (last, *graph.range, _BATCH))]
+        for row in found:
+            yield row, _whole(graph, row)
+        if len(found) < _BATCH:
+            return
+        last = found[-1].id
 
 
 def _whole(graph: SharedGraph, row: Row) -> Node:
@@ -83,7 +82,7 @@ def verdicts(graph: SharedGraph) -> list[tuple[Judgement, str, str]]:
     """What models judged: the kind of the verdict, and two findings, of which the first is the later one where it
     supersedes the other."""
     sql = (
-        "SELECT e.kind, s.id, t.id FROM edges AS e "
+        "SELECT e.kind, s.id, t.id FROM edges AS e INDEXED BY verdicts "
         "JOIN nodes AS s ON s.num = e.source JOIN nodes AS t ON t.num = e.target "
         "WHERE e.kind IN (5, 6, 11, 12) AND e.source BETWEEN ? AND ? ORDER BY e.kind, s.id, t.id"
     )
@@ -92,7 +91,10 @@ def verdicts(graph: SharedGraph) -> list[tuple[Judgement, str, str]]:
 
 def removed(graph: SharedGraph) -> list[str]:
     """The ids of removed sources."""
-    sql = "SELECT id FROM nodes WHERE kind = 'source' AND state = 'gone' AND num BETWEEN ? AND ? ORDER BY id"
+    sql = (
+        "SELECT id FROM nodes INDEXED BY removed_sources WHERE kind = 'source' AND state = 'gone' "
+        "AND num BETWEEN ? AND ? ORDER BY id"
+    )
     return [id_ for (id_,) in graph.database.read(sql, graph.range)]
 
 

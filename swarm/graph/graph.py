@@ -126,8 +126,8 @@ class SharedGraph:
     def row(self, id_: str) -> Row | None:
         """The live node with this id, or with the only id that begins so."""
         sql = (
-            f"SELECT {COLUMNS} FROM nodes WHERE id >= ? AND id < ? AND num BETWEEN ? AND ? "  # noqa: S608
-            "AND state = 'live' LIMIT 2"
+            f"SELECT {COLUMNS} FROM nodes INDEXED BY nodes_by_id WHERE id >= ? AND id < ? "  # noqa: S608
+            "AND num BETWEEN ? AND ? AND state = 'live' LIMIT 2"
         )
         found = self.database.read(sql, (id_, f"{id_}\U0010ffff", *self.range))
         exact = [row for row in found if row[1] == id_]
@@ -225,9 +225,10 @@ class SharedGraph:
         low, high = self.range
         left = limit
         while left is None or left > 0:
+            index = "" if kind == "finding" else "INDEXED BY nodes_by_kind WHERE kind <> 'finding' AND"
             sql = (
-                f"SELECT {COLUMNS} FROM nodes WHERE kind = ? AND num BETWEEN ? AND ? AND state = 'live' "  # noqa: S608
-                "ORDER BY num LIMIT ?"
+                f"SELECT {COLUMNS} FROM nodes {index or 'WHERE'} kind = ? AND num BETWEEN ? AND ? "  # noqa: S608
+                "AND state = 'live' ORDER BY num LIMIT ?"
             )
             size = _BATCH if left is None else min(left, _BATCH)
             found = self.database.read(sql, (kind, low, high, size))

@@ -20,7 +20,8 @@ from swarm.terms import STOP, WORD, question_terms
 
 ALSO = "Also: "
 """How the line begins that names what no sentence leads to."""
-_LINE_WORDS = 80
+_LINE_WORDS = 120
+_TERM_WORDS = 3  # of a name go into the line
 _LEAST_SHARED = (
     2  # words that a sentence must share with a finding it rests on, where the finding has no key facts
 )
@@ -91,7 +92,8 @@ def _telling(id_: str, children: Mapping[str, str], facts: Mapping[str, frozense
     text = children[id_]
     spelled = [name.text for name in names(text) if name.sure >= 0.7 and name_of(name.text) in facts[id_]]
     if spelled:
-        return min(spelled, key=lambda name: (counts[name_of(name)], -len(name), name))
+        rarest = min(spelled, key=lambda name: (counts[name_of(name)], -len(name), name))
+        return " ".join(rarest.split()[:_TERM_WORDS])
     words = [word for word in WORD.findall(text) if word.lower() not in STOP]
     return (
         " ".join(sorted(words, key=lambda word: (not any(map(str.isdigit, word)), -len(word), word))[:2])

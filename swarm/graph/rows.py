@@ -155,7 +155,10 @@ class Rows:
     @cached_property
     def removed(self) -> set[int]:
         """The sources that were removed."""
-        sql = "SELECT num FROM nodes WHERE kind = 'source' AND state = 'gone' AND num BETWEEN ? AND ?"
+        sql = (
+            "SELECT num FROM nodes INDEXED BY removed_sources WHERE kind = 'source' AND state = 'gone' "
+            "AND num BETWEEN ? AND ?"
+        )
         return {num for (num,) in self.execute(sql, (self.low, self.high))}
 
     # Facts

@@ -20,7 +20,10 @@ from swarm.graph.twins import facts_of, settle
 _SUPPORTS, _ABOUT, _FROM = EDGES["supports"], EDGES["about"], EDGES["derived_from"]
 Refresh = Callable[[Rows, str], None]
 """Reads anew what is known of a slice."""
-_READING = "SELECT id FROM nodes WHERE kind = 'slice' AND state = 'live' AND num BETWEEN ? AND ? AND more LIKE ?"
+_READING = (
+    "SELECT id FROM nodes INDEXED BY nodes_by_kind WHERE kind <> 'finding' AND kind = 'slice' AND state = 'live' "
+    "AND num BETWEEN ? AND ? AND more LIKE ?"
+)
 
 
 def remove(rows: Rows, removal: Removal, refresh: Refresh) -> None:

@@ -80,7 +80,7 @@ class Scripted:
         script = self._replies
         if isinstance(script, Mapping):
             if prompt.kind == "compare" and prompt.kind not in script:
-                return {"pairs": []}  # what a script says may look like a contradiction without its being about one
+                return {"pairs": []}  # what a script makes up may look like a contradiction
             if prompt.kind not in script:
                 raise LookupError(
                     f"the script has nothing to say to a {prompt.kind} prompt; it knows: {', '.join(script)}"

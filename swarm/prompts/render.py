@@ -163,7 +163,8 @@ def _finding(shown: Shown) -> str:
     ]
     if shown.finding.time:
         lines.append(f"When: {fenced(shown.finding.time)}")
-    lines += [f"Quote: {fenced(quote)}" for quote in shown.quotes]
+    claim = shown.finding.claim
+    lines += [f"Quote: {fenced(quote)}" if quote != claim else "Quote: the same words" for quote in shown.quotes]
     return "\n".join([*lines, "</finding>"])
 
 

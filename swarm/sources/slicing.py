@@ -117,6 +117,11 @@ def _middle(passages: list[Passage]) -> int:
     return best
 
 
+def tokens_of(passages: Iterable[Passage], overhead: int = OVERHEAD) -> int:
+    """The tokens of a slice that is made of these passages."""
+    return _packed(list(passages), overhead)[1]
+
+
 def _cost(before: Passage | None, passage: Passage, overhead: int) -> int:
     fresh = before is None or before.span.source != passage.span.source
     return passage.tokens + 1 + (overhead if fresh else 0)

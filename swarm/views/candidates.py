@@ -31,7 +31,10 @@ _HUB = 120  # what more findings than this are about tells them apart too little
 _NAMED = 0.6  # the share of the walk that starts from the things that the question names, against its words
 _UNSAID = 0.2  # the weight of a finding about a thing that shares no word with the question
 _NEIGHBOUR = 0.2
-_REACHED = 3.0  # what being reached by the walk counts, against words: both are 1 at the best
+_REACHED = 4.0  # what being reached by the walk counts, against words: both are 1 at the best
+_WORDS = (
+    8  # the power of words: who matches best counts, and many who match half do not crowd out what was reached
+)
 _ABOUT = EDGES["about"]
 
 
@@ -46,7 +49,7 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        return (self.words + _REACHED * self.reached) / (1 + _REACHED)
+        return float((self.words**_WORDS + _REACHED * self.reached) / (1 + _REACHED))
 
 
 def candidates(graph: SharedGraph, about: str, limit: int) -> list[Candidate]:

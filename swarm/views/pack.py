@@ -12,7 +12,7 @@ from swarm.tokens import o200k
 
 QUOTES = 3
 """Quotes shown for one finding; the rest of its evidence stays in the graph."""
-FRAME_TOKENS = 16  # label, relevance and the markup around a finding
+FRAME_TOKENS = 20  # label, relevance and the markup around a finding
 
 
 def shown(label: str, finding: Finding, library: Library, paths: Mapping[str, str]) -> Shown:
@@ -31,4 +31,6 @@ def shown(label: str, finding: Finding, library: Library, paths: Mapping[str, st
 def size(item: Shown) -> int:
     """Tokens of one finding as it is shown, in o200k."""
     quotes = [quote for quote in item.quotes if quote != item.finding.claim]
+    if item.finding.time:
+        quotes.append(f"When: {item.finding.time}")
     return FRAME_TOKENS + o200k("\n".join([item.finding.claim, *quotes, item.where, item.context]))

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from swarm.graph.cover import cut, stands_over
+from swarm.graph.cover import cut, is_below, stretches_of
 from swarm.graph.disputes import Relation, disputed, holds_now, of_finding
 from swarm.graph.graph import SharedGraph
 from swarm.graph.identity import name_of, question_id
@@ -29,9 +29,14 @@ from swarm.views.mark import marked
 _CANDIDATES = 300
 _SHARES = {"decisions": 0.15, "summaries": 0.3, "disputes": 0.15}
 """The most that each part takes of the budget; what it leaves goes to the findings."""
+_FINER = (1.2, 1.0, 0.7, 0.4)
+"""Of the share of summaries: the sizes that the tree knows are estimates, so the finest cut that fits is looked
+for."""
 _DISPUTES = 20
 _BESIDE_JUDGED = 0.5  # what being found counts where readers judged findings for the same question
 _DECISIONS = 50
+_MISSES = 12  # findings that did not fit before a view counts as full
+_SLACK = 1.3  # more is chosen than may fit, by its estimated size: what does fit is shown
 _FRAME_TOKENS = 80  # headings, the mark and the line that counts what was left out
 SHORT_ID = 10
 
@@ -69,12 +74,13 @@ def view(graph: SharedGraph, about: str, tokens: int, quote: Quote | None = None
     overview: list[int] = []
     if findings is None:
         overview = _overview(graph, page)
-        findings = chosen(graph, about, page.left(1.0) - _FRAME_TOKENS, page.cost)
+        findings = chosen(graph, about, int(_SLACK * page.left(1.0)), page.cost)
     disputes = _disputes(graph, findings)
     page.add("Disputed", (_dispute(one) for one in disputes), _SHARES["disputes"])
     shown = page.add_findings(graph, findings)
     summaries = [graph.summary(num) for num in overview]
-    apart = [row for row in shown if not stands_over(graph, overview, row)]
+    covered = stretches_of(graph, overview)
+    apart = [row for row in shown if not is_below(covered, row)]
     omitted = max(0, graph.claims - sum(summary.findings for summary in summaries) - len(apart))
     text = page.text(omitted)
     loaded = graph.findings(shown)
@@ -116,6 +122,21 @@ class _Page:
             self._parts.append((heading, kept))
         return len(kept)
 
+    def add_some(self, heading: str, lines: Sequence[str], room: int) -> list[bool]:
+        """Those of the lines that fit `room`, in their order; which they are."""
+        kept: list[str] = []
+        took: list[bool] = []
+        for line in lines:
+            cost = o200k(line) + 1
+            took.append(cost <= room)
+            if took[-1]:
+                kept.append(line)
+                room -= cost
+                self._used += cost
+        if kept:
+            self._parts.append((heading, kept))
+        return took
+
     def cost(self, row: Row) -> int:
         """About what a finding takes: what it does take is counted when it is shown."""
         return 10 + len(row.text) // 4 + len(row.more or "") // 8 + (24 if self._quote else 0)
@@ -124,10 +145,14 @@ class _Page:
         """The lines of findings, as many as fit; those that were shown."""
         room = self.left(1.0)
         kept, shown = [], []
+        misses = 0
         for row in rows:
             line = _finding(graph, row, self._quote)
             cost = o200k(line) + 1
             if cost > room:
+                misses += 1
+                if misses == _MISSES:
+                    break
                 continue
             kept.append(line)
             shown.append(row)
@@ -233,15 +258,19 @@ def _leaves(graph: SharedGraph) -> list[tuple[bytes, int]]:
 def _overview(graph: SharedGraph, page: _Page) -> list[int]:
     """Summaries that together cover as much as there is a summary of, as fine as their share of the budget
     holds."""
-    found = cut(graph, page.left(_SHARES["summaries"]))
-    count = page.add("Overview", (_summary(graph.summary(num)) for num in found), _SHARES["summaries"])
-    return found[:count]
+    room = page.left(_SHARES["summaries"])
+    for share in _FINER:
+        found = cut(graph, int(share * room))
+        lines = [_summary(graph.summary(num)) for num in found]
+        if sum(o200k(line) + 1 for line in lines) <= room:
+            break
+    return [num for num, kept in zip(found, page.add_some("Overview", lines, room), strict=True) if kept]
 
 
 def _decisions(graph: SharedGraph) -> list[Row]:
     sql = (
-        "SELECT num FROM nodes WHERE kind = 'decision' AND num BETWEEN ? AND ? AND state = 'live' "
-        "ORDER BY id LIMIT ?"
+        "SELECT num FROM nodes INDEXED BY nodes_by_kind WHERE kind <> 'finding' AND kind = 'decision' "
+        "AND num BETWEEN ? AND ? AND state = 'live' ORDER BY id LIMIT ?"
     )
     return graph.rows(num for (num,) in graph.database.read(sql, (*graph.range, _DECISIONS)))
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.graph import tree
-from swarm.graph.cover import cut, due, frontier, stands_over
+from swarm.graph.cover import cut, due, frontier, is_below, stretches_of
 from swarm.graph.graph import SharedGraph
 from swarm.graph.identity import finding_id, summary_id
 from swarm.graph.nodes import Removal, Statement, Summary
@@ -101,7 +101,7 @@ def test_all_summaries_together_cover_every_finding_once(build: Build) -> None:
         assert len(covered) == len(set(covered)) == 600
     (root,) = cut(graph, 60)
     assert graph.summary(root).findings == 600
-    assert all(stands_over(graph, [root], row) for row in graph.best_rows(600))
+    assert all(is_below(stretches_of(graph, [root]), row) for row in graph.best_rows(600))
 
 
 def test_a_new_finding_rewrites_its_own_branch_only(build: Build) -> None:
@@ -221,8 +221,9 @@ def test_what_no_sentence_leads_to_is_named_in_one_more_line() -> None:
 
 
 def test_a_summary_that_leaves_too_much_out_is_refused() -> None:
-    many = {f"f{n}": f"Keeper Anna Bruhl Nr{n} of Long Point Number Light {n} came." for n in range(40)}
-    assert check(list(summary(("Keepers came.", "f1"))), many, 40) is None
+    names = [f"Keeper {chr(65 + n % 26)}nna Br{'u' * (n // 26 + 1)}hl" for n in range(60)]
+    many = {f"f{n}": f"The light was kept by {name}." for n, name in enumerate(names)}
+    assert check(list(summary(("Keepers came.", "f1"))), many, 60) is None
     assert check([], CHILDREN, 3) is None
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm.views.choose import Item, choose
+from swarm.views.choose import TIRING, Item, choose
 
 items = st.lists(
     st.builds(
@@ -30,7 +30,7 @@ def worth(chosen: list[Item]) -> float:
         places[item.place] = places.get(item.place, 0.0) + item.relevance
     covered = {term for item in chosen for term in item.terms}
     covering = 0.3 * sum(WEIGHTS[term] for term in covered) / sum(WEIGHTS.values())
-    return sum(math.log1p(2.0 * held) for held in places.values()) + covering
+    return sum(math.log1p(TIRING * held) for held in places.values()) + covering
 
 
 @settings(max_examples=200, deadline=None)
