@@ -9,6 +9,7 @@ from swarm.terms import STOP
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’.\-&/][^\W_]+)*")
 _QUOTED = re.compile(r"[\"“«„]([^\"”»“„]{2,80})[\"”»]")
+_MARKED = re.compile(r"[\"“«„\d]")
 _JOINERS = frozenset(
     "of the de von van bin ibn al la le les du der den di da del dos el y e in for on to at a".split()
 )
@@ -34,6 +35,11 @@ class Name:
 def names(text: str) -> list[Name]:
     """The names in a text, in order, without repeats."""
     found: dict[str, Name] = {}
+    rest = text[1:]
+    if rest == rest.lower() and not _MARKED.search(text):  # a capital at the most at the very beginning
+        first = _TOKEN.match(text)
+        name = _name([first.group()], True) if first and text[0].isupper() else None
+        return [name] if name else []
     for match in _QUOTED.finditer(text):
         quoted = match.group(1).strip(" ,.;")
         if _is_title(quoted):

@@ -4,9 +4,9 @@ one run.
     python tests/bench/graph.py --data DIR [--sizes 10000 100000 1000000] [--out bench-results/graph.json]
 
 The findings are sentences of the text below the folders named with `--data`, five to a report, a thousand to a
-source; where the text has fewer sentences than are wanted they come again with a number of their own. Relevance
-has one decimal, as models give it. Merges are durable, many tasks at a time, as a run does it; `batch` reports
-go into one call. Baselines of the same run: the same claims written to a bare SQLite table with a full-text
+source; where the text has fewer sentences than are wanted, the beginning of one goes on with the end of another.
+Relevance has one decimal, as models give it. Merges are durable, many tasks at a time; twenty reports go into
+one call, or a single one, as a run does it when each slice reports by itself. Baselines of the same run: the same claims written to a bare SQLite table with a full-text
 index, durably, which any store has to pay; and put into a networkx graph in memory.
 
 Consolidation is driven by a SIMULATED model that writes the first words of what it is shown: its texts mean
@@ -66,7 +66,7 @@ database.close()
 
 
 def sentences(folders: list[Path]) -> Iterator[str]:
-    """Claims without end: real sentences, and then the same with numbers of their own."""
+    """Claims without end: real sentences, and then the beginning of one with the end of another."""
     found = []
     for folder in folders:
         for path in sorted(folder.rglob("*.md")):
@@ -76,8 +76,11 @@ def sentences(folders: list[Path]) -> Iterator[str]:
                     found.append(plain)
     random.Random(1).shuffle(found)
     yield from found
-    for number in range(2, 1_000):
-        yield from (f"{sentence} So it says in entry {number}." for sentence in found)
+    halves = [sentence.split() for sentence in found]
+    for step in range(1, len(found)):
+        for at, words in enumerate(halves):
+            other = halves[(at + 7 * step) % len(halves)]
+            yield " ".join([*words[: len(words) // 2], *other[len(other) // 2 :]])
 
 
 def reports(folders: list[Path]) -> Iterator[Report]:
@@ -95,7 +98,7 @@ def reports(folders: list[Path]) -> Iterator[Report]:
         yield Report(slice=f"p{number}", question="What happened?", findings=tuple(findings))
 
 
-async def merge(graph: SharedGraph, many: list[Report]) -> float:
+async def merge(graph: SharedGraph, many: list[Report], batch: int = BATCH) -> float:
     """Seconds to merge these reports, as many tasks as a run has."""
     places = asyncio.Semaphore(TASKS)
 
@@ -105,8 +108,8 @@ async def merge(graph: SharedGraph, many: list[Report]) -> float:
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
-        for start in range(0, len(many), BATCH):
-            tasks.create_task(one(many[start : start + BATCH]))
+        for start in range(0, len(many), batch):
+            tasks.create_task(one(many[start : start + batch]))
     return time.perf_counter() - began
 
 
@@ -218,6 +221,9 @@ def measure(sizes: list[int], folders: list[Path], work: Path) -> list[dict[str,
             merged += step
             rate = step / seconds
         row: dict[str, Any] = {"findings": size, "merged_a_second": rate, "claims": graph.claims}
+        singly = list(islice(coming, 400))
+        row["merged_singly_a_second"] = A_REPORT * len(singly) / asyncio.run(merge(graph, singly, 1))
+        merged += A_REPORT * len(singly)
         row["memory_bytes"] = (resident() - base) / size
         began = time.perf_counter()
         row["fingerprint"] = graph.fingerprint()
@@ -251,6 +257,7 @@ def show(row: dict[str, Any]) -> None:
     lines = [
         f"{size:,} findings",
         f"  merged a second        {row['merged_a_second']:10,.0f}   bare table {row['bare_a_second']:,.0f}",
+        f"    a report at a time   {row['merged_singly_a_second']:10,.0f}",
         f"  memory, bytes each     {row['memory_bytes']:10,.0f}   on disk {row['disk_bytes']:,.0f}",
         f"  view of 4k tokens, ms  {row['view_ms']:10.1f}   95% {row['view_p95_ms']:.1f}",
         f"    with summaries       {seen:10.1f}   95% {late:.1f}",
