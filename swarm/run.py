@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
@@ -27,6 +27,9 @@ from swarm.store.journal import Journal
 from swarm.store.library import Library
 from swarm.task import Answer, Limits, Task, Usage
 
+if TYPE_CHECKING:
+    from swarm.graph.likeness import Embed
+
 DEFAULT_STORE = Path(".swarm/swarm.db")
 """Under the current folder."""
 
@@ -41,7 +44,8 @@ class Swarm:
     (`extractive`, `anthropic:…`, `openai:…`) or models of your own. `store` is a file, by default
     `.swarm/swarm.db` under the current folder; it is locked for the length of a run. `window` is the context
     window in tokens that no request may pass; None takes the model's own. `concurrency` is how many calls may
-    be in flight.
+    be in flight. `embed` turns texts into vectors: with it, findings that may say the same in other words are
+    proposed to the model, which judges them.
 
     Raises:
         ModelError: an unknown name, or a missing key.
@@ -56,6 +60,7 @@ class Swarm:
         window: int | None = None,
         concurrency: int | None = None,
         base_url: str | None = None,
+        embed: Embed | None = None,
     ) -> None:
         self._model = connect(model, window=window, base_url=base_url) if isinstance(model, str) else model
         if reader is None:
@@ -64,6 +69,7 @@ class Swarm:
             self._reader = connect(reader, window=window, base_url=base_url) if isinstance(reader, str) else reader
         self._store = Path(store) if store is not None else DEFAULT_STORE
         self._concurrency = concurrency or _PLACES
+        self._embed = embed
         self._settings = {
             "model": self._model.name,
             "reader": self._reader.name,
@@ -189,6 +195,7 @@ class Swarm:
                 stopping=self._stopping,
                 corpus=corpus,
                 graph=graph,
+                embed=self._embed,
             )
             answer = await machine.run(desk)
             await journal.append(run_id, "answer", answer.graph, asdict(answer))

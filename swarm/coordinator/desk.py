@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from swarm.events import Event
 from swarm.graph.graph import SharedGraph
+from swarm.graph.likeness import Embed
 from swarm.graph.nodes import Summary, Verdict
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
@@ -62,6 +63,8 @@ class Desk:
     clock: Callable[[], float]
     began: float
     stopping: asyncio.Event
+    embed: Embed | None = None
+    """The user's embeddings, where they gave any: they propose findings that may say the same."""
 
     briefs: dict[str, Brief] = field(default_factory=dict)
     """By question."""

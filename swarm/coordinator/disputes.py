@@ -7,12 +7,14 @@ like a report.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from swarm.coordinator.desk import VERDICT, Desk
 from swarm.coordinator.show import items_of
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.graph.disputes import Relation, disputed, to_judge
+from swarm.graph.likeness import proposed
 from swarm.graph.nodes import Verdict
 from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
@@ -32,6 +34,8 @@ async def judge_pairs(desk: Desk) -> None:
     """Have pairs of findings in prose judged, and contradictions that the sources were asked about judged anew.
     A call that fails or is not allowed leaves them as they are."""
     pairs = to_judge(desk.graph, _PAIRS)
+    if desk.embed is not None:
+        pairs += await asyncio.to_thread(proposed, desk.graph, desk.embed, _PAIRS)
     for start in range(0, len(pairs), _IN_A_PROMPT):
         if not await _judge(desk, desk.question, pairs[start : start + _IN_A_PROMPT]):
             return

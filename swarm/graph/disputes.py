@@ -133,7 +133,10 @@ def to_judge(graph: SharedGraph, limit: int) -> list[tuple[Row, Row]]:
         if not 1 < len(members) <= SERIES:
             continue
         for one, other in combinations(sorted(members, key=lambda row: row.id), 2):
-            if may_contradict(facts_of(one).claim, facts_of(other).claim) and _verdict(graph, one, other) is None:
+            if (
+                may_contradict(facts_of(one).claim, facts_of(other).claim)
+                and verdict_on(graph, one, other) is None
+            ):
                 pairs.append((one, other))
                 if len(pairs) == limit:
                     return pairs
@@ -162,7 +165,7 @@ def _members(graph: SharedGraph, slot: int) -> list[Row]:
 
 def _judged(graph: SharedGraph, one: Row, other: Row) -> Relation | None:
     """What a model judged of two findings; None where none was asked."""
-    verdict = _verdict(graph, one, other)
+    verdict = verdict_on(graph, one, other)
     if verdict is None:
         return None
     kind, source = verdict
@@ -172,7 +175,7 @@ def _judged(graph: SharedGraph, one: Row, other: Row) -> Relation | None:
     return Relation(kind="contradicts" if kind == _CONTRADICTS else "none", one=one, other=other)
 
 
-def _verdict(graph: SharedGraph, one: Row, other: Row) -> tuple[int, int] | None:
+def verdict_on(graph: SharedGraph, one: Row, other: Row) -> tuple[int, int] | None:
     """The kind of edge and its source; of several verdicts one that settles comes before one that does not."""
     sql = (
         "SELECT kind, source FROM edges WHERE kind IN (?, ?, ?, ?) "

@@ -6,8 +6,9 @@ one run.
 The findings are sentences of the text below the folders named with `--data`, five to a report, a thousand to a
 source; where the text has fewer sentences than are wanted, the beginning of one goes on with the end of another.
 Relevance has one decimal, as models give it. Merges are durable, many tasks at a time; twenty reports go into
-one call, or a single one, as a run does it when each slice reports by itself. Baselines of the same run: the same claims written to a bare SQLite table with a full-text
-index, durably, which any store has to pay; and put into a networkx graph in memory.
+one call, or a single one, as a run does it when each slice reports by itself. Baselines of the same run: the
+same claims written to a bare SQLite table with a full-text index, durably, which any store has to pay; and put
+into a networkx graph in memory.
 
 Consolidation is driven by a SIMULATED model that writes the first words of what it is shown: its texts mean
 nothing, but what is read and written, and what the tree costs, is as with any model. Everything else is real.

@@ -167,3 +167,34 @@ async def test_a_verdict_on_pairs_that_were_not_shown_is_no_verdict(corpus: Path
 
     answer = await run(Scripted(inventing), corpus, tmp_path, rounds=1)
     assert answer.contradictions == ()
+
+
+async def test_embeddings_propose_what_may_be_the_same_in_other_words_and_the_model_judges(tmp_path: Path) -> None:
+    folder = tmp_path / "fire"
+    folder.mkdir()
+    said = [
+        "The fire took the mill.",
+        "The mill was lost to the flames.",
+        "Ann ate an apple.",
+        "The fire took 2 mills.",
+    ]
+    for number, line in enumerate(said):
+        (folder / f"{number}.md").write_text(line)
+
+    def embed(texts: Any) -> list[list[float]]:
+        return [[1.0, 0.1] if "mill" in text else [0.0, 1.0] for text in texts]
+
+    def judging(prompt: Prompt[Any]) -> Any:
+        if isinstance(prompt, ComparePrompt):
+            return {"pairs": [{"pair": n + 1, "verdict": "same"} for n in range(len(prompt.shown) // 2)]}
+        return reader(prompt)
+
+    model = Scripted(judging)
+    task = Task(questions=("What happened?",), paths=(str(folder),), limits=Limits(rounds=1))
+    answer = await Swarm(model, store=tmp_path / "store.db", embed=embed).run(task)
+    assert {frozenset(pair) for pair in compared(model)} == {frozenset(said[:2])}, (
+        "a number tells the last one apart"
+    )
+    assert answer.findings == 3
+    again = await Swarm(Scripted(judging), store=tmp_path / "other.db").run(task)
+    assert again.findings == 4
