@@ -1,9 +1,8 @@
 """Is a summary fit to stand for what it covers? A check by words, after each consolidation.
 
-Two questions: does it say a number, a name or an identifier that nothing it rests on says? Then that sentence
-goes. And would whoever looks for a covered finding be led to it? What no sentence leads to is named in one more
-line, by its rarest words. A summary of which nothing is left, or whose line would be too long, is refused. This
-module knows texts.
+Two questions: does it say a number, a name or an identifier that nothing it rests on says? Then that sentence goes.
+And would whoever looks for a covered finding be led to it? What no sentence leads to is named in one more line, by
+its rarest words. A summary of which no sentence holds is refused. This module knows texts.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ from swarm.terms import STOP, WORD, question_terms
 
 ALSO = "Also: "
 """How the line begins that names what no sentence leads to."""
-_LINE_WORDS = 120
-_TERM_WORDS = 3  # of a name go into the line
+_TERM_WORDS = 3  # of a name go into the line: so it grows with what is covered, and no faster
 _LEAST_SHARED = (
     2  # words that a sentence must share with a finding it rests on, where the finding has no key facts
 )
@@ -40,7 +38,7 @@ def key_facts(text: str) -> frozenset[str]:
 def check(
     statements: Sequence[Statement], children: Mapping[str, str], findings: int
 ) -> tuple[Statement, ...] | None:
-    """The statements that hold, with the line that names the rest; None where the summary is to be refused.
+    """The statements that hold, with the line that names the rest; None where none does.
 
     `children` are the texts of what is covered by their ids; `findings` is how many stand below them: a bare
     number up to that may be a count.
@@ -53,8 +51,6 @@ def check(
     if not rest:
         return tuple(held)
     line = ALSO + "; ".join(dict.fromkeys(_telling(id_, children, facts) for id_ in rest)) + "."
-    if len(line.split()) > _LINE_WORDS:
-        return None
     return (*held, Statement(text=line, rests_on=tuple(rest)))
 
 

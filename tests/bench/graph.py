@@ -77,10 +77,9 @@ def sentences(folders: list[Path]) -> Iterator[str]:
                     found.append(plain)
     random.Random(1).shuffle(found)
     yield from found
-    halves = [sentence.split() for sentence in found]
     for step in range(1, len(found)):
-        for at, words in enumerate(halves):
-            other = halves[(at + 7 * step) % len(halves)]
+        for at, sentence in enumerate(found):
+            words, other = sentence.split(), found[(at + 7 * step) % len(found)].split()
             yield " ".join([*words[: len(words) // 2], *other[len(other) // 2 :]])
 
 
@@ -207,13 +206,15 @@ def measure(sizes: list[int], folders: list[Path], work: Path) -> list[dict[str,
     database = Database.open(store)
     graph = SharedGraph(database, "bench")
     coming = reports(folders)
+    held = [next(coming)]  # the text itself is read with the first
     base = resident()
     rows: list[dict[str, Any]] = []
     merged, rate = 0, 0.0
     for size in sizes:
         while merged < size:
             step = min(10_000, size - merged)
-            many = list(islice(coming, step // A_REPORT))
+            many = [*held, *islice(coming, step // A_REPORT - len(held))]
+            held = []
             sources = {span.source for report in many for finding in report.findings for span in finding.evidence}
             database.write_sync(
                 graph.change(*(Source(id=s, path=f"{s}.md", media="text", chars=1, bytes=1) for s in sources))

@@ -220,11 +220,18 @@ def test_what_no_sentence_leads_to_is_named_in_one_more_line() -> None:
     assert held[-1].rests_on == ("f1", "f2")
 
 
-def test_a_summary_that_leaves_too_much_out_is_refused() -> None:
+def test_a_summary_of_which_no_sentence_holds_is_refused() -> None:
+    assert check([], CHILDREN, 3) is None
+    assert check(list(summary(("The toll was 99 pence.", "f1"), ("All is well.", "f9"))), CHILDREN, 3) is None
+
+
+def test_however_many_are_covered_each_is_named_in_a_few_words() -> None:
     names = [f"Keeper {chr(65 + n % 26)}nna Br{'u' * (n // 26 + 1)}hl" for n in range(60)]
     many = {f"f{n}": f"The light was kept by {name}." for n, name in enumerate(names)}
-    assert check(list(summary(("Keepers came.", "f1"))), many, 60) is None
-    assert check([], CHILDREN, 3) is None
+    held = check(list(summary(("Keepers came.", "f1"))), many, 60)
+    assert held is not None
+    assert all(name in held[-1].text for name in names)
+    assert len(held[-1].text.split()) <= 3 * 60 + 1
 
 
 @settings(max_examples=50, deadline=None)
