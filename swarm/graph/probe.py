@@ -1,8 +1,8 @@
 """Is a summary fit to stand for what it covers? A check by words, after each consolidation.
 
-Two questions: does it say a number, a name or an identifier that nothing it rests on says? Then that sentence goes.
-And would whoever looks for a covered finding be led to it? What no sentence leads to is named in one more line, by
-its rarest words. A summary of which no sentence holds is refused. This module knows texts.
+Two questions: does it say a number, a name or an identifier that nothing it rests on says? Then that sentence
+goes. And would whoever looks for a covered finding be led to it? What no sentence leads to is named in one more
+line, by its rarest words. A summary of which no sentence holds is refused. This module knows texts.
 """
 
 from __future__ import annotations
