@@ -13,7 +13,7 @@ import asyncio
 from dataclasses import replace
 
 from swarm.coordinator.desk import SUMMARY, Desk
-from swarm.coordinator.show import SUMMARIES, items_of, view_budget
+from swarm.coordinator.show import SUMMARIES, items_of, size_of, view_budget
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.graph import tree
 from swarm.graph.cover import Due, due, frontier
@@ -25,7 +25,7 @@ from swarm.observe.log import get_logger
 from swarm.prompts.replies import Cited
 from swarm.prompts.typed import ConsolidatePrompt, Shown
 from swarm.task import Finding
-from swarm.views.pack import FRAME_TOKENS, size
+from swarm.views.pack import FRAME_TOKENS
 
 log = get_logger("consolidate")
 
@@ -59,7 +59,7 @@ async def consolidate(desk: Desk) -> None:
 def _all_fit(desk: Desk, tokens: int) -> bool:
     """Whether all findings can be shown in so many tokens."""
     rows = desk.graph.best_rows(tokens // FRAME_TOKENS + 1)
-    sizes = (size(item) for row in rows for item in items_of(desk, row, 0))
+    sizes = (size_of(desk, item) for row in rows for item in items_of(desk, row, 0))
     return len(rows) == desk.graph.claims and sum(sizes) <= tokens
 
 
@@ -67,7 +67,7 @@ def fits(desk: Desk, tokens: int) -> bool:
     """Whether all that is known can be shown in so many tokens, summaries standing for what they cover."""
     used = 0
     for row in frontier(desk.graph, tokens):
-        used += sum(size(item) for item in items_of(desk, row, 0))
+        used += sum(size_of(desk, item) for item in items_of(desk, row, 0))
         if used > tokens:
             return False
     return True
@@ -128,7 +128,7 @@ def _portions(desk: Desk, children: tuple[Row, ...], budget: int) -> list[list[R
     portions: list[list[Row]] = [[]]
     room = budget
     for row in children:
-        tokens = size(_item(desk, row, 0))
+        tokens = size_of(desk, _item(desk, row, 0))
         if tokens > room and portions[-1]:
             portions.append([])
             room = budget
@@ -154,7 +154,7 @@ async def _ask(desk: Desk, rows: list[Row], most: int) -> list[Statement] | None
         return None
     items = [_item(desk, row, number) for number, row in enumerate(rows)]
     origin = {item.label: row.id for item, row in zip(items, rows, strict=True)}
-    words = max(_SHORTEST, min(most, int(sum(size(item) for item in items) * _SHRINK / _TOKENS_A_WORD)))
+    words = max(_SHORTEST, min(most, int(sum(size_of(desk, item) for item in items) * _SHRINK / _TOKENS_A_WORD)))
     try:
         reply = await desk.gate.ask(desk.model, consolidate_prompt(desk, tuple(items), words))
     except PromptTooLong as error:

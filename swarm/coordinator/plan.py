@@ -30,7 +30,8 @@ MATCHES = 250
 FOLLOW_UP_MATCHES = 50
 _QUERY_MATCHES = 200  # for each search query that the planner adds
 _FINDINGS: dict[Output, int] = {"answer": 96, "digest": 24, "table": 24}
-"""The most findings of one reply. A slice whose reader gives as many for an answer is read in halves as well."""
+"""The most findings of one reply, by a reader that reads all of its slice. A slice whose reader gives as many
+for an answer is read in halves as well."""
 _FINDING_TOKENS = 80  # of a reply go to one finding, with its quote
 _LISTED_SOURCES = 50  # paths shown to the planner
 _SMALLEST_SLICE = 64  # tokens of material without which a window is of no use
@@ -80,7 +81,8 @@ def brief(desk: Desk, question: str, advice: PlanReply, ranked: list[Passage] | 
     """What the readers of one question are told; for a selective model, what the search ranked for it (or did
     already: `ranked`)."""
     selective = desk.reader.selective and desk.task.output == "answer"
-    most = max(4, min(_FINDINGS[desk.task.output], reserved_output(desk.reader) // _FINDING_TOKENS))
+    most = 24 if desk.reader.selective else _FINDINGS[desk.task.output]
+    most = max(4, min(most, reserved_output(desk.reader) // _FINDING_TOKENS))
     reading = advice.reading[:_ADVICE_CHARS]
     common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=reading)
     if not question or not desk.reader.selective:

@@ -9,6 +9,7 @@ question.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from swarm.coordinator.desk import Desk
@@ -32,6 +33,7 @@ Make = Callable[[tuple[Shown, ...], int], ViewPrompt[R]]
 _SHRINK = 0.8
 _TRIES = 8
 SUMMARIES = 0.4  # of the room go to summaries where not all findings fit
+_MARKUP_TOKENS, _QUOTE_TOKENS = 6, 5  # around a finding and around each of its quotes, as they are rendered
 _MISSES = 8  # findings that did not fit before a view counts as full
 
 
@@ -83,12 +85,16 @@ def _view(desk: Desk, budget: int) -> tuple[list[Shown], int]:
     summaries: list[Shown] = []
     room = budget
     for num in cut(graph, int(budget * SUMMARIES)):
-        made = _of_summary(desk, graph.summary(num), len(summaries))
-        tokens = sum(size(item) for item in made)
-        if budget - room + tokens <= budget * SUMMARIES:
-            overview.append(num)
-            summaries += made
-            room -= tokens
+        summary = graph.summary(num)
+        for made in (_of_summary(desk, summary, len(summaries)), [_in_one(desk, summary, len(summaries))]):
+            tokens = sum(size_of(desk, item) for item in made)
+            if budget - room + tokens <= budget * SUMMARIES:
+                break
+        else:
+            continue
+        overview.append(num)
+        summaries += made
+        room -= tokens
     rows = chosen(graph, desk.question, room, lambda row: FRAME_TOKENS + 2 * (len(row.text) // 4))
     items, _ = _pack(desk, rows, room, claims, labelled=len(summaries))
     covered = stretches_of(graph, overview)
@@ -106,7 +112,7 @@ def _pack(desk: Desk, rows: Sequence[Row], budget: int, of: int, *, labelled: in
         if misses == _MISSES:
             break
         made = items_of(desk, row, labelled + len(items))
-        tokens = sum(size(item) for item in made)
+        tokens = sum(size_of(desk, item) for item in made)
         if used + tokens > budget:
             misses += 1
             continue
@@ -114,6 +120,12 @@ def _pack(desk: Desk, rows: Sequence[Row], budget: int, of: int, *, labelled: in
         taken += 1
         items += made
     return items, of - taken
+
+
+def size_of(desk: Desk, item: Shown) -> int:
+    """Tokens that an item takes in a prompt of the coordinator's model: one that reads text sees the marks."""
+    markup = 0 if desk.model.selective else _MARKUP_TOKENS + _QUOTE_TOKENS * len(item.quotes)
+    return size(item) + markup
 
 
 def items_of(desk: Desk, row: Row, labelled: int) -> list[Shown]:
@@ -129,6 +141,12 @@ def _of_summary(desk: Desk, summary: Summary, labelled: int) -> list[Shown]:
         _shown(desk, as_finding(desk, summary, statement), labelled + n)
         for n, statement in enumerate(summary.statements)
     ]
+
+
+def _in_one(desk: Desk, summary: Summary, labelled: int) -> Shown:
+    """A summary as one item, where there is no room for its sentences one by one."""
+    whole = Statement(text=summary.text, rests_on=summary.covers)
+    return replace(_shown(desk, as_finding(desk, summary, whole), labelled), quotes=())
 
 
 def as_finding(desk: Desk, summary: Summary, statement: Statement) -> Finding:
@@ -179,4 +197,14 @@ def disputes_in(desk: Desk, items: Sequence[Shown]) -> tuple[tuple[str, str], ..
     return tuple(found)
 
 
-__all__ = ["QUOTES", "as_finding", "best", "disputes_in", "is_line", "items_of", "view_budget", "view_prompt"]
+__all__ = [
+    "QUOTES",
+    "as_finding",
+    "best",
+    "disputes_in",
+    "is_line",
+    "items_of",
+    "size_of",
+    "view_budget",
+    "view_prompt",
+]

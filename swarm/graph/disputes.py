@@ -23,6 +23,7 @@ MOST = 24
 """Findings of one slot that are compared: the latest."""
 SERIES = 4
 """Prose that fits one pattern so often is a series (a log, a table), and no dispute."""
+_CONDITIONS = frozenset("if when whenever unless until while elif else".split())
 _CONTRADICTS, _SUPERSEDES = EDGES["contradicts"], EDGES["supersedes"]
 
 
@@ -146,6 +147,8 @@ def to_judge(graph: SharedGraph, limit: int) -> list[tuple[Row, Row]]:
 def may_contradict(one: Claim, other: Claim) -> bool:
     """Whether two claims of one theme differ in a way that excludes one: in a negation, or in one number or
     date."""
+    if _CONDITIONS.intersection(one.words):
+        return False  # what is said of a case is not said of another
     if sorted(one.numbers) == sorted(other.numbers):
         return one.guard != other.guard
     differing = sum(a != b for a, b in zip(one.numbers, other.numbers, strict=False))

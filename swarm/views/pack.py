@@ -12,7 +12,7 @@ from swarm.tokens import o200k
 
 QUOTES = 3
 """Quotes shown for one finding; the rest of its evidence stays in the graph."""
-FRAME_TOKENS = 20  # label, relevance and the markup around a finding
+FRAME_TOKENS = 16  # label, relevance and the markup around a finding
 
 
 def shown(label: str, finding: Finding, library: Library, paths: Mapping[str, str]) -> Shown:

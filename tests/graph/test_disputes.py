@@ -138,3 +138,10 @@ def test_findings_that_a_model_judged_the_same_are_one(build: Build) -> None:
 def test_a_series_of_like_sentences_is_no_dispute(build: Build) -> None:
     graph = build([prose(f"The key of the house lies under stone {n}.", n * 10) for n in range(12)])
     assert to_judge(graph, 10) == []
+
+
+def test_what_is_said_of_a_case_does_not_contradict_what_is_said_of_another(build: Build) -> None:
+    graph = build(
+        [prose("If the handler is set, it is called.", 0), prose("If the handler is not set, it is called.", 9)]
+    )
+    assert to_judge(graph, 10) == []

@@ -5,6 +5,7 @@ for one measured quantity, contradicts. Anything else may be about something els
 from __future__ import annotations
 
 from swarm.claims import Claim, read_claim
+from swarm.models.extractive.digest import is_prose
 from swarm.prompts.replies import CompareReply, Judged
 from swarm.prompts.typed import ComparePrompt
 
@@ -17,14 +18,15 @@ def compare(prompt: ComparePrompt) -> CompareReply:
         pairs=[
             Judged(pair=number, verdict="contradicts" if _contradict(one, other) else "compatible")
             for number, (one, other) in enumerate(
-                ((read_claim(one.finding.claim), read_claim(other.finding.claim)) for one, other in pairs), start=1
+                ((one.finding.claim, other.finding.claim) for one, other in pairs), start=1
             )
         ]
     )
 
 
-def _contradict(one: Claim, other: Claim) -> bool:
-    if one.theme != other.theme:
+def _contradict(said: str, also: str) -> bool:
+    one, other = read_claim(said), read_claim(also)
+    if one.theme != other.theme or not (is_prose(said) and is_prose(also)):
         return False
     if sorted(one.numbers) == sorted(other.numbers):
         return _negated(one) != _negated(other)

@@ -39,7 +39,7 @@ def key_sentences(prompt: ReadPrompt) -> list[Ranked]:
             if _SHORTEST <= len(unit.text.split()) <= _LONGEST or _is_dense(unit.text):
                 span = Span(place.source, place.start + unit.start, place.start + unit.end)
                 offered.append((Ranked(unit, 0.0, span, text[unit.start : unit.end]), index == 0))
-    offered = [one for one in offered if _is_prose(one[0].unit.text)] or offered
+    offered = [one for one in offered if is_prose(one[0].unit.text)] or offered
     if not offered:
         return []
     bags = Bags([one.unit.text for one, _ in offered])
@@ -49,7 +49,7 @@ def key_sentences(prompt: ReadPrompt) -> list[Ranked]:
     return [replace(offered[row][0], relevance=min(1.0, float(scores[row]))) for row in rows]
 
 
-def _is_prose(text: str) -> bool:
+def is_prose(text: str) -> bool:
     """Text that is made of words, and not of code, markup or the cells of a table."""
     return len(_SIGNS.findall(text)) <= _SIGNED * len(text)
 
