@@ -102,8 +102,9 @@ def of_finding(graph: SharedGraph, row: Row) -> list[Relation]:
         "SELECT source, target FROM edges WHERE kind IN (?1, ?2) AND source = ?3 "
         "UNION SELECT source, target FROM edges WHERE kind IN (?1, ?2) AND target = ?3"
     )
-    pairs = {tuple(sorted(pair)) for pair in graph.database.read(sql, (_CONTRADICTS, _SUPERSEDES, row.num))}
-    judged = (_judged(graph, *rows) for pair in sorted(pairs) if len(rows := graph.rows(pair)) == 2)
+    pairs = {frozenset(pair) for pair in graph.database.read(sql, (_CONTRADICTS, _SUPERSEDES, row.num))}
+    both = sorted(sorted((other.id, other) for other in graph.rows(pair)) for pair in pairs)
+    judged = (_judged(graph, *(row for _, row in rows)) for rows in both if len(rows) == 2)
     return [one for one in judged if one is not None and one.kind != "none"]
 
 

@@ -145,3 +145,15 @@ def test_what_is_said_of_a_case_does_not_contradict_what_is_said_of_another(buil
         [prose("If the handler is set, it is called.", 0), prose("If the handler is not set, it is called.", 9)]
     )
     assert to_judge(graph, 10) == []
+
+
+def test_a_verdict_shows_the_same_edge_whether_it_or_the_findings_came_first(build: Build) -> None:
+    reports = [prose("The mill was rebuilt.", 0), prose("The mill was not rebuilt.", 10)]
+    one, other = sorted(finding_id(claim) for claim in ("The mill was rebuilt.", "The mill was not rebuilt."))
+    verdict = Verdict(one=one, other=other, judgement="contradicts")
+    shown = []
+    for parts in ([*reports, verdict], [*reports[::-1], verdict], [verdict, *reports]):
+        graph = build(parts)
+        edges = [edge for id_ in (one, other) for edge in edges_of(graph, graph.row(id_), 9)]  # type: ignore[arg-type]
+        shown.append({(edge.source, edge.target) for edge in edges if edge.kind == "contradicts"})
+    assert shown[0] == shown[1] == shown[2] == {(one, other)}
