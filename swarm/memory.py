@@ -35,8 +35,6 @@ from swarm.views.view import View, view
 if TYPE_CHECKING:
     import networkx as nx
 
-FORMATS = ("json", "graphml", "html")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:

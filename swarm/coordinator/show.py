@@ -137,10 +137,12 @@ def items_of(desk: Desk, row: Row, labelled: int) -> list[Shown]:
 
 
 def _of_summary(desk: Desk, summary: Summary, labelled: int) -> list[Shown]:
-    return [
-        _shown(desk, as_finding(desk, summary, statement), labelled + n)
-        for n, statement in enumerate(summary.statements)
-    ]
+    items: list[Shown] = []
+    for statement in summary.statements:
+        finding = as_finding(desk, summary, statement)
+        if finding.evidence:  # what it rests on may have been unlearnt since
+            items.append(_shown(desk, finding, labelled + len(items)))
+    return items
 
 
 def _in_one(desk: Desk, summary: Summary, labelled: int) -> Shown:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from swarm.graph.rows import EDGES, LIVE, SHIFT, Row, Rows
+from swarm.graph.rows import EDGES, LIVE, Row, Rows
 
 BITS = 4
 """A group ends, on average, after 2 ** BITS children."""
@@ -282,8 +282,3 @@ def _ends(read: Read, graph: int, level: int) -> Iterator[bytes]:
         yield last
     if read("SELECT 1 FROM tree WHERE graph = ? AND level = 0 AND place > ? LIMIT 1", (graph, last)):
         yield LAST
-
-
-def graph_of(num: int) -> int:
-    """The graph that a node belongs to."""
-    return num >> SHIFT
