@@ -35,6 +35,7 @@ _SHORTEST = 30  # words that are asked for at the least
 _SHRINK = 0.5  # a summary is at most half as long as what it is written from
 _TOKENS_A_WORD = 1.4
 _LEAST = 200  # tokens below which a group is read as it is
+_TRIES = 6
 _FRESH = 120  # tokens that may come to a group before its summary is written again
 
 
@@ -65,12 +66,25 @@ def _all_fit(desk: Desk, tokens: int) -> bool:
 
 def fits(desk: Desk, tokens: int) -> bool:
     """Whether all that is known can be shown in so many tokens, summaries standing for what they cover."""
-    used = 0
-    for row in frontier(desk.graph, tokens):
-        used += sum(size_of(desk, item) for item in items_of(desk, row, 0))
-        if used > tokens:
-            return False
-    return True
+    return _shown_size(desk, standing(desk, tokens)) <= tokens
+
+
+def standing(desk: Desk, tokens: int) -> list[Row]:
+    """What stands for all findings, as fine as so many tokens hold, in reading order. The tree knows sizes
+    roughly, so it is asked for less until what it gives fits."""
+    aim = tokens
+    rows = frontier(desk.graph, aim)
+    for _ in range(_TRIES):
+        used = _shown_size(desk, rows)
+        if used <= tokens:
+            break
+        aim = int(aim * min(0.9, tokens / used))
+        rows = frontier(desk.graph, aim)
+    return rows
+
+
+def _shown_size(desk: Desk, rows: list[Row]) -> int:
+    return sum(size_of(desk, item) for row in rows for item in items_of(desk, row, 0))
 
 
 def consolidate_prompt(

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from swarm.coordinator.consolidate import consolidate_prompt
+from swarm.coordinator.consolidate import consolidate_prompt, standing
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import open_disputes
 from swarm.coordinator.show import best, disputes_in, is_line, view_budget, view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
-from swarm.graph.cover import frontier
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import AnswerReply, Cited
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Shown
@@ -127,7 +126,7 @@ async def _digest(desk: Desk, draft: _Draft) -> None:
         seen.update((item.label, item.finding) for item in items)
         return consolidate_prompt(desk, items, desk.task.words, final=True, omitted=omitted)
 
-    reply = await view_prompt(desk, make, frontier(desk.graph, view_budget(desk, make)))
+    reply = await view_prompt(desk, make, standing(desk, view_budget(desk, make)))
     _say_all(draft, reply.statements, seen)
 
 
