@@ -6,7 +6,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     tokens  terms  names  claims
     prompts/                          what a model is asked, and the shape of what it answers
     models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
-    store/                            one file: the journal of runs, and the library of what was read
+    store/                            the journal of runs, in a file or in PostgreSQL; the library of what was read
     sources/                          from paths to text with offsets, and from text to slices
     graph/                            the shared graph: what was found, merged, compared and summarised
     observe/                          logs
@@ -15,7 +15,8 @@ In reading order, as data flows from a task to its answer; a module imports only
     engine/                           where slices execute
     worker/                           one sub-agent: a fresh window in, a report out
     coordinator/                      plan, dispatch, judge, consolidate, finish: a LangGraph graph of phases
-    run  memory  recipe  testing      the facades; scripts that shape a task; what users test with
+    run  memory  playback  history    the facades: run, look into, run again from the journal, list and forget
+    recipe  testing                   scripts that shape a task; what users test with
     cli/                              the command line
 """
 
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
     from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
     from swarm.memory import Memory, open_memory
+    from swarm.playback import replay
     from swarm.run import Swarm, run_sync
     from swarm.source import Corpus, Source, Span
-    from swarm.task import Answer, Cell, Citation, Finding, Limits, Report, Slice, Task
+    from swarm.sources.inside import inside
+    from swarm.task import Answer, Cell, Citation, Estimate, Finding, Limits, Report, Slice, Task
 
 _HOMES = {
     "Answer": "task",
     "Cell": "task",
     "Citation": "task",
     "Corpus": "source",
+    "Estimate": "task",
     "Event": "events",
     "Finding": "task",
     "Limits": "task",
@@ -51,7 +55,9 @@ _HOMES = {
     "Swarm": "run",
     "SwarmError": "errors",
     "Task": "task",
+    "inside": "sources.inside",
     "open_memory": "memory",
+    "replay": "playback",
     "run_sync": "run",
 }
 
@@ -60,6 +66,7 @@ __all__ = [
     "Cell",
     "Citation",
     "Corpus",
+    "Estimate",
     "Event",
     "Finding",
     "Limits",
@@ -72,8 +79,10 @@ __all__ = [
     "Swarm",
     "SwarmError",
     "Task",
+    "inside",
     "open_memory",
     "recipe",
+    "replay",
     "run_sync",
 ]
 

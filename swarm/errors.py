@@ -6,9 +6,11 @@
     │   ├── ModelError             an unknown model, a missing key, a missing extra
     │   ├── WindowTooSmall         the window does not hold the prompt and one passage
     │   ├── RecipeError            a recipe that does not load or is called wrong
-    │   └── StoreError             a store in use, from a newer version, corrupt, or not writable
+    │   └── StoreError             a store from a newer version, corrupt, or not writable
+    │       └── StoreInUse         another process, that is alive, has the store or the run
     └── RunError                   the run went wrong: recorded, retried, and in the end reported
         ├── PromptTooLong          more tokens than the window holds: split and go on
+        ├── ReplayDiffers          a run came out otherwise than it was recorded
         ├── LimitReached           a limit of the run: an outcome, never a crash
         └── CallFailed             one model call failed
             ├── Unavailable        transient: overload, time-out, connection; retried
@@ -48,11 +50,21 @@ class RecipeError(UsageError):
 
 
 class StoreError(UsageError):
-    """A store that is in use, from a newer version, corrupt or not writable."""
+    """A store that is from a newer version, corrupt or not writable."""
+
+
+class StoreInUse(StoreError):
+    """Another process, that is alive, has the store, or the run in it."""
 
 
 class RunError(SwarmError):
-    """The run went wrong."""
+    """The run went wrong.
+
+    `in_doubt` is true where a request had reached the provider, or may have, and no usable answer came back: it
+    may have been billed, and is settled at the most that it can have come to.
+    """
+
+    in_doubt: bool = False
 
 
 class PromptTooLong(RunError):
@@ -71,11 +83,24 @@ class PromptTooLong(RunError):
 
 
 class LimitReached(RunError):
-    """A limit of the run does not allow the next call. `limit` names it as in `Limits`."""
+    """A limit does not allow the next call. `limit` names it as in `Limits`. `scope` is `run` where it is the
+    run's, which then ends, and `slice` where it is the share of one slice, which then fails."""
 
-    def __init__(self, message: str, limit: str = "") -> None:
-        super().__init__(message, limit)
-        self.message, self.limit = message, limit
+    def __init__(self, message: str, limit: str = "", scope: str = "run") -> None:
+        super().__init__(message, limit, scope)
+        self.message, self.limit, self.scope = message, limit, scope
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ReplayDiffers(RunError):
+    """A run that is replayed came out otherwise than it was recorded. `record` is the number of the first record
+    in the journal that did, or 0."""
+
+    def __init__(self, message: str, record: int = 0) -> None:
+        super().__init__(message, record)
+        self.message, self.record = message, record
 
     def __str__(self) -> str:
         return self.message
@@ -86,18 +111,36 @@ class CallFailed(RunError):
 
 
 class Unavailable(CallFailed):
-    """A transient failure: overload, time-out, a connection that broke."""
+    """A transient failure: overload, time-out, a connection that broke.
+
+    `overloaded` is true where the provider has more work than it can do, or is too slow: fewer calls at a time may
+    help. `quota` is what the response's headers told of its rates (a `swarm.models.quota.Quota`), or None.
+    """
+
+    def __init__(
+        self, message: str, *, in_doubt: bool = False, overloaded: bool = False, quota: object = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.in_doubt, self.overloaded, self.quota = message, in_doubt, overloaded, quota
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class RateLimited(Unavailable):
     """The provider asked for patience: `retry_after` seconds, or None where it did not say."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
-        self.message, self.retry_after = message, retry_after
-
-    def __str__(self) -> str:
-        return self.message
+    def __init__(
+        self,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        in_doubt: bool = False,
+        overloaded: bool = True,
+        quota: object = None,
+    ) -> None:
+        super().__init__(message, in_doubt=in_doubt, overloaded=overloaded, quota=quota)
+        self.retry_after = retry_after
 
 
 class Refused(CallFailed):

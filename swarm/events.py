@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarm.source import Corpus
-from swarm.task import Answer, Report, Slice, Usage
+from swarm.task import Answer, Estimate, Report, Slice, Usage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +34,21 @@ class CorpusReady:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Estimated:
+    """What a run with a model that costs money is expected to come to, before anything is sent."""
+
+    estimate: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed:
+    """A run goes on: of its `slices` so far, `done` need nothing more."""
+
+    done: int
+    slices: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SlicesPlanned:
     """`slices` more slices are ready, in the round given."""
 
@@ -50,8 +65,6 @@ class SliceStarted:
 class SliceFinished:
     slice: Slice
     report: Report
-    replayed: bool = False
-    """True where the journal already held the report and nothing was sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +101,6 @@ class Finished:
 
 
 Event = (
-    RunStarted | SourceRead | CorpusReady | SlicesPlanned | SliceStarted | SliceFinished | SliceSplit
-    | SliceFailed | Spent | PhaseChanged | Finished
+    RunStarted | SourceRead | CorpusReady | Estimated | Resumed | SlicesPlanned | SliceStarted | SliceFinished
+    | SliceSplit | SliceFailed | Spent | PhaseChanged | Finished
 )  # fmt: skip

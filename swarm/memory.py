@@ -26,9 +26,9 @@ from swarm.graph.rows import Row
 from swarm.graph.search import search
 from swarm.graph.show import edges_of
 from swarm.source import Location, Span
-from swarm.store.database import Database
-from swarm.store.journal import Journal
+from swarm.store.journal import Entry, Journal
 from swarm.store.library import Library
+from swarm.store.opening import DEFAULT_STORE, Store, is_url, open_store, shown
 from swarm.task import Finding
 from swarm.views.view import View, view
 
@@ -64,10 +64,10 @@ class Unlearnt:
 class Memory:
     """The graph of the run `run` in an open store."""
 
-    def __init__(self, database: Database, run: str) -> None:
-        self._database = database
-        self.graph = SharedGraph(database, run)
-        self._library = Library(database)
+    def __init__(self, store: Store, run: str) -> None:
+        self._database, self._journal = store.database, store.journal
+        self.graph = SharedGraph(store.database, run)
+        self._library = Library(store.database)
 
     def __len__(self) -> int:
         """Findings, those that say the same counted once."""
@@ -166,10 +166,9 @@ class Memory:
         """
         row = self._source(source)
         before, cited, apart = self.counts(), self._cited(row), self.graph.claims
-        record = {"source": row.id}
         change = self.graph.change(Removal(source=row.id))
-        self._database.write_sync(
-            Journal(self._database).insertion(self.graph.run, "removal", row.id, record, change)
+        self._journal.append_sync(
+            self.graph.run, Entry(kind="removal", key=row.id, body={"source": row.id}), also=change
         )
         after = self.counts()
         went = before.get("finding", 0) - after.get("finding", 0)
@@ -226,26 +225,20 @@ def open_memory(run: str, store: Path | str | None = None) -> Iterator[Memory]:
     Raises:
         StoreError: there is no such store, or no such run in it, or another process has it open.
     """
-    from swarm.run import DEFAULT_STORE
-
-    path = Path(store) if store is not None else DEFAULT_STORE
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: name the store of the run with --store")
-    database = Database.open(path)
-    try:
-        memory = Memory(database, run)
-        _restore(database, memory.graph, path)
+    if not is_url(store or DEFAULT_STORE) and not Path(store or DEFAULT_STORE).exists():
+        raise StoreError(f"{store or DEFAULT_STORE} does not exist: name the store of the run with --store")
+    with open_store(store) as opened:
+        memory = Memory(opened, run)
+        _restore(opened.journal, memory.graph, store)
         yield memory
-    finally:
-        database.close()
 
 
-def _restore(database: Database, graph: SharedGraph, path: Path) -> None:
+def _restore(journal: Journal, graph: SharedGraph, store: Path | str | None) -> None:
     """Merge from the journal what the store's graph lacks."""
-    from swarm.coordinator.restore import is_behind, parts
+    from swarm.coordinator.restore import catch_up
 
-    journal = Journal(database)
     if not graph.num and journal.record(graph.run, "task", "") is None:
-        raise StoreError(f"{path} holds no run {graph.run}: check the id, or name another --store")
-    if is_behind(journal, graph):
-        merge_all(graph, parts(journal, graph.run))
+        raise StoreError(
+            f"{shown(store or DEFAULT_STORE)} holds no run {graph.run}: check the id, or name another --store"
+        )
+    catch_up(journal, graph)

@@ -11,7 +11,7 @@ import ast
 import inspect
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,6 +54,8 @@ class Recipe:
 
     async def run(self, swarm: Swarm, paths: list[str], **options: Any) -> Answer | None:
         """Call the recipe; what it raises by mistake comes as a RecipeError that names the line."""
+        mistake: RecipeError | None = None
+        answer: Any = None
         try:
             answer = await self.function(swarm, paths=paths, **options)
         except SwarmError:
@@ -62,7 +64,9 @@ class Recipe:
             path = Path(self.where.rpartition(":")[0])
             if _ours(error, path):
                 raise
-            raise _mistake(error, path, self.where) from error
+            mistake = _mistake(error, path, self.where)
+        if mistake is not None:
+            raise mistake  # here, where no other exception hangs on to it than the one it names as its cause
         if answer is not None and not isinstance(answer, Answer):
             raise RecipeError(
                 f"{self.where}: the recipe returned {type(answer).__name__}: return an Answer, or None"
@@ -153,12 +157,15 @@ def _module(path: Path) -> ModuleType:
     except ValueError as error:  # a null byte
         raise RecipeError(f"{path} is not Python: {error}") from None
     sys.modules[module.__name__] = module  # dataclasses and pydantic look their own module up there
+    mistake: RecipeError | None = None
     try:
         exec(code, module.__dict__)  # noqa: S102 - a recipe is a program that its user chose to run
     except SwarmError:
         raise
     except Exception as error:
-        raise _mistake(error, path, str(path)) from error
+        mistake = _mistake(error, path, str(path))
+    if mistake is not None:
+        raise mistake
     return module
 
 
@@ -207,8 +214,29 @@ def _ours(error: Exception, recipe: Path) -> bool:
 
 
 def _mistake(error: Exception, path: Path, otherwise: str) -> RecipeError:
-    """An exception of the recipe's own code as one line: the last line of `path` that was running."""
+    """An exception of the recipe's own code as one line: the last line of `path` that was running.
+
+    It is the cause of ours, unless it or what led to it tells a secret.
+    """
+    from swarm.observe.log import redact_text
+
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     where = f"{path}:{lines[-1]}" if lines else otherwise
-    text = " ".join(str(error).split())
-    return RecipeError(f"{where}: {type(error).__name__}{': ' if text else ''}{text}")
+    text = redact_text(" ".join(str(error).split()))
+    mistake = RecipeError(f"{where}: {type(error).__name__}{': ' if text else ''}{text}")
+    told = [said for one in _chain(error) for said in (str(one), repr(one))]
+    if all(redact_text(said) == said for said in told):
+        mistake.__cause__ = error
+    return mistake
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and all that it came from."""
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        one = todo.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += (one.__cause__, one.__context__)

@@ -22,17 +22,32 @@ Status = Literal["answered", "partial", "no_evidence"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What a run may spend. None means no limit. Each is checked before a call is sent."""
+    """What a run may spend, or one slice of it. None means no limit, but for dollars. All but the speeds, `depth`
+    and `rounds` are checked before a call is sent, at the most that the call can come to."""
 
     cost_usd: float | None = None
+    """None: not said; a run with a model that costs money then gets the default limit. `math.inf`: no limit."""
     tokens: int | None = None
     """Input and output tokens of all calls together."""
     calls: int | None = None
     wall_seconds: float | None = None
-    requests_per_minute: int | None = None
-    """Calls sent to providers in any 60 seconds; calls wait, none is refused."""
+    """Counted from when a run begins or goes on: one that is resumed gets them anew."""
+    slices: int | None = None
+    """Slices that are worked in a run, all of those that they are cut into included."""
+    depth: int = 8
+    """How often a slice may be cut into halves, because it was too long or had more to say. 0: never."""
     rounds: int = 3
     """Passes of the coordinator's loop: the first reads the corpus, later ones follow what was found."""
+    requests_per_minute: int | None = None
+    """Calls sent to providers in any 60 seconds; calls wait, none is refused. So with the next two."""
+    input_tokens_per_minute: int | None = None
+    output_tokens_per_minute: int | None = None
+    each_slice: Limits | None = None
+    """What one slice, with all that it is cut into, may spend of the above: its dollars, tokens, calls and
+    seconds. A slice that reaches one of them fails, and the run goes on. When a run goes on after a stop, a
+    slice that was under way begins with all of it again."""
+    cost_is_default: bool = False
+    """True where nobody said `cost_usd` and it is the default: set by `swarm.limits.budget.effective`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,10 +270,47 @@ class Answer:
     graph: str
     """The fingerprint of the shared graph."""
     elapsed_seconds: float
+    limit: str | None = None
+    """Which limit ended the run early, as it is called in `Limits`; None where none did."""
 
     @property
     def complete(self) -> bool:
         return self.stopped is None and not self.failures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverLimit:
+    """The limit that a run would stop at, as it is called in `Limits`, and the share of the reading that is likely
+    done by then, from 0 to 1."""
+
+    limit: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """What a run, or what is left of one, would come to. `likely` rests on `assumptions`; `most` is what it could
+    come to if every reply were as long as can be, every reader had more to say and every reply were asked for
+    again: what the limits allow of it is the most that can be spent."""
+
+    slices: int
+    likely: Usage
+    most: Usage
+    minutes: float
+    limits: Limits
+    spent: Usage
+    """By the run so far: counts against its limits."""
+    prices: tuple[str, ...]
+    """One line for each model: dollars for a million tokens, and of which day."""
+    assumptions: tuple[str, ...]
+    over_limit: OverLimit | None = None
+
+    @property
+    def most_usd(self) -> float:
+        """The most dollars that can be spent from now on, under the limit."""
+        limit = self.limits.cost_usd
+        left = self.most.cost_usd if limit is None else limit - self.spent.cost_usd
+        return max(0.0, min(self.most.cost_usd, left))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,6 +327,6 @@ class TermStatistics:
 
 __all__ = [
     "Answer", "Artifact", "Cell", "Citation", "Contradiction", "Corpus", "Coverage", "Decision",
-    "Finding", "Limits", "Output", "Report", "Slice",
+    "Estimate", "Finding", "Limits", "Output", "OverLimit", "Report", "Slice",
     "SliceFailure", "Slicing", "Statement", "Status", "Task", "TermStatistics", "Usage",
 ]  # fmt: skip

@@ -1,8 +1,13 @@
-"""No test reaches a real provider: keys are taken away and only loopback addresses can be connected to."""
+"""No test reaches a real provider: keys are taken away and only loopback addresses can be connected to. And one
+PostgreSQL server for all tests that need one; each test gets a database of its own in it."""
 
 import socket
+import subprocess
+from collections.abc import Iterator
 
 import pytest
+
+from swarm.testing.postgres import LocalPostgres
 
 _VARIABLES = (
     "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_PROFILE", "OPENAI_API_KEY",
@@ -47,3 +52,14 @@ def _no_outside_world(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     # the SDK would otherwise find a profile in the home of whoever runs the tests
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", "/nonexistent")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LocalPostgres]:
+    server = LocalPostgres()
+    try:
+        server.__enter__()
+    except (LookupError, OSError, subprocess.SubprocessError, ImportError) as error:
+        pytest.skip(str(error))
+    yield server
+    server.__exit__(None, None, None)

@@ -27,7 +27,7 @@ FLOORS = (
     {"limits", "views", "engine"},
     {"worker"},
     {"coordinator"},
-    {"run", "memory", "recipe", "testing"},
+    {"run", "memory", "playback", "history", "recipe", "testing"},
     {"cli", "__main__"},
 )
 FLOOR_OF = {part: number for number, floor in enumerate(FLOORS) for part in floor}

@@ -12,6 +12,7 @@ from swarm.errors import SourceError, StoreError, UsageError
 from swarm.memory import Memory, open_memory
 from swarm.run import Swarm
 from swarm.store.database import Database
+from swarm.store.opening import open_store
 from swarm.task import Task
 
 MILL = (
@@ -31,7 +32,8 @@ async def run(tmp_path: Path) -> tuple[str, Path]:
     (tmp_path / "b.md").write_text(AGAIN)
     store = tmp_path / "store.db"
     paths = (str(tmp_path / "a.md"), str(tmp_path / "b.md"))
-    answer = await Swarm(store=store).run(Task(questions=("What happened to the mill?",), paths=paths))
+    task = Task(questions=("What happened to the mill and to Ann Smith?",), paths=paths)
+    answer = await Swarm(store=store).run(task)
     return answer.run_id, store
 
 
@@ -76,17 +78,14 @@ def test_a_saved_graph_loads_again_without_loss(run: tuple[str, Path], tmp_path:
     with open_memory(*run) as memory:
         memory.save(saved)
         before, counts, findings = memory.fingerprint, memory.counts(), memory.findings()
-    database = Database.open(tmp_path / "other.db")
-    try:
-        again = Memory(database, "loaded")
+    with open_store(tmp_path / "other.db") as store:
+        again = Memory(store, "loaded")
         again.load(saved)
         again.load(saved)
         assert again.fingerprint == before
         assert again.counts() == counts
         assert again.findings() == findings
         assert len(list(again.contradictions())) == 1
-    finally:
-        database.close()
 
 
 def test_networkx_reads_the_json_and_shows_the_same_graph_frozen(run: tuple[str, Path], tmp_path: Path) -> None:

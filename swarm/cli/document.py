@@ -58,6 +58,7 @@ def document(answer: Answer) -> Document:
         ],
         "complete": answer.complete,
         "stopped": answer.stopped,
+        "limit": answer.limit,
         "graph": answer.graph,
         "elapsed_s": round(answer.elapsed_seconds, 3),
     }

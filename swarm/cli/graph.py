@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from swarm.cli.again import resume_with
+from swarm.cli.options import Settings
 from swarm.cli.plain import clean, number, one_line, plural
 
 if TYPE_CHECKING:
@@ -47,12 +49,14 @@ _Unlearn = Annotated[
     str | None,
     typer.Option("--unlearn", metavar="SOURCE", help="Remove a source, and all that rests on it alone."),
 ]
-_Store = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The store of the run.")]
+_Store = Annotated[str | None, typer.Option("--store", metavar="FILE|URL", help="The store of the run.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def graph(
-    run: Annotated[str, typer.Argument(metavar="RUN", show_default=False, help="The id of the run.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", show_default=False, help="The id of the run, its beginning, or last.")
+    ],
     search: _Search = None,
     open_: _Open = None,
     view: _View = None,
@@ -70,11 +74,13 @@ def graph(
     Without an option: what it holds, what its findings disagree on, and the most relevant of them.
     """
     from swarm.errors import UsageError
+    from swarm.history import find
     from swarm.memory import open_memory
 
     chosen = [name for name, value in _asked(search, open_, view, list_, save, load, unlearn) if value is not None]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are two things: give one of them at a time")
+    run = find(run, store)
     with open_memory(run, store) as memory:
         if search is not None:
             found = memory.search(search, limit)
@@ -177,9 +183,9 @@ def _list(memory: Memory, kind: str, limit: int, as_json: bool) -> None:
     _print(as_json, document, lines)
 
 
-def _unlearn(memory: Memory, source: str, run: str, store: Path | None, as_json: bool) -> None:
+def _unlearn(memory: Memory, source: str, run: str, store: str | None, as_json: bool) -> None:
     done = memory.unlearn(source)
-    again = f"swarm resume {run}" + (f" --store {store}" if store else "")
+    again = resume_with(Settings(store=store))(run, None)
     lines = [
         f"removed {done.source}: {plural(done.findings, 'finding')} rested on it alone and went with it; "
         f"{plural(done.kept, 'finding')} rest on other sources too and stay",

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import gc
 import os
-import shlex
 import sys
 from typing import Annotated
 
 import typer
 
+from swarm.cli.again import resume_with
+from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.graph import graph
-from swarm.cli.options import MANNER, PATHS, SHAPE, Settings, argument, command
+from swarm.cli.options import PATHS, RUN, WHOLE, Settings, argument, command
 from swarm.cli.plain import one_line
-from swarm.cli.recipes import recipes
-from swarm.cli.session import FAILED, USAGE, Again, begin, execute, go_on
+from swarm.cli.recipes import estimated_recipes, recipes
+from swarm.cli.runs import forget, replay, runs, show
+from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
 from swarm.errors import SwarmError, UsageError
 from swarm.recipe import load, shipped
 
@@ -46,6 +48,8 @@ def main() -> int:
     except BrokenPipeError:  # whoever read our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except Exception:
+        return _broken()
     return code if isinstance(code, int) else 0
 
 
@@ -70,26 +74,41 @@ def swarm(
 def _ask(settings: Settings, question: str, paths: list[str]) -> int:
     recipe = load(shipped()["answer"])
     return execute(
-        settings, begin(settings), lambda it: recipe.run(it, paths, question=question), _resume_with(settings)
+        settings, begin(settings), lambda it: recipe.run(it, paths, question=question), resume_with(settings)
     )
 
 
+def _estimate(settings: Settings, question: str, paths: list[str]) -> int:
+    recipe = load(shipped()["answer"])
+    return execute_estimate(settings, lambda it: recipe.run(it, paths, question=question))
+
+
 def _resume(settings: Settings, run: str) -> int:
-    return execute(settings, go_on(settings, run), lambda it: it.resume(run), _resume_with(settings))
+    prepare(settings)
+    from swarm.history import find
 
-
-def _resume_with(settings: Settings) -> Again:
-    store = f" --store {shlex.quote(str(settings.store))}" if settings.store else ""
-    return lambda run: f"swarm resume {run}{store}"
+    id_ = find(run, settings.store)
+    return execute(settings, go_on(settings, id_), lambda it: it.resume(id_), resume_with(settings))
 
 
 _QUESTION = argument("question", str, metavar="QUESTION", help="What you want to know.")
-_RUN = argument("run", str, metavar="RUN", help="The id of the run, as a partial answer names it.")
 
+app.command()(command(_ask, (_QUESTION, PATHS), WHOLE, name="ask", text="Answer a question from files."))
 app.command()(
-    command(_ask, (_QUESTION, PATHS), (*SHAPE, *MANNER), name="ask", text="Answer a question from files.")
+    command(_resume, (RUN,), WHOLE, name="resume", text="Go on with a run that was stopped, or is partial.")
 )
-app.command()(command(_resume, (_RUN,), MANNER, name="resume", text="Go on with a run that was stopped."))
+estimates = typer.Typer(cls=Estimates, subcommand_metavar="QUESTION PATH... | run RECIPE PATH...")
+estimates.command()(
+    command(
+        _estimate, (_QUESTION, PATHS), WHOLE, name="ask", text="Say what an answer would come to; spend nothing."
+    )
+)
+estimates.add_typer(estimated_recipes, name="run")
+app.add_typer(estimates, name="estimate", help="Say what something would come to, and spend nothing.")
+app.command(name="runs")(runs)
+app.command(name="show")(show)
+app.command(name="forget")(forget)
+app.command(name="replay")(replay)
 app.command(name="graph")(graph)
 
 
@@ -98,6 +117,16 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     text = " ".join(error.format_message().split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]} (see {context.command_path if context else 'swarm'} --help)"
+
+
+def _broken() -> int:
+    """A mistake of ours: all of the traceback, but for secrets."""
+    import traceback
+
+    from swarm.observe.log import redact_text
+
+    sys.stderr.write(redact_text(traceback.format_exc()))
+    return FAILED
 
 
 def _fail(text: str, code: int) -> int:

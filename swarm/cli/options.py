@@ -1,4 +1,4 @@
-"""What every command takes: the options of a run, once, for `ask`, `run` and `resume` alike.
+"""What every command takes: the options of a run, once, for `ask`, `run`, `resume` and `estimate` alike.
 
 `command` joins them to a command's own parameters. This module knows typer; it does not know what a run is.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,19 @@ class Settings:
     concurrency: int | None = None
     base_url: str | None = None
     max_cost_usd: float | None = None
+    """`math.inf` lifts the limit."""
     max_tokens: int | None = None
-    store: Path | None = None
+    max_calls: int | None = None
+    max_seconds: float | None = None
+    max_slices: int | None = None
+    max_depth: int | None = None
+    requests_per_minute: int | None = None
+    input_tokens_per_minute: int | None = None
+    output_tokens_per_minute: int | None = None
+    store: str | None = None
+    """A file, or the URL of a database."""
+    prices: Path | None = None
+    yes: bool = False
     json: bool = False
     quiet: bool = False
     log_json: bool = False
@@ -49,7 +61,21 @@ def _common(name: str, annotation: Any, default: Any = None, /, **info: Any) -> 
     return option(name, annotation, default, f"--{name.replace('_', '-')}", **info)
 
 
+def _dollars(text: str) -> float:
+    """A limit in dollars, or none."""
+    if text.strip().lower() == "none":
+        return math.inf
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise typer.BadParameter(f"{text!r} is no amount: give dollars, such as 2.50, or none")
+    return value
+
+
 PATHS = argument("paths", list[str], metavar="PATH", help="Files, folders, quoted globs, or - for standard input.")
+RUN = argument("run", str, metavar="RUN", help="The id of the run, the beginning of it, or last.")
 
 SHAPE = (
     _common(
@@ -60,19 +86,48 @@ SHAPE = (
     _common("concurrency", int | None, min=1, metavar="N", help="Calls under way at once."),
     _common("base_url", str | None, metavar="URL", help="A compatible server: vLLM, Ollama, llama.cpp, a proxy."),
 )
-"""What a run is worked with: settled when it begins."""
+"""What a run is worked with: kept from when it last went on, where it is not named anew."""
 
-MANNER = (
-    _common("max_cost_usd", float | None, min=0.0, metavar="USD", help="Stop cleanly before more is spent."),
-    _common("max_tokens", int | None, min=0, metavar="N", help="Stop cleanly before more are used, in and out."),
-    _common("store", Path | None, metavar="FILE", help="Where the journal is kept (default: .swarm/swarm.db)."),
-    _common("json", bool, False, help="Print one JSON object, and nothing else."),
-    _common("quiet", bool, False, help="Show no progress."),
-    _common("log_json", bool, False, help="Write the log to stderr, one JSON object a line."),
+LIMITS = (
+    _common(
+        "max_cost_usd",
+        float | None,
+        metavar="USD|none",
+        parser=_dollars,
+        help="Stop cleanly before more is spent; 5 where a model costs money and nothing is said.",
+    ),
+    _common("max_tokens", int | None, min=0, metavar="N", help="... before more are used, in and out."),
+    _common("max_calls", int | None, min=0, metavar="N", help="... before more calls are sent."),
+    _common("max_seconds", float | None, min=0, metavar="S", help="... after so long, counted from now."),
+    _common("max_slices", int | None, min=0, metavar="N", help="... before more slices are worked."),
+    _common("max_depth", int | None, min=0, metavar="N", help="How often a slice may be cut in halves (8)."),
+    _common("requests_per_minute", int | None, min=1, metavar="N", help="Calls wait so that no more are sent."),
+    _common("input_tokens_per_minute", int | None, min=1, metavar="N", help="The same, in tokens sent."),
+    _common(
+        "output_tokens_per_minute", int | None, min=1, metavar="N", help="The same, in tokens that come back."
+    ),
 )
-"""What may be different each time that a run goes on."""
+"""What a run may spend: kept likewise."""
 
-RESERVED = frozenset(parameter.name for parameter in (*SHAPE, *MANNER))
+STORE = _common(
+    "store",
+    str | None,
+    metavar="FILE|URL",
+    help="Where runs are kept (default: .swarm/swarm.db), or postgresql://…",
+)
+PRICES = _common("prices", Path | None, metavar="FILE", help="Prices of your own, before all published ones.")
+YES = _common("yes", bool, False, help="Do not ask whether to go on.")
+JSON = _common("json", bool, False, help="Print one JSON object, and nothing else.")
+_QUIET = _common("quiet", bool, False, help="Show no progress.")
+_LOG = _common("log_json", bool, False, help="Write the log to stderr, one JSON object a line.")
+
+MANNER = (STORE, PRICES, YES, JSON, _QUIET, _LOG)
+"""What is told anew each time."""
+
+WHOLE = (*SHAPE, *LIMITS, *MANNER)
+"""What a run takes."""
+
+RESERVED = frozenset(parameter.name for parameter in WHOLE)
 
 
 def command(

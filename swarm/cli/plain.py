@@ -67,6 +67,14 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def age(value: float) -> str:
+    """How long ago something was, of which the seconds do not matter: now, 5 min, 3 h, 12 d."""
+    for most, divisor, unit in ((3_600, 60, "min"), (172_800, 3_600, "h")):
+        if value < most:
+            return f"{int(value // divisor)} {unit}" if value >= divisor else "now"
+    return f"{int(value // 86_400):,} d"
+
+
 def plural(count: int, word: str) -> str:
     """`1 source`, `2 sources`."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

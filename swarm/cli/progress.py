@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,7 @@ from swarm.task import Usage
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live as RichLive
 
 Clock = Callable[[], float]
 
@@ -34,7 +36,8 @@ _WORDS = {
 
 @dataclass(slots=True)
 class Tally:
-    """A run in numbers. Slices are ready, running, done or failed; `total` counts all of them."""
+    """A run in numbers. Slices are ready, running, done or failed; `total` counts all of them. `before` were done
+    before the run went on."""
 
     clock: Clock = time.monotonic
     phase: str = ""
@@ -42,7 +45,7 @@ class Tally:
     chars: int = 0
     total: int = 0
     done: int = 0
-    replayed: int = 0
+    before: int = 0
     failed: int = 0
     usage: Usage = field(default_factory=Usage)
     started: float = 0.0
@@ -63,7 +66,7 @@ class Tally:
     @property
     def seconds_left(self) -> float | None:
         """Judged by the pace of the slices so far; None before there is a pace."""
-        fresh = self.done + self.failed - self.replayed
+        fresh = self.done + self.failed - self.before
         left = self.ready + len(self.running)
         if self.dispatched is None or fresh < 3 or left == 0:
             return None
@@ -78,34 +81,43 @@ class Tally:
                 self.chars += chars
             case events.CorpusReady(corpus=corpus):
                 self.sources, self.chars = len(corpus.sources), corpus.chars
+            case events.Resumed(done=done, slices=slices):
+                self.total, self.done, self.before = slices, done, done
+            case events.Spent(usage=usage):
+                self.usage = usage
+            case _:
+                self._tell_of_slices(event)
+
+    def _tell_of_slices(self, event: events.Event) -> None:
+        match event:
             case events.SlicesPlanned(slices=slices):
                 self.total += slices
             case events.SliceStarted(slice=slice):
                 self.running.add(slice.id)
                 self.dispatched = self.clock() if self.dispatched is None else self.dispatched
-            case events.SliceFinished(slice=slice, replayed=replayed):
+            case events.SliceFinished(slice=slice):
                 self.running.discard(slice.id)
                 self.done += 1
-                self.replayed += replayed
             case events.SliceSplit(slice=slice, into=into):
+                # one that is read closer is done, and its halves come to it
+                self.total += into - 1 if slice.id in self.running else into
                 self.running.discard(slice.id)
-                self.total += into - 1
             case events.SliceFailed(slice=slice):
                 self.running.discard(slice.id)
                 self.failed += 1
-            case events.Spent(usage=usage):
-                self.usage = usage
             case _:
                 pass
 
 
 class Display(Protocol):
-    """Follows one run. `tell` gets each event, `note` a line that is to stay readable."""
+    """Follows one run. `tell` gets each event, `note` a line that is to stay readable; `paused`, it leaves the
+    terminal alone."""
 
     def __enter__(self) -> Display: ...
     def __exit__(self, *exception: object) -> None: ...
     def tell(self, event: events.Event) -> None: ...
     def note(self, text: str) -> None: ...
+    def paused(self) -> AbstractContextManager[None]: ...
 
 
 class Silent:
@@ -122,6 +134,9 @@ class Silent:
 
     def note(self, text: str) -> None:
         print(f"swarm: {text}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is this module's job
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Lines(Silent):
@@ -145,13 +160,17 @@ class Live:
     """For a terminal: two lines that stay in place and are gone at the end."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
-        from rich.live import Live as RichLive
         from rich.spinner import Spinner
 
         self.tally = Tally(clock=clock)
         self._console = console
         self._spinner = Spinner("dots", style="cyan")
-        self._live = RichLive(console=console, get_renderable=self._render, transient=True, refresh_per_second=10)
+        self._live = self._lines()
+
+    def _lines(self) -> RichLive:
+        from rich.live import Live as RichLive
+
+        return RichLive(console=self._console, get_renderable=self._render, transient=True, refresh_per_second=10)
 
     def __enter__(self) -> Live:
         self._restore = _keep_output()
@@ -171,6 +190,15 @@ class Live:
         from rich.text import Text
 
         self._console.print(Text(f"swarm: {text}"), soft_wrap=True)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live = self._lines()  # the old one would wipe away what was written meanwhile
+            self._live.start(refresh=True)
 
     def _render(self) -> RenderableType:
         from rich.console import Group

@@ -6,17 +6,17 @@ Recipes are loaded when they are named, and not before; listing them runs none.
 from __future__ import annotations
 
 import inspect
-import shlex
-import sys
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import typer
 from typer.core import TyperGroup
 
-from swarm.cli.options import MANNER, PATHS, RESERVED, SHAPE, Settings, command, option
+from swarm.cli.again import repeated
+from swarm.cli.estimating import execute_estimate
+from swarm.cli.options import PATHS, RESERVED, WHOLE, Settings, command, option
 from swarm.cli.session import begin, execute
 from swarm.errors import RecipeError
 from swarm.recipe import Option, Recipe, find, load, shipped, summary
@@ -25,15 +25,33 @@ from swarm.recipe import Option, Recipe, find, load, shipped, summary
 class Recipes(TyperGroup):
     """A group whose commands are the recipes, by name or by path."""
 
+    estimated: ClassVar[bool] = False
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the base class names it
-        return as_command(load(find(cmd_name)))
+        return as_command(load(find(cmd_name)), estimated=self.estimated)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         with formatter.section("Recipes that come with Swarm"):
             formatter.write_dl([(name, summary(path)) for name, path in shipped().items()])
 
 
-recipes = typer.Typer(cls=Recipes, subcommand_metavar="RECIPE [OPTIONS] PATH...")
+class EstimatedRecipes(Recipes):
+    """The same, and nothing of them is done."""
+
+    estimated = True
+
+
+_USAGE = "RECIPE [OPTIONS] PATH..."
+recipes = typer.Typer(cls=Recipes, subcommand_metavar=_USAGE)
+estimated_recipes = typer.Typer(cls=EstimatedRecipes, subcommand_metavar=_USAGE)
+
+
+@estimated_recipes.callback()
+def estimate_run() -> None:
+    """Say what the first run of a recipe would come to.
+
+    The recipe works up to its first run, which is estimated and not begun.
+    """
 
 
 @recipes.callback()
@@ -45,7 +63,7 @@ def run() -> None:
     """
 
 
-def as_command(recipe: Recipe) -> Any:
+def as_command(recipe: Recipe, *, estimated: bool = False) -> Any:
     """The recipe as a command: its paths, its own options, and those that every run has.
 
     Raises:
@@ -53,14 +71,15 @@ def as_command(recipe: Recipe) -> Any:
     """
 
     def body(settings: Settings, paths: list[str], **options: Any) -> int:
+        if estimated:
+            return execute_estimate(settings, lambda it: recipe.run(it, paths, **options))
         # a recipe may do more than its run, so to go on with it is to give the same command again; what
         # the journal holds is not paid twice
-        again = shlex.join(["swarm", *sys.argv[1:]])
-        return execute(settings, begin(settings), lambda it: recipe.run(it, paths, **options), lambda _: again)
+        return execute(settings, begin(settings), lambda it: recipe.run(it, paths, **options), repeated)
 
     own = [_option(recipe, found) for found in recipe.options]
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command()(command(body, (PATHS, *own), (*SHAPE, *MANNER), name=recipe.name, text=recipe.help))
+    single.command()(command(body, (PATHS, *own), WHOLE, name=recipe.name, text=recipe.help))
     return typer.main.get_command(single)
 
 

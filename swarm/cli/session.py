@@ -12,8 +12,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from swarm.cli.again import Again
 from swarm.cli.options import Settings
 from swarm.cli.progress import Display, display
 
@@ -25,8 +26,6 @@ ANSWERED, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
 
 Open = Callable[[], "Watched"]
 Work = Callable[["Watched"], Awaitable["Answer | None"]]
-Again = Callable[[str], str]
-"""Of a run's id: the command that goes on with it."""
 
 
 def begin(settings: Settings) -> Open:
@@ -35,35 +34,43 @@ def begin(settings: Settings) -> Open:
     def make() -> Watched:
         from swarm.cli.watched import Watched
 
-        return Watched(
-            settings.model or "extractive",
-            reader=settings.reader,
-            store=settings.store,
-            window=settings.window,
-            concurrency=settings.concurrency,
-            base_url=settings.base_url,
-        )
+        return Watched(**options_of(settings))
 
     return make
 
 
 def go_on(settings: Settings, run: str) -> Open:
-    """A swarm as the run `run` began with, to go on with it."""
+    """A swarm as the run `run` last went on, but for what is named anew."""
 
     def make() -> Watched:
         from swarm.cli.watched import Watched
 
-        return Watched.of_run(run, settings.store)
+        named = options_of(settings)
+        return Watched.of_run(run, named.pop("store"), **named)
 
     return make
 
 
-def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
-    """Run `work`, print its answer, and say how it went as an exit code (see `docs/cli.md`)."""
+def options_of(settings: Settings) -> dict[str, Any]:
+    """What of the settings a swarm is made with, as far as it was given."""
+    names = ("model", "reader", "store", "window", "concurrency", "base_url")
+    given = {name: getattr(settings, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None or name == "store"}
+
+
+def prepare(settings: Settings) -> None:
+    """What holds for the whole process: where the log goes, and whose prices are taken."""
+    if settings.prices is not None:
+        os.environ["SWARM_PRICES"] = str(settings.prices)
     if settings.log_json:
         from swarm.observe.log import to_stderr
 
         to_stderr()
+
+
+def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
+    """Run `work`, print its answer, and say how it went as an exit code (see `docs/cli.md`)."""
+    prepare(settings)
     stdout = sys.stdout
     with redirect_stdout(sys.stderr) if settings.json else nullcontext():
         returned, last, caught = asyncio.run(_follow(settings, make(), work, again))
@@ -77,11 +84,12 @@ def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
 
         from swarm.cli.show import show
 
-        show(returned, Console(highlight=False, markup=False, emoji=False), resume=again(returned.run_id))
+        resume = again(returned.run_id, returned) if not returned.complete else ""
+        show(returned, Console(highlight=False, markup=False, emoji=False), resume=resume)
     if last is None or last.complete:
         return ANSWERED
     if not returned or settings.json:
-        _say(f"partial ({last.stopped or 'slices failed'}); go on with: {again(last.run_id)}")
+        _say(f"partial ({last.stopped or 'slices failed'}); go on with: {again(last.run_id, last)}")
     return 128 + caught if caught else PARTIAL
 
 
@@ -104,7 +112,7 @@ def _signals(swarm: Watched, shown: Display, again: Again) -> Iterator[list[int]
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if caught:
-            _leave(number, again(swarm.run_id) if swarm.run_id else None)
+            _leave(number, again(swarm.run_id, None) if swarm.run_id else None)
         caught.append(number)
         loop.call_soon_threadsafe(swarm.stop)
         loop.call_soon_threadsafe(shown.note, "stopping: calls in flight finish; Ctrl-C again leaves at once")

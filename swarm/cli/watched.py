@@ -1,4 +1,5 @@
-"""The Swarm that the command line hands to a recipe: it shows each run, and holds it to the user's limits.
+"""The Swarm that the command line hands to a recipe: it shows each run, asks before money is spent, and holds the
+run to the user's limits.
 
 A recipe calls `run` as it would anywhere else; here the events of that run go to the display. Imported late: it
 brings the whole library with it.
@@ -7,12 +8,16 @@ brings the whole library with it.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from swarm import events
+from swarm.cli.asking import on_terminal, yes
+from swarm.cli.estimate import told
 from swarm.cli.options import Settings
 from swarm.cli.progress import Display, Silent
+from swarm.errors import SwarmError
 from swarm.run import Swarm
-from swarm.task import Answer, Task
+from swarm.task import Answer, Estimate, Limits, Task
 
 
 class Watched(Swarm):
@@ -21,22 +26,18 @@ class Watched(Swarm):
     answer: Answer | None = None
     run_id: str | None = None
     display: Display = Silent()
-    max_cost_usd: float | None = None
-    max_tokens: int | None = None
+    settings: Settings = Settings()
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, approve=self._asked, **settings)
 
     def watch(self, display: Display, settings: Settings) -> Watched:
         """Show the runs on `display`; limits that the user named come before the recipe's own."""
-        self.display = display
-        self.max_cost_usd, self.max_tokens = settings.max_cost_usd, settings.max_tokens
+        self.display, self.settings = display, settings
         return self
 
     async def run(self, task: Task, *, run_id: str | None = None) -> Answer:
-        limits = task.limits
-        if self.max_cost_usd is not None:
-            limits = replace(limits, cost_usd=self.max_cost_usd)
-        if self.max_tokens is not None:
-            limits = replace(limits, tokens=self.max_tokens)
-        async with self.stream(replace(task, limits=limits), run_id=run_id) as stream:
+        async with self.stream(self._held(task), run_id=run_id) as stream:
             async for event in stream:
                 self.display.tell(event)
                 if isinstance(event, events.RunStarted):
@@ -45,3 +46,48 @@ class Watched(Swarm):
                     self.answer = event.answer
         assert self.answer is not None, "a stream ends with Finished, or raises"
         return self.answer
+
+    def _held(self, task: Task) -> Task:
+        return replace(task, limits=limits_with(task.limits, self.settings))
+
+    def _asked(self, estimate: Estimate) -> bool:
+        """Tell what a run will come to, and ask whether to begin it. Called on a thread."""
+        asks = on_terminal() and not self.settings.yes
+        with self.display.paused():
+            if asks or not self.settings.quiet:
+                self.display.note("\n  ".join(told(estimate)))
+            return not asks or yes("go on?", given_up=lambda: self._stop_requested)
+
+
+class Estimated(SwarmError):
+    """Ends a recipe that is only estimated, at its first run."""
+
+    def __init__(self, estimate: Estimate) -> None:
+        super().__init__(estimate)
+        self.estimate = estimate
+
+
+class Estimating(Watched):
+    """Runs nothing: says what the first run of a recipe would come to."""
+
+    async def run(self, task: Task, *, run_id: str | None = None) -> Answer:  # noqa: ARG002 - as the base class
+        raise Estimated(await self.estimate(self._held(task)))
+
+
+def limits_with(limits: Limits, settings: Settings) -> Limits:
+    """These limits, with those that the user named in their place."""
+    given = {
+        "cost_usd": settings.max_cost_usd,
+        "tokens": settings.max_tokens,
+        "calls": settings.max_calls,
+        "wall_seconds": settings.max_seconds,
+        "slices": settings.max_slices,
+        "depth": settings.max_depth,
+        "requests_per_minute": settings.requests_per_minute,
+        "input_tokens_per_minute": settings.input_tokens_per_minute,
+        "output_tokens_per_minute": settings.output_tokens_per_minute,
+    }
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if "cost_usd" in named:
+        named["cost_is_default"] = False
+    return replace(limits, **named)

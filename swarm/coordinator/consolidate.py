@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from swarm.coordinator.desk import SUMMARY, Desk
-from swarm.coordinator.show import SUMMARIES, items_of, size_of, view_budget
-from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.coordinator.desk import Desk
+from swarm.coordinator.records import SUMMARY
+from swarm.coordinator.show import SUMMARIES, items_of, room, size_of, view_budget
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, SwarmError
 from swarm.graph import tree
 from swarm.graph.cover import Due, due, frontier
 from swarm.graph.identity import summary_id
@@ -24,6 +25,7 @@ from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import Cited
 from swarm.prompts.typed import ConsolidatePrompt, Shown
+from swarm.store.journal import Entry
 from swarm.task import Finding
 from swarm.views.pack import FRAME_TOKENS
 
@@ -45,13 +47,17 @@ async def consolidate(desk: Desk) -> None:
     if not is_digest and desk.model.selective:
         return  # it picks sentences by rank: the view already shows it the best
     desk.gate.budget.finishing = True
-    budget = view_budget(desk, lambda items, _: consolidate_prompt(desk, items, 1, final=is_digest))
+    budget = await room(
+        desk,
+        f"consolidate:{desk.basis}",
+        lambda: view_budget(desk, lambda items, _: consolidate_prompt(desk, items, 1, final=is_digest)),
+    )
     # summaries get a share of the view of one who answers, and all of that of one who writes a digest
-    room = budget if is_digest or _all_fit(desk, budget) else int(budget * SUMMARIES)
+    most = budget if is_digest or _all_fit(desk, budget) else int(budget * SUMMARIES)
     read = desk.graph.database.read
     level = 0
     while level < tree.levels(read, desk.graph.num) and desk.stopped is None:
-        if fits(desk, room):
+        if fits(desk, most):
             break
         level += 1
         await _level(desk, due(desk.graph, level, _LEAST, _FRESH), budget)
@@ -105,7 +111,7 @@ async def _level(desk: Desk, groups: list[Due], budget: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             for group in groups:
                 tasks.create_task(work(group))
-    except* Rejected as failed:
+    except* SwarmError as failed:
         raise failed.exceptions[0] from None
 
 
@@ -132,9 +138,8 @@ async def _write(desk: Desk, group: Due, budget: int) -> None:
         statements=held,
         covers=covers,
     )
-    await desk.journal.append(
-        desk.run, "summary", summary.id, SUMMARY.dump_json(summary), also=desk.graph.change(summary)
-    )
+    entry = Entry(kind="summary", key=summary.id, body=SUMMARY.dump_json(summary))
+    await desk.journal.append(desk.run, entry, also=desk.graph.change(summary))
 
 
 def _portions(desk: Desk, children: tuple[Row, ...], budget: int) -> list[list[Row]]:
@@ -174,7 +179,7 @@ async def _ask(desk: Desk, rows: list[Row], most: int) -> list[Statement] | None
     except PromptTooLong as error:
         return await _ask_in_halves(desk, rows, most, error)
     except LimitReached as error:
-        desk.stopped = str(error)
+        desk.stop_at(error)
         return None
     except Rejected:
         raise

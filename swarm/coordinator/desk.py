@@ -10,44 +10,54 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
-from pydantic import TypeAdapter
-
+from swarm.coordinator.records import Plan
+from swarm.errors import LimitReached
 from swarm.events import Event
 from swarm.graph.graph import SharedGraph
+from swarm.graph.identity import digest
 from swarm.graph.likeness import Embed
-from swarm.graph.nodes import Summary, Verdict
+from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
 from swarm.source import Corpus, Source
 from swarm.store.cuts import Cuts
 from swarm.store.journal import Journal
 from swarm.store.library import Library
-from swarm.task import Answer, Report, Slice, SliceFailure, Task
+from swarm.task import Answer, Limits, Slice, SliceFailure, Task
 from swarm.worker.read import Brief
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Read:
-    """A slice as the journal keeps it beside its report, with the sources that were cited from it."""
+class Recorded(Protocol):
+    """A run that was recorded, as far as it cannot be worked out again: it depended on the clock, on what failed,
+    or on what a provider told of itself."""
 
-    slice: Slice
-    sources: tuple[Source, ...]
+    def order(self, session: int) -> list[str]:
+        """The slices that were settled in a session, in the order of their records."""
 
+    def sizes(self, round_: int) -> tuple[int, int]:
+        """How many findings a reader of a round may give, and the tokens of material in one of its slices."""
 
-REPORT: TypeAdapter[Report] = TypeAdapter(Report)
-READ: TypeAdapter[Read] = TypeAdapter(Read)
-SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
-VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
-"""What the journal's records of these kinds hold."""
+    def too_long(self, slice_: str) -> bool:
+        """Whether a slice was split because it did not fit a window."""
+
+    def failed(self, slice_: str, session: int) -> str | None:
+        """Why a slice could not be worked in a session; None for one that was not tried or was."""
+
+    def stopped(self, session: int) -> tuple[str | None, str | None]:
+        """Why a session ended early, and at which limit."""
 
 
 @dataclass(kw_only=True)
 class Desk:
-    """One run. `began` is the clock's reading in seconds at its start."""
+    """One run. `began` is the clock's reading in seconds at its start. `session` counts how often the run began or
+    went on; the limits are those of this time."""
 
     run: str
+    session: int
     task: Task
+    limits: Limits
     model: Model
     reader: Model
     library: Library
@@ -66,8 +76,13 @@ class Desk:
     embed: Embed | None = None
     """The user's embeddings, where they gave any: they propose findings that may say the same."""
 
+    recorded: Recorded | None = None
+    """What is known beforehand, where a run is replayed."""
+
+    plans: list[Plan] = field(default_factory=list)
+    """The rounds, in their order."""
     briefs: dict[str, Brief] = field(default_factory=dict)
-    """By question."""
+    """By question, as far as they were needed."""
     slices: dict[str, Slice] = field(default_factory=dict)
     """All of the run, by id, also those that were split."""
     planned: list[str] = field(default_factory=list)
@@ -77,12 +92,18 @@ class Desk:
     failures: dict[str, SliceFailure] = field(default_factory=dict)
     items: dict[str, list[str]] = field(default_factory=dict)
     """Findings of each slice that fills a cell of a table."""
+    removed: int = 0
+    """Sources that were unlearnt before."""
     asked: list[str] = field(default_factory=list)
     """Follow-up questions so far."""
     settling: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Contradictions that the sources are asked about, by the question: the ids of both findings."""
+    shares: dict[str, Budget] = field(default_factory=dict)
+    """What each slice of a round, with all that it is cut into, may spend, where the limits say so."""
     stopped: str | None = None
-    """Why the run ends early: the limit that was reached, or `interrupted`."""
+    """Why the run ends early: the limit that was reached, `interrupted` or `not approved`."""
+    limit: str | None = None
+    """The name of the limit that was reached, as in `Limits`."""
     answer: Answer | None = None
 
     @property
@@ -102,9 +123,39 @@ class Desk:
         """The place of each source in the corpus."""
         return {source.id: place for place, source in enumerate(self.corpus.sources)}
 
-    def add(self, slices: list[Slice]) -> None:
-        """Plan slices; one that asks the same of the same text as an earlier one is left out."""
-        for slice_ in slices:
-            if slice_.id not in self.slices:
-                self.slices[slice_.id] = slice_
-                self.planned.append(slice_.id)
+    @property
+    def round(self) -> int:
+        """The round that was planned last; 0 before the first."""
+        return self.plans[-1].round if self.plans else 0
+
+    @property
+    def basis(self) -> str:
+        """A name for what is known so far and for who is asked about it: what was decided on it, and how much of
+        it was shown, holds until one of them changes."""
+        allowed = (self.limits.cost_usd, self.limits.tokens)
+        return digest("basis", sorted(self.done), sorted(self.failures), self.removed, self.model.name, allowed)
+
+    def stop_at(self, error: LimitReached) -> None:
+        """End the run early: a limit was reached."""
+        self.stopped, self.limit = str(error), error.limit or None
+
+    def share_of(self, slice_: Slice) -> Budget | None:
+        """The budget that a slice spends from: that of the slice that it was cut from, share of the run's."""
+        if self.limits.each_slice is None:
+            return None
+        while slice_.parent is not None:
+            slice_ = self.slices[slice_.parent]
+        if slice_.id not in self.shares:
+            self.shares[slice_.id] = self.gate.budget.share(self.limits.each_slice)
+        return self.shares[slice_.id]
+
+    def add(self, plan: Plan) -> int:
+        """Take a plan's slices up, and count the new ones: one that asks the same of the same text as an earlier
+        one is left out."""
+        self.plans.append(plan)
+        self.asked += plan.asked
+        self.settling |= {question: (one, other) for question, one, other in plan.settling}
+        new = [slice_ for slice_ in plan.slices if slice_.id not in self.slices]
+        self.slices |= {slice_.id: slice_ for slice_ in new}
+        self.planned += [slice_.id for slice_ in new]
+        return len(new)

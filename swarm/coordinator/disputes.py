@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from swarm.coordinator.desk import VERDICT, Desk
+from swarm.coordinator.desk import Desk
+from swarm.coordinator.records import VERDICT
 from swarm.coordinator.show import items_of
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.graph.disputes import Relation, disputed, to_judge
+from swarm.graph.identity import question_id
 from swarm.graph.likeness import proposed
 from swarm.graph.nodes import Verdict
 from swarm.graph.rows import Row
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import Judged
 from swarm.prompts.typed import ComparePrompt, Shown
+from swarm.store.journal import Entry
 from swarm.views.view import judged_for
 
 log = get_logger("disputes")
@@ -33,22 +36,42 @@ _BESIDE = 12  # findings that are shown with a contradiction that is judged anew
 async def judge_pairs(desk: Desk) -> None:
     """Have pairs of findings in prose judged, and contradictions that the sources were asked about judged anew.
     A call that fails or is not allowed leaves them as they are."""
-    pairs = to_judge(desk.graph, _PAIRS)
-    if desk.embed is not None:
-        pairs += await asyncio.to_thread(proposed, desk.graph, desk.embed, _PAIRS)
+    pairs = to_judge(desk.graph, _PAIRS) + await _proposed(desk)
     for start in range(0, len(pairs), _IN_A_PROMPT):
         if not await _judge(desk, desk.question, pairs[start : start + _IN_A_PROMPT]):
             return
     for question, (one, other) in list(desk.settling.items()):
         rows = [row for id_ in (one, other) if (row := desk.graph.row(id_)) is not None]
         found = judged_for(desk.graph, question)[:_BESIDE]
-        if len(rows) == 2 and found and not await _judge(desk, question, [(rows[0], rows[1])], found):
+        settled = Entry(kind="settled", key=question_id(question), body={})
+        if (
+            len(rows) == 2
+            and found
+            and not await _judge(desk, question, [(rows[0], rows[1])], settled, beside=found)
+        ):
             return
         del desk.settling[question]
 
 
-async def _judge(desk: Desk, question: str, pairs: list[tuple[Row, Row]], beside: Sequence[Row] = ()) -> bool:
-    """Whether the pairs were judged."""
+async def _proposed(desk: Desk) -> list[tuple[Row, Row]]:
+    """Pairs that the user's embeddings propose, as the journal has them."""
+    name = f"{desk.round}:{desk.basis}"
+    record = desk.journal.record(desk.run, "pairs", name)
+    if record is not None:
+        rows = [(desk.graph.row(one), desk.graph.row(other)) for one, other in record.body["pairs"]]
+        return [(one, other) for one, other in rows if one is not None and other is not None]
+    if desk.embed is None:
+        return []
+    pairs = await asyncio.to_thread(proposed, desk.graph, desk.embed, _PAIRS)
+    body = {"pairs": [[one.id, other.id] for one, other in pairs]}
+    await desk.journal.append(desk.run, Entry(kind="pairs", key=name, body=body))
+    return pairs
+
+
+async def _judge(
+    desk: Desk, question: str, pairs: list[tuple[Row, Row]], *more: Entry, beside: Sequence[Row] = ()
+) -> bool:
+    """Whether the pairs were judged; then `more` is recorded with the verdicts."""
     if desk.stopped is not None or desk.stopping.is_set():
         return False
     items: list[Shown] = []
@@ -63,12 +86,17 @@ async def _judge(desk: Desk, question: str, pairs: list[tuple[Row, Row]], beside
     except (CallFailed, LimitReached, PromptTooLong) as error:
         log.warning("pairs not judged", reason=str(error))
         return False
-    for judged in reply.pairs:
-        verdict = _verdict(pairs, judged)
-        if verdict is not None:
-            key = f"{verdict.one}:{verdict.other}:{verdict.judgement}:{verdict.later or ''}"
-            body = VERDICT.dump_json(verdict)
-            await desk.journal.append(desk.run, "verdict", key, body, also=desk.graph.change(verdict))
+    verdicts = [verdict for judged in reply.pairs if (verdict := _verdict(pairs, judged)) is not None]
+    entries = [
+        Entry(
+            kind="verdict",
+            key=f"{verdict.one}:{verdict.other}:{verdict.judgement}:{verdict.later or ''}",
+            body=VERDICT.dump_json(verdict),
+        )
+        for verdict in verdicts
+    ]
+    # all of a reply at once: a run that goes on asks about the next pairs, and not about half of these again
+    await desk.journal.append(desk.run, *entries, *more, also=desk.graph.change(*verdicts))
     return True
 
 
@@ -96,17 +124,16 @@ def open_disputes(desk: Desk, limit: int) -> list[Relation]:
     return found
 
 
-def questions_to_settle(desk: Desk) -> list[str]:
-    """What to ask of the sources about contradictions, each once."""
-    asked: list[str] = []
+def questions_to_settle(desk: Desk) -> list[tuple[str, str, str]]:
+    """What to ask of the sources about contradictions, each once, and the ids of both findings."""
+    asked: list[tuple[str, str, str]] = []
     for relation in open_disputes(desk, 4 * _SETTLED_AT_ONCE):
         question = (
             f'The sources disagree: "{_cut(relation.one.text)}" and "{_cut(relation.other.text)}" '
             "Which of the two holds, when, and under which condition?"
         )
         if question not in desk.asked and len(asked) < _SETTLED_AT_ONCE:
-            asked.append(question)
-            desk.settling[question] = (relation.one.id, relation.other.id)
+            asked.append((question, relation.one.id, relation.other.id))
     return asked
 
 

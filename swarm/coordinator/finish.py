@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from swarm.coordinator.consolidate import consolidate_prompt, standing
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import open_disputes
-from swarm.coordinator.show import best, disputes_in, is_line, view_budget, view_prompt
+from swarm.coordinator.plan import brief_of
+from swarm.coordinator.show import best, disputes_in, is_line, view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import AnswerReply, Cited
@@ -66,7 +67,7 @@ class _Draft:
         return self._numbers[span]
 
 
-async def finish(desk: Desk, rounds: int) -> Answer:
+async def finish(desk: Desk) -> Answer:
     """The answer of the run, as good as what is known allows."""
     draft = _Draft(desk)
     short: str | None = None
@@ -75,7 +76,7 @@ async def finish(desk: Desk, rounds: int) -> Answer:
     desk.gate.budget.finishing = True
     if desk.task.output == "table":
         cells = _table(desk, draft)
-    elif desk.stopped == "interrupted":
+    elif desk.stopped in ("interrupted", "not approved"):
         _best_so_far(desk, draft)
     else:
         try:
@@ -86,10 +87,14 @@ async def finish(desk: Desk, rounds: int) -> Answer:
                 short, answerable = reply.short if reply.answerable else None, reply.answerable
         except Rejected:
             raise
-        except (LimitReached, CallFailed, PromptTooLong) as error:
+        except LimitReached as error:
+            if desk.stopped is None:
+                desk.stop_at(error)
+            _best_so_far(desk, draft)
+        except (CallFailed, PromptTooLong) as error:
             desk.stopped = desk.stopped or str(error)
             _best_so_far(desk, draft)
-    return _assemble(desk, draft, short, cells, rounds, answerable=answerable)
+    return _assemble(desk, draft, short, cells, answerable=answerable)
 
 
 async def _answer(desk: Desk, draft: _Draft) -> AnswerReply:
@@ -104,12 +109,12 @@ async def _answer(desk: Desk, draft: _Draft) -> AnswerReply:
             question=desk.question,
             shown=items,
             omitted=omitted,
-            statistics=desk.briefs[desk.question].statistics,
+            statistics=brief_of(desk, desk.question).statistics,
             asked=tuple(desk.asked),
             disputes=disputes_in(desk, items),
         )
 
-    reply = await view_prompt(desk, make)
+    reply = await view_prompt(desk, f"answer:{desk.basis}", make)
     if reply.answerable:
         _say_all(draft, reply.statements, seen)
     return reply
@@ -126,7 +131,7 @@ async def _digest(desk: Desk, draft: _Draft) -> None:
         seen.update((item.label, item.finding) for item in items)
         return consolidate_prompt(desk, items, desk.task.words, final=True, omitted=omitted)
 
-    reply = await view_prompt(desk, make, standing(desk, view_budget(desk, make)))
+    reply = await view_prompt(desk, f"digest:{desk.basis}", make, lambda tokens: standing(desk, tokens))
     _say_all(draft, reply.statements, seen)
 
 
@@ -206,7 +211,7 @@ def _contradictions(desk: Desk, draft: _Draft) -> tuple[Contradiction, ...]:
 
 
 def _assemble(
-    desk: Desk, draft: _Draft, short: str | None, cells: tuple[Cell, ...], rounds: int, *, answerable: bool
+    desk: Desk, draft: _Draft, short: str | None, cells: tuple[Cell, ...], *, answerable: bool
 ) -> Answer:
     ledger = coverage(desk)
     has_text = bool(draft.statements) or any(cell.citations for cell in cells)
@@ -237,9 +242,10 @@ def _assemble(
         window_peak=desk.gate.peak,
         usage=budget.spent,
         slices=len(desk.slices) - len(desk.split),
-        rounds=rounds,
+        rounds=desk.round,
         failures=tuple(desk.failures.values()),
         stopped=desk.stopped,
+        limit=desk.limit,
         graph=desk.graph.fingerprint(),
         elapsed_seconds=desk.clock() - desk.began,
     )

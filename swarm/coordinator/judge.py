@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import judge_pairs, questions_to_settle
-from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief, make_slice, material_budget
+from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief_of, sizes, take_up
+from swarm.coordinator.records import Plan, make_slice
 from swarm.coordinator.show import view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
-from swarm.events import SlicesPlanned
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import JudgePrompt
 from swarm.source import Passage
 from swarm.sources.slicing import pack
+from swarm.store.journal import Entry
+from swarm.task import Slice
 
 log = get_logger("judge")
 
@@ -20,24 +22,28 @@ MAX_FOLLOW_UPS = 5
 _LONGEST = 600  # characters: a question that goes on for longer leaves no room for what it asks of
 
 
-async def judge(desk: Desk, round_: int) -> bool:
+async def judge(desk: Desk) -> bool:
     """Whether to go on to another round; its slices are then planned.
 
-    `round_` counts from 1, the round that was just worked. A judge that fails ends the asking, not the run.
+    A judge that fails ends the asking, not the run: it is asked again when the run goes on.
     """
     await judge_pairs(desk)
-    rounds_left = desk.task.limits.rounds - round_
+    rounds_left = desk.limits.rounds - desk.round
     if rounds_left <= 0:
         return False
+    name = f"{desk.round}:{desk.basis}"
+    if desk.journal.record(desk.run, "decision", name) is not None:
+        return False  # had it been to go on, there would be another round
     to_settle = [] if desk.model.selective else questions_to_settle(desk)
     try:
         reply = await view_prompt(
             desk,
+            f"judge:{name}",
             lambda shown, omitted: JudgePrompt(
                 question=desk.question,
                 shown=shown,
                 omitted=omitted,
-                statistics=desk.briefs[desk.question].statistics,
+                statistics=brief_of(desk, desk.question).statistics,
                 asked=tuple(desk.asked),
                 rounds_left=rounds_left,
             ),
@@ -53,26 +59,46 @@ async def judge(desk: Desk, round_: int) -> bool:
         for question in dict.fromkeys(reply.follow_ups if reply.verdict == "follow_up" else ())
         if question.strip() and len(question) <= _LONGEST and question not in known
     ]
-    return _plan_follow_ups(desk, [*new[:MAX_FOLLOW_UPS], *to_settle], round_ + 1)
+    questions = [*new[:MAX_FOLLOW_UPS], *(question for question, _, _ in to_settle)]
+    made = _follow_ups(desk, questions, to_settle)
+    body = {"verdict": reply.verdict, "reason": reply.reason, "questions": questions}
+    decision = Entry(kind="decision", key=name, body=body)
+    if made is None:
+        await desk.journal.append(desk.run, decision)
+        return False
+    await take_up(desk, made, decision)
+    return True
 
 
-def _plan_follow_ups(desk: Desk, questions: list[str], round_: int) -> bool:
-    """One slice for each question: the passages that the index ranks highest, as many as fit a window."""
-    before = len(desk.planned)
+def _follow_ups(desk: Desk, questions: list[str], settling: list[tuple[str, str, str]]) -> Plan | None:
+    """One slice for each question: the passages that the index ranks highest, as many as fit a window. None where
+    there is nothing new to read."""
+    advice = PlanReply(queries=[], reading="")
+    slices: list[Slice] = []
+    if not questions:
+        return None
+    most, budget = sizes(desk, questions, advice)
     for question in questions:
-        desk.asked.append(question)
         ranked = desk.library.search(question, desk.corpus, FOLLOW_UP_MATCHES)
-        desk.briefs[question] = brief(desk, question, PlanReply(queries=[], reading=""), ranked)
-        budget = room = material_budget(desk, question)
+        room = budget
         chosen: list[Passage] = []
         for passage in ranked:
             if passage.tokens <= room:
                 room -= passage.tokens + 24  # and the tag that names its source
                 chosen.append(passage)
         chosen.sort(key=lambda passage: (desk.rank[passage.span.source], passage.span.start))
-        for spans, tokens in pack(chosen, budget, library=desk.library):
-            desk.add([make_slice(question, spans, tokens, round_=round_)])
-    planned = len(desk.planned) - before
-    if planned:
-        desk.emit(SlicesPlanned(slices=planned, round=round_))
-    return planned > 0
+        slices += [
+            make_slice(question, spans, tokens, round_=desk.round + 1)
+            for spans, tokens in pack(chosen, budget, library=desk.library)
+        ]
+    if all(slice_.id in desk.slices for slice_ in slices):
+        return None
+    return Plan(
+        round=desk.round + 1,
+        slices=tuple(slices),
+        advice=advice,
+        budget=budget,
+        most=most,
+        asked=tuple(questions),
+        settling=tuple(settling),
+    )

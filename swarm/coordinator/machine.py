@@ -24,8 +24,10 @@ _PHASES_IN_ONE_ROUND = 2
 
 
 class State(TypedDict, total=False):
-    """What LangGraph carries between the phases."""
+    """What LangGraph carries between the phases. It tells, and decides nothing: each phase goes by the desk, which
+    goes by the journal, so that a checkpoint that is older than the journal leads nowhere else."""
 
+    run: str
     round: int
     go_on: bool
     finished: bool
@@ -34,22 +36,22 @@ class State(TypedDict, total=False):
 async def _plan(state: State, runtime: Runtime[Desk]) -> State:
     _enter(runtime.context, "plan")
     await plan.plan(runtime.context)
-    return {"round": 1}
+    return _told(runtime.context)
 
 
 async def _dispatch(state: State, runtime: Runtime[Desk]) -> State:
     _enter(runtime.context, "dispatch")
     await dispatch.dispatch(runtime.context)
-    return {}
+    return _told(runtime.context)
 
 
 async def _judge(state: State, runtime: Runtime[Desk]) -> State:
     desk = runtime.context
     if desk.task.output != "answer" or desk.stopped is not None:
-        return {"go_on": False}
+        return {**_told(desk), "go_on": False}
     _enter(desk, "judge")
-    go_on = await judge.judge(desk, state["round"])
-    return {"go_on": go_on, "round": state["round"] + go_on}
+    go_on = bool(desk.planned) or await judge.judge(desk)
+    return {**_told(desk), "go_on": go_on}
 
 
 async def _consolidate(state: State, runtime: Runtime[Desk]) -> State:
@@ -57,18 +59,22 @@ async def _consolidate(state: State, runtime: Runtime[Desk]) -> State:
     if desk.task.output != "table" and desk.stopped is None:
         _enter(desk, "consolidate")
         await consolidate.consolidate(desk)
-    return {}
+    return _told(desk)
 
 
 async def _finish(state: State, runtime: Runtime[Desk]) -> State:
     desk = runtime.context
     _enter(desk, "finish")
-    desk.answer = await finish.finish(desk, state["round"])
-    return {"finished": True}
+    desk.answer = await finish.finish(desk)
+    return {**_told(desk), "finished": True}
 
 
 def _enter(desk: Desk, phase: str) -> None:
     desk.emit(PhaseChanged(phase=phase))
+
+
+def _told(desk: Desk) -> State:
+    return {"run": desk.run, "round": desk.round}
 
 
 def _after_judging(state: State) -> str:
@@ -99,7 +105,7 @@ async def run(desk: Desk) -> Answer:
     Raises:
         SwarmError: see each phase.
     """
-    steps = 4 + _PHASES_IN_ONE_ROUND * max(1, desk.task.limits.rounds)
+    steps = 4 + _PHASES_IN_ONE_ROUND * max(1, desk.limits.rounds, desk.round + 1)
     config: Any = {"recursion_limit": steps}
     await machine().ainvoke({}, config, context=desk)
     assert desk.answer is not None

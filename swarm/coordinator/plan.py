@@ -11,16 +11,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.records import Plan, make_slice, plan_entry
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, WindowTooSmall
 from swarm.events import SlicesPlanned
-from swarm.graph.identity import slice_id
 from swarm.limits.gate import reserved_output
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, ReadPrompt
 from swarm.source import Passage, Span
 from swarm.sources.slicing import by_record, by_source, pack
-from swarm.task import Output, Slice
+from swarm.store.journal import Entry
+from swarm.task import Output
 from swarm.worker.read import Brief
 
 log = get_logger("plan")
@@ -40,22 +41,43 @@ _QUESTION_STEP = 256  # prompts are taken as so many tokens longer, so that slic
 
 
 async def plan(desk: Desk) -> None:
-    """Brief the readers and cut the corpus for the first round.
+    """Brief the readers and cut the corpus for the first round, unless that was done before.
 
     Raises:
         WindowTooSmall: the window does not hold the prompt, the reply and a little text.
     """
-    questions = desk.task.questions or ("",)
+    if desk.plans:
+        return
     advice = await _ask_planner(desk) if desk.task.output == "answer" else PlanReply(queries=[], reading="")
-    for question in questions:
-        desk.briefs[question] = brief(desk, question, advice)
-    budget = min(material_budget(desk, question) for question in questions)
-    cuts = await _cut(desk, budget)
+    questions = desk.task.questions or ("",)
+    most, budget = sizes(desk, questions, advice)
     slices = [
-        make_slice(question, spans, tokens, item=item) for question in questions for spans, tokens, item in cuts
+        make_slice(question, spans, tokens, item=item)
+        for question in questions
+        for spans, tokens, item in await cut(desk, budget)
     ]
-    desk.add(slices)
-    desk.emit(SlicesPlanned(slices=len(slices), round=1))
+    await take_up(desk, Plan(round=1, slices=tuple(slices), advice=advice, budget=budget, most=most))
+
+
+async def take_up(desk: Desk, made: Plan, *why: Entry) -> None:
+    """Record a plan, with the decision that led to it, and go by it."""
+    await desk.journal.append(desk.run, *why, plan_entry(made, desk.corpus))
+    new = desk.add(made)
+    desk.emit(SlicesPlanned(slices=new, round=made.round))
+
+
+def sizes(desk: Desk, questions: Iterable[str], advice: PlanReply) -> tuple[int, int]:
+    """How many findings a reader may give, and the o200k tokens of material in a slice: in a replay, as recorded.
+
+    Raises:
+        WindowTooSmall: as `plan`.
+    """
+    if desk.recorded is not None:
+        return desk.recorded.sizes(desk.round + 1)
+    most = 24 if desk.reader.selective else _FINDINGS[desk.task.output]
+    most = max(4, min(most, reserved_output(desk.reader) // _FINDING_TOKENS))
+    reading = advice.reading[:_ADVICE_CHARS]
+    return most, min(material_budget(desk, question, most, reading) for question in questions)
 
 
 async def _ask_planner(desk: Desk) -> PlanReply:
@@ -77,27 +99,32 @@ async def _ask_planner(desk: Desk) -> PlanReply:
         return PlanReply(queries=[], reading="")
 
 
-def brief(desk: Desk, question: str, advice: PlanReply, ranked: list[Passage] | None = None) -> Brief:
-    """What the readers of one question are told; for a selective model, what the search ranked for it (or did
-    already: `ranked`)."""
-    selective = desk.reader.selective and desk.task.output == "answer"
-    most = 24 if desk.reader.selective else _FINDINGS[desk.task.output]
-    most = max(4, min(most, reserved_output(desk.reader) // _FINDING_TOKENS))
-    reading = advice.reading[:_ADVICE_CHARS]
-    common = Brief(output=desk.task.output, paths=desk.paths, max_findings=most, reading=reading)
+def brief_of(desk: Desk, question: str) -> Brief:
+    """What the readers of a question are told; for a selective model, with what the search ranks for it."""
+    if question not in desk.briefs:
+        made = desk.plans[0]
+        if question not in (desk.task.questions or ("",)):
+            made = next(plan for plan in desk.plans if question in plan.asked)
+        desk.briefs[question] = _brief(desk, question, made)
+    return desk.briefs[question]
+
+
+def _brief(desk: Desk, question: str, made: Plan) -> Brief:
+    reading = made.advice.reading[:_ADVICE_CHARS]
+    common = Brief(output=desk.task.output, paths=desk.paths, max_findings=made.most, reading=reading)
     if not question or not desk.reader.selective:
         return common
-    statistics = desk.library.statistics(question, desk.corpus)
-    if not selective:
-        return replace(common, statistics=statistics)
-    ranked = desk.library.search(question, desk.corpus, MATCHES) if ranked is None else ranked
+    common = replace(common, statistics=desk.library.statistics(question, desk.corpus))
+    if desk.task.output != "answer":
+        return common
+    ranked = desk.library.search(question, desk.corpus, MATCHES if made.round == 1 else FOLLOW_UP_MATCHES)
     known = {passage.id for passage in ranked}
-    for query in advice.queries:
+    for query in made.advice.queries:
         if query != question:
             more = desk.library.search(query, desk.corpus, _QUERY_MATCHES)
             ranked += [passage for passage in more if passage.id not in known]
             known |= {passage.id for passage in more}
-    return replace(common, statistics=statistics, matches=_by_source(ranked))
+    return replace(common, matches=_by_source(ranked))
 
 
 def _by_source(passages: Iterable[Passage]) -> dict[str, tuple[Passage, ...]]:
@@ -107,7 +134,7 @@ def _by_source(passages: Iterable[Passage]) -> dict[str, tuple[Passage, ...]]:
     return {source: tuple(ranked) for source, ranked in found.items()}
 
 
-def material_budget(desk: Desk, question: str) -> int:
+def material_budget(desk: Desk, question: str, most: int, reading: str) -> int:
     """Tokens of o200k that a slice may hold, so that the reader's prompt around it fits the window."""
     reader = desk.reader
     empty = ReadPrompt(
@@ -116,8 +143,8 @@ def material_budget(desk: Desk, question: str) -> int:
         passages=(),
         paths={},
         tokens=0,
-        max_findings=desk.briefs[question].max_findings,
-        reading=desk.briefs[question].reading,
+        max_findings=most,
+        reading=reading,
     )
     frame = reader.count(empty)
     rounded = -(-frame // _QUESTION_STEP) * _QUESTION_STEP
@@ -135,7 +162,7 @@ def material_budget(desk: Desk, question: str) -> int:
     return budget
 
 
-async def _cut(desk: Desk, budget: int) -> list[tuple[tuple[Span, ...], int, str]]:
+async def cut(desk: Desk, budget: int) -> list[tuple[tuple[Span, ...], int, str]]:
     """The spans, the tokens and, for a table, the item of each slice of the first round."""
     if desk.task.slicing != "window":
         return list(_items(desk, budget))
@@ -155,23 +182,3 @@ def _items(desk: Desk, budget: int) -> Iterable[tuple[tuple[Span, ...], int, str
         paths, records = desk.paths, desk.library.records(desk.corpus)
         for spans, tokens in by_record(desk.corpus, records, budget, library=desk.library):
             yield spans, tokens, str(desk.library.locate(spans[0], paths[spans[0].source]))
-
-
-def make_slice(
-    question: str,
-    spans: tuple[Span, ...],
-    tokens: int,
-    *,
-    round_: int = 1,
-    item: str = "",
-    parent: str | None = None,
-) -> Slice:
-    return Slice(
-        id=slice_id(question, spans, round_, item),
-        question=question,
-        spans=spans,
-        tokens=tokens,
-        round=round_,
-        parent=parent,
-        item=item,
-    )

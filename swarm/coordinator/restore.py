@@ -1,32 +1,76 @@
-"""The graph of a run from its journal: when the run goes on, and where the store does not hold it.
+"""A run from its journal: where it stands, so that it can go on, and its graph, where the store has lost it.
 
-A run that goes on works through its phases again, with every reply taken from the journal: what it shows a model
-must be what it showed before, and no more. So its graph begins empty, and grows as reports are found again. What
-was unlearnt since stays so from the first.
+Nothing is worked again to find out: plans, splits and decisions are records, and the graph is there. What went
+wrong before is planned again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swarm.coordinator.desk import READ, REPORT, SUMMARY, VERDICT
+from swarm.coordinator.desk import Desk
+from swarm.coordinator.records import (
+    READ,
+    REPORT,
+    SUMMARY,
+    VERDICT,
+    children,
+    corpus_of,
+    halves_of,
+    plans_of,
+    slices_of,
+)
 from swarm.graph.graph import SharedGraph
+from swarm.graph.identity import question_id
+from swarm.graph.load import merge_all
 from swarm.graph.nodes import Part, Removal
+from swarm.source import Source
 from swarm.store.journal import Journal
+from swarm.task import Report, Slice
 
 
-async def begin(journal: Journal, graph: SharedGraph) -> None:
-    """Make the graph of a run ready for the run to begin, or to go on."""
-    await graph.clear()
-    removals = list(_removals(journal, graph.run))
-    if removals:
-        await graph.merge(*removals)
+def restore(desk: Desk) -> None:
+    """Bring a desk to where its run was left: what is done, split and asked, and what is still to be worked."""
+    journal, run = desk.journal, desk.run
+    for plan in plans_of(journal, run, desk.corpus):
+        desk.add(plan)
+    for kind in ("split", "closer"):
+        for record in journal.records(run, kind):
+            parent = desk.slices[record.key]
+            made = children(parent, halves_of(record.body))
+            desk.slices |= {child.id: child for child in made}
+            if kind == "split":
+                desk.split.add(parent.id)
+    desk.done |= set(journal.keys(run, "report"))
+    for record in journal.records(run, "unmatched"):
+        desk.done |= set(record.body["slices"])
+    desk.planned = [id_ for id_ in desk.slices if id_ not in desk.done and id_ not in desk.split]
+    desk.removed = len(journal.keys(run, "removal"))
+    settled = set(journal.keys(run, "settled"))
+    desk.settling = {text: pair for text, pair in desk.settling.items() if question_id(text) not in settled}
+    if desk.task.output == "table":
+        _restore_cells(desk)
 
 
-def is_behind(journal: Journal, graph: SharedGraph) -> bool:
-    """Whether the journal holds reports that the graph does not: it was made by an older version, or the process
-    died as the run went on."""
-    reported = journal.count(graph.run, "report") + journal.count(graph.run, "failure")
+def _restore_cells(desk: Desk) -> None:
+    for record in desk.journal.records(desk.run, "report"):
+        if desk.slices[record.key].item:
+            desk.items[record.key] = [finding["id"] for finding in record.body.get("findings", ())]
+
+
+def catch_up(journal: Journal, graph: SharedGraph) -> bool:
+    """Merge into a graph what the journal says and the graph lacks: it was made by an older version, its store is
+    another one, or a process died between the two. Tells whether anything was missing."""
+    behind = _is_behind(journal, graph)
+    if behind or journal.apart:
+        merge_all(graph, _parts(journal, graph.run, reports=behind))
+    return behind
+
+
+def _is_behind(journal: Journal, graph: SharedGraph) -> bool:
+    reported = len(
+        {key.partition(":")[0] for kind in ("report", "failure") for key in journal.keys(graph.run, kind)}
+    )
     sql = (
         "SELECT count(*) FROM nodes INDEXED BY nodes_by_kind WHERE kind <> 'finding' AND kind = 'slice' "
         "AND state = 'live' AND num BETWEEN ? AND ?"
@@ -34,22 +78,38 @@ def is_behind(journal: Journal, graph: SharedGraph) -> bool:
     return bool(reported > graph.database.read(sql, graph.range)[0][0])
 
 
-def parts(journal: Journal, run: str) -> Iterator[Part]:
-    """All that the records of a run say of its graph."""
-    yield from _removals(journal, run)
-    for record in journal.records(run, "slice"):
-        read = READ.validate_python(record.body)
-        yield read.slice
-        yield from read.sources
-    for kind in ("report", "failure"):
-        for record in journal.records(run, kind):
-            yield REPORT.validate_python(record.body)
+def _parts(journal: Journal, run: str, *, reports: bool) -> Iterator[Part]:
+    """What the records of a run say of its graph, with its reports or without: whether these are there can be told
+    by their number."""
+    for record in journal.records(run, "removal"):
+        yield Removal(source=record.body["source"])
+    if reports:
+        yield from _reported(journal, run)
     for record in journal.records(run, "verdict"):
         yield VERDICT.validate_python(record.body)
     for record in journal.records(run, "summary"):
         yield SUMMARY.validate_python(record.body)
 
 
-def _removals(journal: Journal, run: str) -> Iterator[Part]:
-    for record in journal.records(run, "removal"):
-        yield Removal(source=record.body["source"])
+def _reported(journal: Journal, run: str) -> Iterator[Part]:
+    corpus = corpus_of(journal, run)
+    slices: dict[str, Slice] = {}
+    sources: dict[str, Source] = {}
+    if corpus is not None:
+        slices = {slice_.id: slice_ for slice_ in slices_of(journal, run, corpus)}
+        sources = {source.id: source for source in corpus.sources}
+    for record in journal.records(run, "slice"):  # as older versions kept them
+        read = READ.validate_python(record.body)
+        slices[read.slice.id] = read.slice
+        sources |= {source.id: source for source in read.sources}
+    for kind in ("report", "failure"):
+        for record in journal.records(run, kind):
+            report = REPORT.validate_python(record.body)
+            yield slices[report.slice]
+            yield from _sources(report, sources)
+            yield report
+
+
+def _sources(report: Report, sources: dict[str, Source]) -> Iterator[Source]:
+    for id_ in sorted({span.source for finding in report.findings for span in finding.evidence}):
+        yield sources[id_]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from swarm.coordinator.desk import Desk
@@ -23,6 +24,7 @@ from swarm.limits.gate import reserved_output
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Shown, ViewPrompt
 from swarm.source import Span
+from swarm.store.journal import Entry
 from swarm.task import Finding
 from swarm.views.pack import FRAME_TOKENS, QUOTES, shown, size
 from swarm.views.view import chosen
@@ -48,23 +50,46 @@ def view_budget(desk: Desk, make: Make[R]) -> int:
     return max(0, int((room - model.count(make((), 0))) / model.ratio()))
 
 
-async def view_prompt(desk: Desk, make: Make[R], rows: Sequence[Row] | None = None) -> R:
-    """Ask over a view of the graph (or of `rows`, in their order), made smaller until it passes the gate.
+async def room(desk: Desk, name: str, tokens: Callable[[], int]) -> int:
+    """The o200k tokens of a view, by its name: as the journal has them, else as they are now, and recorded. They
+    depend on what models have told of themselves until now, and a run that goes on is to show what it showed."""
+    record = desk.journal.record(desk.run, "room", name)
+    if record is None:
+        found = tokens()
+        await desk.journal.append(desk.run, Entry(kind="room", key=name, body={"tokens": found}))
+        return found
+    return int(record.body["tokens"])
+
+
+async def view_prompt(
+    desk: Desk, name: str, make: Make[R], rows: Callable[[int], Sequence[Row]] | None = None
+) -> R:
+    """Ask over a view of the graph (or of `rows` for so many tokens, in their order), made smaller until it passes
+    the gate. `name` tells this view from all others.
 
     Raises:
         PromptTooLong: not even the empty view fits.
         LimitReached, CallFailed: as `Gate.ask`.
     """
-    budget = view_budget(desk, make)
-    for _ in range(_TRIES):
-        items, omitted = _view(desk, budget) if rows is None else _pack(desk, rows, budget, len(rows))
+    for attempt in range(_TRIES):
+        budget = await room(desk, f"{name}#{attempt}", partial(_shrunk, desk, make, attempt))
+        if desk.journal.record(desk.run, "room", f"{name}#{attempt + 1}") is not None:
+            continue  # this much was too long before
+        if rows is None:
+            items, omitted = _view(desk, budget)
+        else:
+            chosen_rows = rows(budget)
+            items, omitted = _pack(desk, chosen_rows, budget, len(chosen_rows))
         try:
             return await desk.gate.ask(desk.model, make(tuple(items), omitted))
         except PromptTooLong:
             if not items:
                 raise
-            budget = int(budget * _SHRINK)
     raise PromptTooLong("the findings do not fit the window, however few are shown")
+
+
+def _shrunk(desk: Desk, make: Make[R], times: int) -> int:
+    return int(view_budget(desk, make) * _SHRINK**times)
 
 
 def best(desk: Desk, limit: int) -> list[Finding]:
@@ -206,6 +231,7 @@ __all__ = [
     "disputes_in",
     "is_line",
     "items_of",
+    "room",
     "size_of",
     "view_budget",
     "view_prompt",

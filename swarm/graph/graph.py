@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import apsw
 
 from swarm.graph import join
 from swarm.graph.nodes import Kind, Node, Part, Statement, Summary
-from swarm.graph.rows import COLUMNS, EDGES, SHIFT, Memory, Row, Rows, delete_graph
+from swarm.graph.rows import COLUMNS, EDGES, SHIFT, Memory, Row, delete_graph
 from swarm.source import Span
 from swarm.store.database import Database
 from swarm.task import Finding, Report
@@ -45,7 +46,7 @@ class SharedGraph:
                 join.read_ahead(part)
 
         def apply(connection: apsw.Connection) -> None:
-            self._in_rows(connection, lambda rows: join.merge(rows, parts))
+            self._in_rows(connection, parts)
 
         return apply
 
@@ -57,6 +58,7 @@ class SharedGraph:
         """Take the graph out of the store, to be merged anew from the journal."""
 
         def apply(connection: apsw.Connection) -> None:
+            self.database.end_shared()
             for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (self.run,))):
                 delete_graph(connection, num)
 
@@ -65,14 +67,14 @@ class SharedGraph:
             self._memory.clear()
             self._num = None
 
-    def _in_rows(self, connection: apsw.Connection, work: Callable[[Rows], None]) -> None:
+    def _in_rows(self, connection: apsw.Connection, parts: Iterable[Part]) -> None:
+        """Merge, into rows that all merges of a transaction share."""
         if self._undone != self.database.undone:
             self._undone = self.database.undone
             self._memory.clear()
         try:
-            rows = Rows(connection, self.run, self._memory)
-            work(rows)
-            rows.close()
+            begin = partial(join.Joined, connection, self.run, self._memory)
+            join.merge(self.database.shared(f"graph {self.run}", begin), parts)
         except BaseException:
             self._memory.clear()
             raise

@@ -31,16 +31,27 @@ _VERDICTS = {
 }  # fmt: skip
 
 
+class Joined(Rows):
+    """Rows that parts are joined into, in one transaction. `close` gives new findings their places in the tree."""
+
+    def close(self) -> None:
+        tree.plant(self)
+        super().close()
+
+
 def merge(rows: Rows, parts: Iterable[Part]) -> None:
     """Join parts into the graph of `rows`."""
+    slices: dict[str, Slice] = {}  # wait for their reports, which change the same row
     for part in parts:
         match part:
             case Report():
-                _report(rows, part)
+                _report(rows, part, slices.pop(part.slice, None))
             case Source():
                 _source(rows, part)
             case Slice():
-                _slice(rows, part)
+                if (same := slices.get(part.id)) is not None:
+                    _slice(rows, same)
+                slices[part.id] = part
             case Verdict():
                 _verdict(rows, part)
             case Removal():
@@ -49,13 +60,17 @@ def merge(rows: Rows, parts: Iterable[Part]) -> None:
                 tree.plant(rows)
                 rows.flush()
                 _summarise(rows, part)
-    tree.plant(rows)
+    for slice_ in slices.values():
+        _slice(rows, slice_)
 
 
 # Sources and slices
 
 
 def _source(rows: Rows, source: Source) -> None:
+    if rows.joined.get(source.id) is source:
+        return
+    rows.joined[source.id] = source
     row = rows.find(source.id)
     more = [source.media, source.chars, source.bytes]
     path = source.path
@@ -81,11 +96,16 @@ def _source(rows: Rows, source: Source) -> None:
 
 
 def _slice(rows: Rows, slice_: Slice) -> None:
-    def change(known: dict[str, Any]) -> None:
-        known["spans"] = [list(span) for span in slice_.spans]
-        known["round"], known["item"] = slice_.round, slice_.item
+    num = _outcome(rows, slice_.id, slice_.question, lambda known: _place(known, slice_))
+    _succeed(rows, num, slice_)
 
-    num = _outcome(rows, slice_.id, slice_.question, change)
+
+def _place(known: dict[str, Any], slice_: Slice) -> None:
+    known["spans"] = [list(span) for span in slice_.spans]
+    known["round"], known["item"] = slice_.round, slice_.item
+
+
+def _succeed(rows: Rows, num: int, slice_: Slice) -> None:
     if slice_.parent is not None:
         rows.link(num, EDGES["depends_on"], [rows.number(slice_.parent, "slice")])
 
@@ -125,16 +145,24 @@ def _refresh(rows: Rows, id_: str) -> None:
 # Reports
 
 
-def _report(rows: Rows, report: Report) -> None:
+def _report(rows: Rows, report: Report, of: Slice | None) -> None:
+    """Join a report, together with the slice that it is of where that is at hand."""
     failed = report.failure is not None
+    if of is not None and of.question != report.question:
+        _slice(rows, of)
+        of = None
 
     def change(known: dict[str, Any]) -> None:
+        if of is not None:
+            _place(known, of)
         known["failed"] = failed and known.get("failed", True)
         known["rejected"] = sorted({*report.rejected, *known.get("rejected", ())})
         known["summary"] = max(report.summary, known.get("summary", ""))
         known["echoed"] = max(report.echoed, known.get("echoed", 0))
 
     slice_ = _outcome(rows, report.slice, report.question, change)
+    if of is not None:
+        _succeed(rows, slice_, of)
     for finding in report.findings:
         before = rows.find(finding.id)
         num = _finding(rows, before, finding)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from swarm.graph.nodes import EdgeKind, Kind
+from swarm.source import Source
 
 SHIFT = 32
 """The nodes of graph `n` have the numbers from `n << SHIFT` on."""
@@ -48,12 +49,14 @@ COLUMNS = ", ".join(Row._fields)
 
 class Memory:
     """What is kept of a graph between transactions: the numbers of nodes that many others point to (entities,
-    slices, sources; the latest used stay), and the names and paths of sources by their numbers."""
+    slices, sources; the latest used stay), and of sources the names and paths by their numbers, and what was merged
+    last of each: most reports cite what the one before did."""
 
     def __init__(self) -> None:
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self.ids: dict[int, str] = {}
         self.paths: dict[int, str] = {}
+        self.joined: dict[str, Source] = {}
 
     def number(self, id_: str) -> int | None:
         num = self._numbers.get(id_)
@@ -74,6 +77,7 @@ class Memory:
         self._numbers.clear()
         self.ids.clear()
         self.paths.clear()
+        self.joined.clear()
 
 
 @dataclass(slots=True)
@@ -104,7 +108,7 @@ class Rows:
         self.many = connection.executemany
         self._changes = connection.changes
         self._memory = memory
-        self.ids, self.paths = memory.ids, memory.paths
+        self.ids, self.paths, self.joined = memory.ids, memory.paths, memory.joined
         sql = "SELECT num, next, facts, findings, folded, rejected FROM graphs WHERE run = ?"
         row = self.execute(sql, (run,)).fetchone()
         if row is None:

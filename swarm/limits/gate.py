@@ -1,25 +1,28 @@
-"""The one gate that every model call passes: window, journal, limits, pace, retries, schema.
+"""The one gate that every model call passes: window, journal, limits, lanes, retries, schema.
 
 In this order: the request is counted and refused if it does not fit its window; a finished call of the same
-identity is taken from the journal; the worst case is reserved; the intent is recorded; the call is sent, again
-after a transient failure; the reply is recorded, settled, and only then read. A reply that does not fit its
-schema is sent back once with the error. The gate knows no slices and no sources.
+identity is taken from the journal; the worst case is reserved; the call waits for its turn; the intent is
+recorded; the call is sent, again after a failure that may pass (`attempts`); the reply is settled, recorded, and
+only then read. A reply that does not fit its schema is sent back once with the error. The gate knows no slices and
+no sources.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
-import tenacity
 from pydantic import ValidationError
 
-from swarm.errors import InvalidReply, PromptTooLong, RateLimited, Refused, Unavailable
+from swarm.errors import InvalidReply, PromptTooLong, Refused
+from swarm.limits.attempts import Attempts, Call
 from swarm.limits.budget import Budget
-from swarm.limits.pace import Pace
+from swarm.limits.lanes import Terms
+from swarm.limits.rates import Rates
 from swarm.models.base import Completion, Model
 from swarm.observe.log import get_logger
 from swarm.prompts.render import prompt_version
@@ -32,10 +35,6 @@ R = TypeVar("R", bound=Reply)
 
 log = get_logger("gate")
 
-ATTEMPTS = 6
-_MAX_WAIT_SECONDS = 60.0
-_jitter = tenacity.wait_random_exponential(multiplier=0.5, max=30.0)
-
 
 def reserved_output(model: Model) -> int:
     """Tokens kept free for the reply: at most a quarter of the window."""
@@ -43,18 +42,32 @@ def reserved_output(model: Model) -> int:
 
 
 class Gate:
-    """Sends typed prompts for one run. `on_spent` hears the running total after each settled call."""
+    """Sends typed prompts for one run.
+
+    `rates` hold for each model that it asks, and `concurrency` is the most calls that it may have in flight at one
+    model; both are shared with every other run of the process that asks the same model, and the lower rate counts.
+    `on_spent` hears the running total after each settled attempt.
+    """
 
     def __init__(
-        self, journal: Journal, run: str, budget: Budget, pace: Pace, on_spent: Callable[[Usage], None]
+        self,
+        journal: Journal,
+        run: str,
+        budget: Budget,
+        rates: Rates,
+        concurrency: int,
+        on_spent: Callable[[Usage], None],
     ) -> None:
         self.budget = budget
         self.peak = 0
         """The largest request so far, in tokens: prompt and reserved reply."""
-        self._journal, self._run, self._pace, self._on_spent = journal, run, pace, on_spent
+        terms = Terms(rates, concurrency, time.monotonic())
+        self._journal = journal
+        self._attempts = Attempts(journal, run, terms, lambda: on_spent(budget.spent))
 
-    async def ask(self, model: Model, prompt: Prompt[R], attempt: int = 0) -> R:
-        """The model's validated reply. `attempt` tells a fresh try from the one before it.
+    async def ask(self, model: Model, prompt: Prompt[R], attempt: int = 0, *, budget: Budget | None = None) -> R:
+        """The model's validated reply. `attempt` tells a fresh try from the one before it; `budget` is a share of
+        the run's, where the call is to be paid from one.
 
         Raises:
             PromptTooLong: the request does not fit the window; nothing was sent, or the provider refused it.
@@ -62,16 +75,17 @@ class Gate:
             InvalidReply: the reply was repaired once and is still not what was asked for.
             CallFailed: the call failed, after retries where they could help.
         """
-        completion = await self._complete(model, prompt, attempt)
+        budget = budget or self.budget
+        completion = await self._complete(model, prompt, attempt, budget)
         try:
             return _validated(prompt, completion.text)
         except InvalidReply as error:
             log.info("reply repaired", kind=prompt.kind, model=model.name, error=error.message)
             mend = Repair(text=error.text, error=error.message)
         again = replace(prompt, repair=mend)
-        return _validated(again, (await self._complete(model, again, attempt)).text)
+        return _validated(again, (await self._complete(model, again, attempt, budget)).text)
 
-    async def _complete(self, model: Model, prompt: Prompt[R], attempt: int) -> Completion:
+    async def _complete(self, model: Model, prompt: Prompt[R], attempt: int, budget: Budget) -> Completion:
         output = reserved_output(model)
         tokens = model.count(prompt)
         if tokens + output > model.window:
@@ -82,50 +96,17 @@ class Gate:
                 limit=model.window - output,
             )
         key = _key(model, prompt, attempt)
-        if (known := self._journal.finished_call(key)) is not None:
+        if (known := await self._journal.finished_call(key)) is not None:
             return _accepted(known)
         self.peak = max(self.peak, tokens + output)
-        await self._journal.begin_call(
-            self._run, key, {"model": model.name, "kind": prompt.kind, "tokens": tokens, "attempt": attempt}
-        )
-        completion = await self._send(model, prompt, tokens, output)
-        await self._journal.finish_call(key, completion)
-        return _accepted(completion)
-
-    async def _send(self, model: Model, prompt: Prompt[R], tokens: int, output: int) -> Completion:
-        """Send until it succeeds, the failure is not transient, or the attempts are used up."""
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(Unavailable),
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=_patience,
-            reraise=True,
-        )
-        async for send in retrying:
-            with send:
-                await self._pace.wait()
-                reservation = self.budget.reserve(model.price, tokens, output)
-                usage = Usage()
-                try:
-                    completion = await model.call(prompt, max_output=output)
-                    usage = completion.usage
-                finally:
-                    self.budget.settle(reservation, usage)
-        self._on_spent(self.budget.spent)
-        return completion
+        call = Call(key=key, budget=budget, model=model, prompt=prompt, tokens=tokens, output=output)
+        return _accepted(await self._attempts.complete(call))
 
 
 def _accepted(completion: Completion) -> Completion:
     if completion.refusal is not None:
         raise Refused(f"the model declined: {completion.refusal}")
     return completion
-
-
-def _patience(state: tenacity.RetryCallState) -> float:
-    """Seconds before the next try: what the provider asked for, within reason, or a growing random wait."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        return min(error.retry_after, _MAX_WAIT_SECONDS) + _jitter(state) / 10
-    return _jitter(state)
 
 
 def _key(model: Model, prompt: Prompt[Any], attempt: int) -> str:

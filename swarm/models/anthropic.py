@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
 from swarm.models.base import FREE, Completion, Price
-from swarm.models.connection import Connection
+from swarm.models.connection import Connection, was_sent
 from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import is_loopback, known
+from swarm.models.quota import quota_of
+from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
 from swarm.task import Usage
@@ -65,6 +67,7 @@ class Anthropic(LanguageModel):
             max_output=max_output or facts.max_output,
             price=_price(url, facts.price) if price is None else _with_writes(price),
             counter=counter or Bound(),
+            address=url,
         )
         self._model = model
         self._effort = effort
@@ -144,6 +147,7 @@ class Anthropic(LanguageModel):
             "cache_creation_input_tokens": 0,
         }
         async with await self._connection.client().messages.create(**request, stream=True) as events:
+            quota = quota_of(events.response.headers)
             async for event in events:
                 match event.type:
                     case "message_start":
@@ -160,19 +164,21 @@ class Anthropic(LanguageModel):
                     case _:
                         pass
         if stop is None:
-            raise Unavailable(f"{self.name}: the reply broke off before its end")
+            raise Unavailable(f"{self.name}: the reply broke off before its end", in_doubt=True)
         usage = self._settled(counts)
         if stop == "model_context_window_exceeded":
             self._learn_limit(usage)
         reply = "".join(arguments) or json_in("".join(text))
         if stop == "refusal":
-            return Completion(text=reply, usage=usage, refusal=said_why or "no reason was given")
-        return Completion(text=reply, usage=usage)
+            return Completion(text=reply, usage=usage, refusal=said_why or "no reason was given", quota=quota)
+        return Completion(text=reply, usage=usage, quota=quota)
 
     def _learn_limit(self, usage: Usage) -> None:
-        raise PromptTooLong(
+        error = PromptTooLong(
             f"{self.name}: prompt and reply together filled the context window", tokens=usage.tokens, limit=0
         )
+        error.in_doubt = True  # it was answered, and is billed
+        raise error
 
     def _settled(self, counts: dict[str, int]) -> Usage:
         read, written = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
@@ -196,6 +202,7 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
     from anthropic import AnthropicError, AsyncAnthropic
 
     loopback = is_loopback(url)
+    hide(api_key)
     key = api_key or os.environ.get(KEY)
     if not key and loopback and not os.environ.get("ANTHROPIC_AUTH_TOKEN"):
         key = "none"  # a server on this machine seldom wants one, and the SDK sends no request without
@@ -205,7 +212,7 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
     except (AnthropicError, ValueError, OSError) as error:
         if not os.environ.get("ANTHROPIC_PROFILE"):
             raise ModelError(f"no key for anthropic: set {KEY} in the environment") from None
-        raise ModelError(f"anthropic: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"anthropic: {redact_text(str(error).splitlines()[0])}") from None
     if client.api_key is None and client.auth_token is None and client.credentials is None:
         raise ModelError(f"no key for anthropic: set {KEY} in the environment")
     return client
@@ -229,9 +236,10 @@ def _failure(error: Exception) -> Failure | None:
                 headers=error.response.headers,
             )
         case anthropic.APITimeoutError() | httpx2.TimeoutException():
-            return Failure(provider=name, lost=True, message="no answer in time")
+            return Failure(provider=name, lost=True, late=True, sent=was_sent(error), message="no answer in time")
         case anthropic.APIConnectionError() | httpx2.TransportError():
-            return Failure(provider=name, lost=True, message="the connection failed or broke off")
+            message = "the connection failed or broke off"
+            return Failure(provider=name, lost=True, sent=was_sent(error), message=message)
         case (
             anthropic.APIResponseValidationError() | ValueError() | TypeError() | AttributeError() | LookupError()
         ):

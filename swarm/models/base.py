@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from swarm.models.quota import Quota
 from swarm.prompts.typed import Prompt
 from swarm.task import Usage
 
@@ -46,11 +47,13 @@ FREE = Price(input_usd=0.0, output_usd=0.0, cached_usd=0.0)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
     """What came back: `text` is the JSON of the prompt's reply schema, not yet validated, also where it was cut at
-    `max_output`. A `refusal` is what the model said instead of an answer: paid for, and not asked again."""
+    `max_output`. A `refusal` is what the model said instead of an answer: paid for, and not asked again. `quota`
+    is what the response's headers told of the provider's rates."""
 
     text: str
     usage: Usage
     refusal: str | None = None
+    quota: Quota | None = None
 
 
 class Model(Protocol):
@@ -60,6 +63,8 @@ class Model(Protocol):
     `max_output` the longest reply, in tokens. A `selective` model wants, of a slice that is read for a
     question, only the passages that a search ranked: the index has already read the rest for it. A `revision`
     is a part of what names a call in the journal: where it changes, what was answered before is asked again.
+    A `remote` model is reached over a network, by a lane that it shares with every model of the same `lane`: one
+    set of rates at one provider. One that is not remote computes here, and nothing holds it back.
     """
 
     @property
@@ -74,6 +79,10 @@ class Model(Protocol):
     def revision(self) -> str: ...
     @property
     def price(self) -> Price: ...
+    @property
+    def remote(self) -> bool: ...
+    @property
+    def lane(self) -> str: ...
 
     def count(self, prompt: Prompt[Any]) -> int:
         """Tokens of the request as it would be sent, schema included: never fewer than the provider counts."""

@@ -9,6 +9,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+_NEVER_SENT = {
+    "ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ClientConnectorError",
+    "ConnectionRefusedError",
+}  # fmt: skip
+
+
+def was_sent(error: BaseException) -> bool:
+    """Whether a request that failed on the network may have reached the provider, which may then bill it. `error`
+    is the connection's own, or one of an SDK that was raised from it; by their names, because every HTTP library
+    has its own."""
+    causes = (error, error.__cause__, error.__context__)
+    return not any(type(cause).__name__ in _NEVER_SENT for cause in causes)
+
 
 class Client(Protocol):
     async def close(self) -> None: ...

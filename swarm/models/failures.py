@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from swarm.errors import PromptTooLong, RateLimited, Refused, Rejected, RunError, Unavailable
+from swarm.models.quota import quota_of
+from swarm.observe.log import redact_text
 
 _LONG_CODES = {
     "context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded",
@@ -42,6 +44,8 @@ _REFUSED_CODES = {
 _NEVER_CODES = {"insufficient_quota", "billing_error", "billing_hard_limit_reached", "account_deactivated"}
 _NEVER = {401, 402, 403, 404}
 _TRANSIENT = {408, 409, 425, 429, 498, 499}
+_OVERLOADED = {408, 503, 504, 524, 529}
+_GAVE_UP_WAITING = {504, 524}  # said by what stands before the provider, which may answer and bill all the same
 _LIMITS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -73,7 +77,8 @@ _NUMBER = re.compile(r"\d[\d,_]*\d|\d")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """What came back instead of a reply. `status` is 0 where a stream broke off with an error event, and `lost` is
-    true where nothing came that could be understood: the network, or a server that speaks another language."""
+    true where nothing came that could be understood: the network, or a server that speaks another language. `sent`
+    is false where the request surely never reached the provider, `late` is true where no answer came in time."""
 
     provider: str
     status: int = 0
@@ -82,13 +87,16 @@ class Failure:
     message: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     lost: bool = False
+    sent: bool = True
+    late: bool = False
 
 
 def error_of(failure: Failure, *, sent: str = "", key_hint: str = "") -> RunError:
     """The error that this failure is. `sent` is the prompt, kept out of the message; `key_hint` says where the key
     is set."""
     if failure.lost:
-        return Unavailable(f"{failure.provider}: {failure.message}")
+        message = f"{failure.provider}: {failure.message}"
+        return Unavailable(message, in_doubt=failure.sent, overloaded=failure.late)
     codes = {failure.code, failure.kind}
     where = f"{failure.provider} answered {failure.status or 'with an error'}"
     if (too_large := _TOO_LARGE_EVER.search(failure.message)) is not None:
@@ -104,18 +112,30 @@ def error_of(failure: Failure, *, sent: str = "", key_hint: str = "") -> RunErro
     if codes & _NEVER_CODES or failure.status in _NEVER:
         return Rejected(_never(failure, where, said, key_hint))
     if failure.status == 429 or "rate_limit_error" in codes or "rate_limit_exceeded" in codes:
-        return RateLimited(f"{where}: slow down", retry_after(failure.headers))
+        return RateLimited(
+            f"{where}: slow down",
+            retry_after(failure.headers),
+            in_doubt=failure.status == 0,
+            quota=quota_of(failure.headers),
+        )
     if (
         failure.status in _TRANSIENT
         or failure.status >= 500
         or codes & {"overloaded_error", "api_error", "server_error"}
     ):
-        wait = retry_after(failure.headers)
-        busy = f"{where}: not available{said}"
-        return Unavailable(busy) if wait is None else RateLimited(busy, wait)
+        return _busy(failure, f"{where}: not available{said}")
     if failure.status == 0:
-        return Unavailable(f"{where} in mid-stream{said}")
+        return Unavailable(f"{where} in mid-stream{said}", in_doubt=True)
     return Rejected(f"{where}: the request is not accepted{said}")
+
+
+def _busy(failure: Failure, message: str) -> Unavailable:
+    in_doubt = failure.status == 0 or failure.status in _GAVE_UP_WAITING
+    quota = quota_of(failure.headers)
+    if (wait := retry_after(failure.headers)) is not None:
+        return RateLimited(message, wait, in_doubt=in_doubt, quota=quota)
+    overloaded = failure.status in _OVERLOADED or "overloaded_error" in {failure.code, failure.kind}
+    return Unavailable(message, in_doubt=in_doubt, overloaded=overloaded, quota=quota)
 
 
 def _never(failure: Failure, where: str, said: str, key_hint: str) -> str:
@@ -187,7 +207,7 @@ def _number(text: str) -> int:
 
 def _quotable(message: str, sent: str) -> str:
     """The provider's own words, when they hold neither a key nor a piece of the prompt."""
-    words = _KEY.sub("…", " ".join(message.split()))[:200]
+    words = _KEY.sub("…", redact_text(" ".join(message.split())))[:200]
     pieces = (words[i : i + 24] for i in range(0, max(1, len(words) - 23), 4))
     if not words or any(len(piece) == 24 and piece in sent for piece in pieces):
         return ""

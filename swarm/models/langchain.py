@@ -8,14 +8,18 @@ elsewhere keeps what it has. Nothing is retried here.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import ModelError, RunError
 from swarm.models.base import FREE, Completion, Price
+from swarm.models.connection import was_sent
 from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import REPLY, known
+from swarm.models.quota import quota_of
+from swarm.observe.log import get_logger
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
 from swarm.tokens import Bound, TokenCounter
@@ -23,6 +27,9 @@ from swarm.tokens import Bound, TokenCounter
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+log = get_logger("models")
+
+_OF_THE_NETWORK = ("Timeout", "Connect", "Transport", "Protocol", "NetworkError", "ReadError", "WriteError")
 _LOCAL = {"ollama", "huggingface", "llamacpp"}
 
 
@@ -55,6 +62,10 @@ class LangChain(LanguageModel):
         )
         self._chat_model = chat_model
         self._structured = True
+        retries = getattr(chat_model, "max_retries", 0)  # None is a default of the provider's own package
+        if retries != 0:
+            # they are made where nobody sees them: no lane paces them, no limit counts them
+            log.warning("the chat model may retry by itself", model=self.name, max_retries=retries)
 
     @classmethod
     def named(
@@ -108,7 +119,9 @@ class LangChain(LanguageModel):
         refusal = reply.additional_kwargs.get("refusal")
         if stopped in {"refusal", "content_filter", "SAFETY"}:
             refusal = refusal or f"stopped by the provider ({stopped})"
-        return Completion(text=text, usage=usage, refusal=refusal or None)
+        headers = reply.response_metadata.get("headers")
+        quota = quota_of(headers) if isinstance(headers, Mapping) else None
+        return Completion(text=text, usage=usage, refusal=refusal or None, quota=quota)
 
     async def _invoke(self, rendered: Rendered, prompt: Prompt[Any]) -> tuple[Any, Any]:
         """The raw message, and the object in it where the chat model took it out itself."""
@@ -151,7 +164,9 @@ def _failure(error: Exception, name: str) -> Failure:
         case exceptions.ModelNotFoundError():
             status = 404
         case _ if status is None and _passes(error):
-            return Failure(provider=name, lost=True, message=f"{type(error).__name__} in the chat model")
+            kind = type(error).__name__
+            late, sent = "Timeout" in kind, was_sent(error)
+            return Failure(provider=name, lost=True, late=late, sent=sent, message=f"{kind} in the chat model")
         case _:
             pass
     message = str(error) if status else f"{type(error).__name__}: {error}"
@@ -172,4 +187,4 @@ def _passes(error: Exception) -> bool:
     transient = (exceptions.ModelAPIError, exceptions.ModelConnectionError, exceptions.ModelTimeoutError)
     if isinstance(error, (*transient, TimeoutError, ConnectionError, json.JSONDecodeError, AttributeError)):
         return True
-    return any(word in type(error).__name__ for word in ("Timeout", "Connection", "Transport", "Protocol"))
+    return any(word in type(error).__name__ for word in _OF_THE_NETWORK)

@@ -12,8 +12,9 @@ import re
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from swarm.errors import PromptTooLong
+from swarm.errors import PromptTooLong, RunError
 from swarm.models.base import Completion, Price
 from swarm.models.failures import Failure, longest_reply
 from swarm.prompts.render import Rendered, render
@@ -31,16 +32,28 @@ _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 class LanguageModel(ABC):
     """The base of every adapter of a language model. Not safe to share between event loops.
 
-    `window`, `max_output`: tokens. The window shrinks when the provider says that it is smaller.
+    `window`, `max_output`: tokens. The window shrinks when the provider says that it is smaller. `address` is the
+    base URL: models of one name at two addresses have rates of their own.
     """
 
+    remote: ClassVar[bool] = True
     selective: ClassVar[bool] = False
     revision: ClassVar[str] = ""
     request_tokens: ClassVar[int] = 256
     """Allowance for what a provider adds to a request: roles, a preamble for the schema."""
 
-    def __init__(self, *, name: str, window: int, max_output: int, price: Price, counter: TokenCounter) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        window: int,
+        max_output: int,
+        price: Price,
+        counter: TokenCounter,
+        address: str = "",
+    ) -> None:
         self.name = name
+        self.lane = f"{name} at {host}" if (host := urlsplit(address).netloc.rpartition("@")[2]) else name
         self.window = window
         self.max_output = max_output
         self.price = price
@@ -57,8 +70,11 @@ class LanguageModel(ABC):
         rendered = render(prompt)
         try:
             completion = await self._send(rendered, prompt, max_output)
-        except PromptTooLong as error:
-            self._shrink(error.limit)
+        except RunError as error:
+            # the SDK's own error holds the whole exchange: the key, the prompt, and what the server said of them
+            error.__cause__ = error.__context__ = None
+            if isinstance(error, PromptTooLong):
+                self._shrink(error.limit)
             raise
         self._check_whole(rendered, completion.usage)
         self._learn(rendered, prompt, completion.usage)
@@ -106,12 +122,14 @@ class LanguageModel(ABC):
         least = o200k(rendered.system) + sum(o200k(part) for part in rendered.parts)
         if 0 < usage.input_tokens < least // 2 - _SILENT_CUT:
             self._shrink(usage.input_tokens)
-            raise PromptTooLong(
+            error = PromptTooLong(
                 f"{self.name} read {usage.input_tokens:,} tokens of about {least:,} and dropped the rest: "
                 "give the server a larger context",
                 tokens=least,
                 limit=usage.input_tokens,
             )
+            error.in_doubt = True  # it answered, and may bill it
+            raise error
 
     def _allows_less(self, failure: Failure, max_output: int) -> bool:
         """Whether the provider only objects to the length of the reply; then `max_output` is what it allows."""

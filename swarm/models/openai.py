@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, RunError, Unavailable
 from swarm.models.base import Completion, Price
-from swarm.models.connection import Connection
+from swarm.models.connection import Connection, was_sent
 from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.prices import is_loopback, known, served
+from swarm.models.quota import quota_of
+from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
 from swarm.tokens import TokenCounter
@@ -64,6 +66,7 @@ class OpenAI(LanguageModel):
             max_output=max_output or facts.max_output,
             price=price or facts.price,
             counter=counter or counter_of(model, hosted=not self._foreign),
+            address=url,
         )
         self._model = model
         self._api: Api = api or ("chat" if self._foreign else "responses")
@@ -135,10 +138,11 @@ class OpenAI(LanguageModel):
             request["response_format"] = {"type": "json_object"}
         if self._effort:
             request["reasoning_effort"] = self._effort
-        reply = await self._connection.client().chat.completions.create(**request)
+        response = await self._connection.client().chat.completions.with_raw_response.create(**request)
+        reply = response.parse()
         choices = getattr(reply, "choices", None)
         if not choices:
-            raise Unavailable(f"{self.name}: the answer is not in the Chat Completions format")
+            raise Unavailable(f"{self.name}: the answer is not in the Chat Completions format", in_doubt=True)
         choice = choices[0]
         usage = self._settled(rendered, prompt, reply.usage, "prompt_tokens", "completion_tokens")
         text = json_in(_joined(choice.message.content))
@@ -146,8 +150,8 @@ class OpenAI(LanguageModel):
         if choice.finish_reason == "content_filter":
             refusal = refusal or "stopped by a content filter"
         elif choice.finish_reason is None and not text:
-            raise Unavailable(f"{self.name}: the reply broke off before its end")
-        return Completion(text=text, usage=usage, refusal=refusal or None)
+            raise Unavailable(f"{self.name}: the reply broke off before its end", in_doubt=True)
+        return Completion(text=text, usage=usage, refusal=refusal or None, quota=quota_of(response.headers))
 
     async def _responses(self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form) -> Completion:
         request: dict[str, Any] = {
@@ -174,6 +178,7 @@ class OpenAI(LanguageModel):
         final: Any = None
         pieces: list[str] = []
         async with await self._connection.client().responses.create(**request, stream=True) as events:
+            quota = quota_of(events.response.headers)
             async for event in events:
                 match event.type:
                     case "response.output_text.delta":
@@ -187,10 +192,11 @@ class OpenAI(LanguageModel):
                     case _:
                         pass
         if final is None:
-            raise Unavailable(f"{self.name}: the reply broke off before its end")
+            raise Unavailable(f"{self.name}: the reply broke off before its end", in_doubt=True)
         usage = self._settled(rendered, prompt, final.usage, "input_tokens", "output_tokens")
         refusal = _refusal(final)
-        return Completion(text=json_in(final.output_text or "".join(pieces)), usage=usage, refusal=refusal)
+        text = json_in(final.output_text or "".join(pieces))
+        return Completion(text=text, usage=usage, refusal=refusal, quota=quota)
 
     def _failed(self, error: Any) -> RunError:
         code = getattr(error, "code", None) or ""
@@ -225,6 +231,7 @@ def _refusal(response: Any) -> str | None:
 
 
 def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncOpenAI:
+    hide(api_key)
     key = api_key or os.environ.get(KEY) or ("none" if is_loopback(url) else None)
     if not key:
         raise ModelError(f"no key for openai: set {KEY} in the environment")
@@ -235,7 +242,7 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncOpenAI:
     try:
         return AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=timeout)
     except (OpenAIError, ValueError) as error:
-        raise ModelError(f"openai: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"openai: {redact_text(str(error).splitlines()[0])}") from None
 
 
 def _failure(error: Exception) -> Failure | None:
@@ -255,9 +262,10 @@ def _failure(error: Exception) -> Failure | None:
                 headers=error.response.headers,
             )
         case openai.APITimeoutError() | httpx2.TimeoutException():
-            return Failure(provider=name, lost=True, message="no answer in time")
+            return Failure(provider=name, lost=True, late=True, sent=was_sent(error), message="no answer in time")
         case openai.APIConnectionError() | httpx2.TransportError():
-            return Failure(provider=name, lost=True, message="the connection failed or broke off")
+            message = "the connection failed or broke off"
+            return Failure(provider=name, lost=True, sent=was_sent(error), message=message)
         case openai.APIResponseValidationError() | ValueError() | TypeError() | AttributeError() | LookupError():
             # what came parses as JSON at most, and lacks what every reply has
             return Failure(

@@ -1,8 +1,9 @@
 """What hosted models cost and hold: prices and context windows by provider and model name.
 
 Both come from the `genai-prices` package, which carries the published tables and is read from disk, never from the
-network. A newer package is newer prices. What it does not tell (the longest reply, what a window is where no name
-matches) stands here with its origin. This module knows names and numbers; not requests, nor what was spent.
+network. A newer package is newer prices; a price that the user gave (`price_file`) comes before any. What the
+package does not tell (the longest reply, what a window is where no name matches) stands here with its origin. This
+module knows names and numbers; not requests, nor what was spent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from swarm.models.base import FREE, Price
+from swarm.models.price_file import own_price
 
 UNKNOWN_WINDOW = 32_768
 """For a model that no table names. A wrong guess is corrected by the first "prompt too long"."""
@@ -54,10 +56,15 @@ def known(provider: str, model: str, window: int | None = None) -> Known:
     """What is known of a model, or what is safe to assume of it. `window` is the user's own, and wins.
 
     A window past the step where a provider charges more for long prompts is priced at the higher rate throughout.
+
+    Raises:
+        UsageError: the user's file of prices is not one.
     """
     found = _find(provider, model)
     holds = window or _window(provider, model, found)
-    price = _price(found, holds) if found is not None else _newer(model, holds)
+    price = own_price(provider, model)
+    if price is None:
+        price = _price(found, holds) if found is not None else _newer(model, holds)
     return Known(window=holds, max_output=_reply(model), price=price or _dearest(provider))
 
 
@@ -121,16 +128,27 @@ def _dearest(provider: str) -> Price:
 def served(base_url: str, model: str, window: int | None = None) -> Known:
     """The same for a server that speaks a provider's language: by its address where the tables know it, else at
     the dearest price. A server on this machine is free unless the model is one of OpenAI's: then it is a proxy,
-    and passes the call on."""
+    and passes the call on. The user's own price holds for any server.
+
+    Raises:
+        UsageError: the user's file of prices is not one.
+    """
+    if (own := own_price("openai", model)) is not None:
+        return Known(window=window or _served_window(base_url, model), max_output=REPLY, price=own)
     if is_loopback(base_url):
         hosted = known("openai", model, window)
         if hosted.price.known:
             return hosted
         return Known(window=window or UNKNOWN_WINDOW, max_output=REPLY, price=FREE)
     found = _find(None, model, base_url)
-    holds = window or (_window("openai", model, found) if found is not None else UNKNOWN_WINDOW)
+    holds = window or _served_window(base_url, model)
     price = _price(found, holds) if found is not None else None
     return Known(window=holds, max_output=REPLY, price=price or _dearest("openai"))
+
+
+def _served_window(base_url: str, model: str) -> int:
+    found = _find("openai", model) if is_loopback(base_url) else _find(None, model, base_url)
+    return _window("openai", model, found) if found is not None else UNKNOWN_WINDOW
 
 
 def is_loopback(url: str) -> bool:
@@ -170,6 +188,19 @@ def _current(found: Any) -> Any | None:
 
 @cache
 def _as_of() -> str:
+    """The date of the published table: that of its newest price, since the package tells no other."""
     from importlib.metadata import version
 
-    return f"genai-prices {version('genai-prices')}"
+    from genai_prices.data_snapshot import get_snapshot
+
+    today = datetime.now(UTC).date()
+    listed = (model.prices for entry in get_snapshot().providers for model in entry.models)
+    starts = (
+        start
+        for prices in listed
+        if isinstance(prices, list)
+        for price in prices
+        if (start := getattr(price.constraint, "start_date", None)) is not None and start <= today
+    )
+    newest = max(starts, default=None)
+    return f"{f'{newest} ' if newest else ''}(genai-prices {version('genai-prices')})"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from swarm.errors import ModelError
 from swarm.models.base import Model, Price
+from swarm.observe.log import HIDDEN
 
 _FORMS = {
     "extractive": "extractive, with no language model: no key, no download",
@@ -36,17 +37,33 @@ def connect(
     Raises:
         ModelError: no such model, no key, or a package that is not installed.
     """
-    if base_url and urlsplit(base_url).username is not None:
-        # settings go into the journal, and a secret must not
-        raise ModelError(
-            "the base URL holds a name or a password: leave them out, and give the key in the environment"
-        )
+    if base_url:
+        _check_url(base_url)
     if "|" in name:
         from swarm.models.fallback import Fallback
 
         parts = [part.strip() for part in name.split("|")]
         return Fallback(*(_one(part, window, max_output, base_url, api_key, price) for part in parts))
     return _one(name.strip(), window, max_output, base_url, api_key, price)
+
+
+def _check_url(url: str) -> None:
+    """Settings go into the journal, and a secret must not; the SDKs make nothing of a query anyway."""
+    if HIDDEN in url:
+        raise ModelError("the base URL of that run held a secret, which no journal keeps: give --base-url again")
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        plain = False
+    if not plain:
+        raise ModelError("the base URL is no address of a server: write it as http://HOST:PORT/PATH")
+    if "@" in parts.netloc:
+        raise ModelError(
+            "the base URL holds a name or a password: leave them out, and give the key in the environment"
+        )
+    if parts.query or parts.fragment:
+        raise ModelError("the base URL holds a query, which no server is sent: end it before the ? or #")
 
 
 def _one(

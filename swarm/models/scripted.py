@@ -34,6 +34,7 @@ class Scripted:
     `calls` are the prompts it was asked, in order. `window` and `max_output` are in o200k tokens.
     """
 
+    remote = False
     selective = False
     revision = ""
 
@@ -46,7 +47,7 @@ class Scripted:
         price: Price = FREE,
         name: str = "scripted",
     ) -> None:
-        self.name = name
+        self.name = self.lane = name
         self.window = window
         self.max_output = max_output
         self.price = price

@@ -13,9 +13,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -37,14 +39,18 @@ _SECRET_VALUE = re.compile(
     | \bxox[abposr]-[A-Za-z0-9-]{10,}                     # Slack tokens
     | \bAIza[A-Za-z0-9_\-]{30,}                           # Google API keys
     | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*    # JSON web tokens
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                     # the user and password of an address
-    | (?i:(?<=[?&])(?:api[_-]?key|key|token|secret|sig|signature)=)[^&\s"']+
+    # the user and password of an address, though a slash or an @ in them is not written as it should be; no port
+    | (?<=://)(?:[^/?\#\s"'<>:@]{0,99}:(?!\d+(?:[/?\#\s]|$))[^\s"'<>]{0,255}|[^/?\#\s"'<>]{1,255})(?=@)
+    | (?i:(?<=[?&;])(?:[\w.\-]{0,99}[_.\-])?  # a secret in the query of an address
+        (?:api|access)?(?:key|token|secret|passw(?:or)?d|pwd|credentials?|auth|sig|signature)=)[^&;\s"'<>]+
+    | (?i:\b(?:ssl)?passw(?:or)?d\s*=\s*)(?:'(?:[^'\\]|\\.)*+'|[^\s"']+)    # as libpq takes it
     | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----.*?(?:-----END[ A-Z]*PRIVATE[ ]KEY-----|\Z)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SECRET_VARIABLE = re.compile(r"(?i)(_API_KEY|_TOKEN|_SECRET|_SECRET_ACCESS_KEY|_PASSWORD)$")
+_SECRET_VARIABLE = re.compile(r"(?i)(_KEY|APIKEY|_TOKEN|_SECRET|_PAT|_CREDENTIALS?|PASSWORD|_PASSWD|_PASS)$")
 _SHORTEST = 8  # a shorter value of a variable is no key, and blotting it out would eat ordinary words
+_hidden: set[str] = set()  # keys that this process was given otherwise than by its environment
 
 
 class _Deferred:
@@ -102,6 +108,11 @@ def _hand_over(logger: Any, method: str, event: MutableMapping[str, Any]) -> tup
 class _Stderr(logging.Handler):
     """Writes to whatever `sys.stderr` is at that moment: a live display puts itself in between."""
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class names it
+        """A record that cannot be written is told of; what the base class would print of it might be a secret."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f'{{"event": "a log record could not be written", "logger": "{record.name}"}}\n')
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             sys.stderr.write(self.format(record) + "\n")
@@ -141,6 +152,12 @@ def to_stderr(*, level: int = logging.INFO) -> None:
     logging.getLogger("swarm").setLevel(level)
 
 
+def hide(secret: str | None) -> None:
+    """Have `secret` redacted from now on: for a key that did not come out of the environment."""
+    if secret and len(secret) >= _SHORTEST:
+        _hidden.add(secret)
+
+
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: the same event with every secret replaced, however deep it lies."""
     known = _known()
@@ -154,8 +171,21 @@ def redact_text(text: str) -> str:
 
 def _known() -> list[str]:
     """The keys that this process was given, longest first: one may be the beginning of another."""
-    found = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)}
-    return sorted((value for value in found if len(value) >= _SHORTEST), key=len, reverse=True)
+    found = set(_hidden)
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name):
+            found.add(value)
+        elif "://" in value and "@" in value:  # a proxy, a database
+            found.update(_passwords(value))
+    forms = {form for value in found if len(value) >= _SHORTEST for form in (value, quote(value, safe=""))}
+    return sorted(forms, key=len, reverse=True)
+
+
+def _passwords(address: str) -> Iterator[str]:
+    """The password in an address, as it is written and as it is meant."""
+    before, _, _ = address.partition("://")[2].rpartition("@")
+    written = before.partition(":")[2]
+    yield from (written, unquote(written))
 
 
 def _clean(text: str, known: list[str]) -> str:

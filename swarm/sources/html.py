@@ -128,7 +128,8 @@ class _Tokens:
             left = len(self._text) - self._at
             if not last and left < _LONGEST_TAG:
                 return None
-            match = _TAG_WITH_STRAY_QUOTES.match(self._text, self._at)
+            if self._next_end < len(self._text):
+                match = _TAG_WITH_STRAY_QUOTES.match(self._text, self._at)
         if match:
             name = match[2].lower()
             if name in _RAW and not match[1]:
@@ -154,7 +155,8 @@ class _Page:
         self._size = 0
         self._line = 0  # of the original, as last marked in this unit
         self._space = False  # white space was passed and not yet written
-        self._hidden: list[str] = []
+        self._hidden = ""  # the tag whose content no reader sees
+        self._depth = 0  # how often it is open
         self._pre = 0
         self._heading = 0
         self._cut = LINES
@@ -162,10 +164,9 @@ class _Page:
 
     def start(self, tag: str, line: int) -> None:
         if self._hidden:
-            if tag == self._hidden[-1]:
-                self._hidden.append(tag)
+            self._depth += tag == self._hidden
         elif tag in _HIDDEN:
-            self._hidden.append(tag)
+            self._hidden, self._depth = tag, 1
         elif tag in _BLOCKS:
             self.end_block()
             if tag in _HEADINGS:
@@ -182,10 +183,9 @@ class _Page:
 
     def end(self, tag: str) -> None:
         if self._hidden:
-            if tag == self._hidden[-1]:
-                self._hidden.pop()
-            elif tag in ("body", "html"):
-                self._hidden.clear()
+            self._depth -= tag == self._hidden
+            if not self._depth or tag in ("body", "html"):
+                self._hidden = ""
         elif tag in _BLOCKS:
             self.end_block()
             if tag == "pre":
@@ -235,17 +235,23 @@ class _Page:
 
     def _break(self) -> None:
         if self._pieces:
+            self._bound()
+        if self._pieces:
             self._pieces.append("\n")
             self._size += 1
         self._space = False
 
-    def _write(self, text: str, line: int) -> None:
-        if not text:
-            return
+    def _bound(self) -> None:
+        """Hand over what is held where it is longer than a unit may be, and go on in the same block."""
         if self._size > LONGEST_UNIT:
             cut, kind, heading = self._cut, self._kind, self._heading
             self.end_block()
             self._cut, self._kind, self._heading = cut, kind, heading
+
+    def _write(self, text: str, line: int) -> None:
+        if not text:
+            return
+        self._bound()
         if line != self._line:
             self._marks.append((self._size, line))
             self._line = line

@@ -61,14 +61,20 @@ class _Window:
         return True
 
     def peek(self) -> str:
-        """The next character that is not blank; nothing at the end of the text."""
+        """The next character that is not blank; nothing at the end of the text.
+
+        Raises:
+            _Broken: more blanks than are looked at.
+        """
         while True:
             match = _BLANK.match(self.text, self.at)
             assert match is not None
             self.at = match.end()
             if self.at < len(self.text):
                 return self.text[self.at]
-            if self.at - self.start > _WINDOW or not self.fill():
+            if self.at - self.start > _WINDOW:
+                raise _Broken
+            if not self.fill():
                 return ""
 
     def passes(self, character: str) -> bool:

@@ -16,7 +16,7 @@ from swarm.sources.original import Original
 from swarm.sources.units import Unit
 from swarm.store.intake import PLACES_LINE_MARKS, PLACES_LINES, PLACES_NONE, PLACES_PAGE_MARKS
 
-READER = 1
+READER = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

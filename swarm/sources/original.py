@@ -16,6 +16,9 @@ from hashlib import blake2b
 from typing import IO
 
 from swarm.sources.decode import HEAD, Survey
+from swarm.sources.inside import same_file
+
+OUTSIDE = "a link that leads out of the folder: name its target to have it read"
 
 _PIECE = 1 << 20
 _KEPT = 8 << 20  # bytes of an input that is kept in memory
@@ -128,11 +131,13 @@ class Original:
             raise Stopped
 
 
-def open_regular(path: str) -> IO[bytes]:
+def open_regular(path: str, root: str = "") -> IO[bytes]:
     """Open a file for reading, and never wait for the other end of a pipe.
 
+    With `root`, a resolved folder, what was opened has to lie in it.
+
     Raises:
-        Unreadable: not a regular file, gone, or not permitted.
+        Unreadable: not a regular file, gone, not permitted, or outside of `root`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -143,4 +148,7 @@ def open_regular(path: str) -> IO[bytes]:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Unreadable("not a regular file")
+    if root and not same_file(descriptor, root, path):
+        os.close(descriptor)
+        raise Unreadable(OUTSIDE)
     return os.fdopen(descriptor, "rb")

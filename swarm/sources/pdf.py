@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
+from swarm.sources.apart import Apart
 from swarm.sources.original import Unreadable
 from swarm.sources.units import LINES, Headings, Unit, section_cut
 
@@ -18,42 +19,48 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 _ONE_AT_A_TIME = threading.Lock()  # PDFium is not safe to use from two threads, not even on two documents
+_APART = Apart("swarm.sources.pdf", "parsed")
 _HYPHEN = re.compile("[\ufffe\x02](?:\r\n)?")
 _ENDS = re.compile(r"""[.!?:;…][”’"')\]]*$""")
 
 
 def pages(stream: IO[bytes]) -> Iterator[Unit]:
-    """Units of a PDF, with marks of pages.
+    """Units of a PDF, with marks of pages; it is parsed in a process apart.
 
     Raises:
-        Unreadable: corrupt, encrypted, or without any text.
+        Unreadable: corrupt, encrypted, without any text, or too large for the memory and time that one may take.
     """
+    with _ONE_AT_A_TIME:
+        yield from _APART.units(stream)
+
+
+def parsed(stream: IO[bytes]) -> Iterator[Unit]:
+    """As `pages`, parsed right here."""
     import pypdfium2
 
-    with _ONE_AT_A_TIME:
-        try:
-            document = pypdfium2.PdfDocument(stream)
-        except pypdfium2.PdfiumError as error:
-            raise Unreadable(_reason(str(error)), lasting=True) from None
-        try:
-            found = False
-            outline = _outline(document)
-            headings = Headings()
-            for number in range(len(document)):
+    try:
+        document = pypdfium2.PdfDocument(stream)
+    except pypdfium2.PdfiumError as error:
+        raise Unreadable(_reason(str(error)), lasting=True) from None
+    try:
+        found = False
+        outline = _outline(document)
+        headings = Headings()
+        for number in range(len(document)):
+            cut = LINES
+            for level, title in outline.get(number, ()):
+                headings.enter(level, title)
+                cut = section_cut(level) if cut == LINES else cut
+            for text in _paragraphs(_text(document, number)):
+                found = True
+                yield Unit(text, cut, headings.context, marks=((0, number + 1),))
                 cut = LINES
-                for level, title in outline.get(number, ()):
-                    headings.enter(level, title)
-                    cut = section_cut(level) if cut == LINES else cut
-                for text in _paragraphs(_text(document, number)):
-                    found = True
-                    yield Unit(text, cut, headings.context, marks=((0, number + 1),))
-                    cut = LINES
-            if not found:
-                raise Unreadable(
-                    "a PDF without text, pictures of pages perhaps: put it through OCR first", lasting=True
-                )
-        finally:
-            document.close()
+        if not found:
+            raise Unreadable(
+                "a PDF without text, pictures of pages perhaps: put it through OCR first", lasting=True
+            )
+    finally:
+        document.close()
 
 
 def _reason(message: str) -> str:

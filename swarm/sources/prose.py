@@ -13,7 +13,7 @@ from itertools import islice
 
 from swarm.sources.units import LINES, LONGEST_UNIT, RECORDS, SECTION, Headings, Kind, Unit, lines, section_cut
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"([ \t]*)(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
@@ -127,7 +127,7 @@ def _markdown_line(reading: _Reading, line: str, head: str) -> None:
         reading.blank = bool(reading.held)
     elif head == "#" and (match := _ATX.match(line.rstrip("\r\n"))):
         reading.end()
-        reading.heading([line], len(match[1]), match[2] or "")
+        reading.heading([line], len(match[1]), _atx_title(line[match.end(1) :]))
     elif head in "=-" and (title := reading.single()) and _SETEXT.match(line.rstrip("\r\n")):
         reading.heading([reading.held[0], line], 1 if head == "=" else 2, title)
     elif head in "-*_" and _BREAK.match(line.rstrip("\r\n")):
@@ -140,6 +140,13 @@ def _markdown_line(reading: _Reading, line: str, head: str) -> None:
         reading.paragraph(line)
         if head == "|" and len(reading.held) == 1:
             reading.kind = "lines"
+
+
+def _atx_title(rest: str) -> str:
+    """What stands behind the marks of a heading, without those that may close it."""
+    title = rest.strip()
+    bare = title.rstrip("#")
+    return bare.rstrip() if not bare or bare[-1].isspace() else title
 
 
 def text(chunks: Iterable[str]) -> Iterator[Unit]:

@@ -130,7 +130,7 @@ class _Reader:
         opened_ns = time_ns()
         standard = found.path == STANDARD_INPUT
         try:
-            with _standard_input(self._stopped) if standard else open_regular(found.file) as stream:
+            with _standard_input(self._stopped) if standard else open_regular(found.file, found.root) as stream:
                 yield from self._original(
                     found, Original(stream, not standard, is_markup(found.path), self._stopped)
                 )

@@ -24,8 +24,9 @@ LONGEST_UNIT = 64_000
 """Characters; a reader hands over what it holds when it comes to this, structure or not."""
 
 _SENTENCE = re.compile(
-    r"""(?<!\b[A-Z])(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?…]+[”’"'»)\]]*\s+|[。！？]+[」』”’）]*\s*"""
-)
+    r"""(?<!\b[A-Z])(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?…]{1,9}+[”’"'»)\]]*+\s++"""
+    r"""|[。！？]++[」』”’）]*+\s*+"""
+)  # bounded and possessive: a line of nothing but dots took time that grew with the square of its length
 _LINE = re.compile(r"(?:\r\n|\n|\r)+")
 _SPACE = re.compile(r"\s+")
 

@@ -9,30 +9,36 @@ Grouped commits: DeWitt et al. 1984, "Implementation techniques for main memory 
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import apsw
 from filelock import FileLock, Timeout
 
-from swarm.errors import StoreError
+from swarm.errors import StoreError, StoreInUse
+from swarm.store.grouped import Grouped
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Shared")
 Row = tuple[Any, ...]
+Change = Callable[[apsw.Connection], Any]
 
 APPLICATION_ID = 0x5357524D  # "SWRM", in the file's header
 _BUSY_MS = 2_000
 _READ_CACHE_KB, _WRITE_CACHE_KB = 32_000, 96_000
 """Pages kept in memory, at the most: more of them make merging into a large graph a tenth faster, and no more."""
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: a page that changes often is written back less often
-_GROUP = 512  # writes in one commit, at the most
+
+
+class Shared(Protocol):
+    """What the changes of one transaction work with together."""
+
+    def close(self) -> None:
+        """Write what is left to be written. Called before the transaction ends, where all went well."""
 
 
 def _migrations() -> list[str]:
@@ -50,7 +56,7 @@ def _translated(path: Path) -> Iterator[None]:
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreError(f"{path} is not a Swarm store, or is damaged ({error}): name another --store") from None
     except (apsw.BusyError, apsw.LockedError):
-        raise StoreError(f"{path} is in use by another process: wait for it, or name another --store") from None
+        raise StoreInUse(f"{path} is in use by another process: wait for it, or name another --store") from None
     except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
         raise StoreError(f"{path} cannot be written ({error}): name another --store") from None
     except (apsw.FullError, apsw.IOError) as error:
@@ -58,18 +64,19 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 class Database:
-    """One open store. `read` from any thread, `write` from the event loop, `close` when done."""
+    """One open store. `read` from any thread, `write` from the event loop, `close` when done. One without a
+    `writer` is only looked into, while another process may be writing."""
 
-    def __init__(self, path: Path, writer: apsw.Connection, reader: apsw.Connection, lock: FileLock) -> None:
+    def __init__(
+        self, path: Path, reader: apsw.Connection, writer: apsw.Connection | None, lock: FileLock | None
+    ) -> None:
         self.path = path
-        self._writer, self._reader, self._lock = writer, reader, lock
+        self._reader, self._writer, self._lock = reader, writer, lock
         self.undone = 0
         """How often written rows were taken back: whoever remembers what it wrote forgets it when this changes."""
+        self._shared: dict[str, Shared] = {}
         self._reading = threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[Callable[[apsw.Connection], Any], Future[Any]] | None]
-        self._queue = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write_loop, name="swarm-store", daemon=True)
-        self._thread.start()
+        self._writes = Grouped[Change, Any]("swarm-store", self._commit) if writer is not None else None
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -80,10 +87,10 @@ class Database:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = FileLock(f"{path}.lock", mode=0o600)
+            lock = _lock_of(path)
             lock.acquire(timeout=0)
         except Timeout:
-            raise StoreError(
+            raise StoreInUse(
                 f"{path} is in use by another process: wait for it, or name another --store"
             ) from None
         except OSError as error:
@@ -95,13 +102,43 @@ class Database:
                 _check(path)
                 writer = _connect(path, _WRITE_CACHE_KB)
                 _upgrade(writer)
-                return cls(path, writer, _connect(path, _READ_CACHE_KB), lock)
+                return cls(path, _connect(path, _READ_CACHE_KB), writer, lock)
         except BaseException as error:
             Path(lock.lock_file).unlink(missing_ok=True)  # no store, no lock beside it
             lock.release()
             if isinstance(error, OSError):
                 raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store") from None
             raise
+
+    @classmethod
+    def look(cls, path: Path) -> Database:
+        """Open the store at `path` to read only, also while another process is writing to it.
+
+        Raises:
+            StoreError: there is none, or it is from another version or cannot be read.
+        """
+        if not path.exists():
+            raise StoreError(f"{path} does not exist: name the store with --store")
+        with _translated(path):
+            if _check(path) < len(_migrations()):
+                cls.open(path).close()  # takes the steps that it has not taken yet
+            return cls(path, _connect(path, _READ_CACHE_KB, apsw.SQLITE_OPEN_READONLY), None, None)
+
+    def locked(self) -> bool:
+        """Whether a process that is alive, this one included, has the store open for writing."""
+        if self._lock is not None:
+            return True
+        lock = _lock_of(self.path)
+        if not Path(lock.lock_file).exists():
+            return False
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:
+            return False  # not ours to write: nobody of this user is at work
+        lock.release()
+        return False
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query. Quick ones may run on the event loop; put long ones on a thread."""
@@ -117,94 +154,101 @@ class Database:
 
         A change that raises is undone alone; those committed with it are kept. It may be run a second time, so it
         must do nothing but change the database.
+
+        Raises:
+            StoreError: the store cannot be written, is closed, or was opened to be read only.
         """
-        done: Future[T] = Future()
-        self._queue.put((change, done))
-        return await asyncio.wrap_future(done)
+        return cast("T", await self._writing().ask(change))
 
     def write_sync(self, change: Callable[[apsw.Connection], T]) -> T:
         """As `write`, for a thread that is not the event loop's."""
-        done: Future[T] = Future()
-        self._queue.put((change, done))
-        return done.result()
+        return cast("T", self._writing().ask_sync(change))
+
+    def shared(self, name: str, begin: Callable[[], C]) -> C:
+        """What the changes of a transaction work with together, by its name: begun by the first that asks. For use
+        within a change: many that write to one place then read its state, and write what they add, once."""
+        if name not in self._shared:
+            self._shared[name] = begin()
+        return cast("C", self._shared[name])
+
+    def end_shared(self) -> None:
+        """Close what is shared, before the transaction ends or anything else touches the same rows."""
+        while self._shared:
+            self._shared.pop(next(iter(self._shared))).close()
+
+    def _writing(self) -> Grouped[Change, Any]:
+        if self._writes is None:
+            raise StoreError(f"{self.path} was opened to be read only")
+        return self._writes
 
     def close(self) -> None:
-        """Finish what is queued, close the file and release the lock. Safe to call twice."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
-            self._reader.close()
+        """Finish what is waiting, close the file and release the lock. Safe to call twice."""
+        if self._writes is not None and self._writer is not None:
+            self._writes.close()
             self._writer.close()
+        self._reader.close()
+        if self._lock is not None:
             self._lock.release()
 
-    def _write_loop(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = [first]
-            closing = False
-            with suppress(queue.Empty):
-                while len(group) < _GROUP:
-                    more = self._queue.get_nowait()
-                    if more is None:
-                        closing = True
-                        break
-                    group.append(more)
-            self._commit(group)
-            if closing:
-                return
-
-    def _commit(self, group: list[tuple[Callable[[apsw.Connection], Any], Future[Any]]]) -> None:
+    def _commit(self, group: list[Change]) -> list[Any]:
         """One transaction for the group. Where a change raises, all are undone and each is done again in a
         savepoint of its own: savepoints copy every page they touch, which made a merge two and a half times as
         slow."""
+        assert self._writer is not None
         try:
             with _translated(self.path):
-                try:
-                    with self._writer:
-                        results = [change(self._writer) for change, _ in group]
-                except (apsw.FullError, apsw.IOError, apsw.CorruptError):
-                    raise
-                except Exception:
-                    self.undone += 1
-                    self._commit_apart(group)
-                    return
-        except Exception as error:
-            self.undone += 1
-            for _, done in group:
-                _fail(done, error)
-            return
-        for (_, done), result in zip(group, results, strict=True):
-            _succeed(done, result)
+                results = self._commit_together(self._writer, group)
+        except Exception:
+            self._forget_shared()
+            raise
+        return results
 
-    def _commit_apart(self, group: list[tuple[Callable[[apsw.Connection], Any], Future[Any]]]) -> None:
-        settled: list[Callable[[], None]] = []
-        with self._writer:
-            for change, done in group:
+    def _commit_together(self, writer: apsw.Connection, group: list[Change]) -> list[Any]:
+        try:
+            with writer:
+                results = [change(writer) for change in group]
+                self.end_shared()
+        except (apsw.FullError, apsw.IOError, apsw.CorruptError):
+            raise
+        except Exception:
+            self._forget_shared()
+            return self._commit_apart(writer, group)
+        return results
+
+    def _commit_apart(self, writer: apsw.Connection, group: list[Change]) -> list[Any]:
+        results: list[Any] = []
+        with writer:
+            for change in group:
                 try:
-                    with self._writer:
-                        result = change(self._writer)
+                    with writer:
+                        result = change(writer)
+                        self.end_shared()
+                    results.append(result)
                 except apsw.FullError:
                     raise
                 except Exception as error:
-                    settled.append(lambda done=done, error=error: _fail(done, error))  # type: ignore[misc]
-                else:
-                    settled.append(lambda done=done, result=result: _succeed(done, result))  # type: ignore[misc]
-        for settle in settled:
-            settle()
+                    self._forget_shared()
+                    results.append(error)
+        return results
+
+    def _forget_shared(self) -> None:
+        """After rows were taken back."""
+        self._shared.clear()
+        self.undone += 1
 
 
-def _succeed(done: Future[Any], result: object) -> None:
-    if done.set_running_or_notify_cancel():
-        done.set_result(result)
+def _lock_of(path: Path) -> FileLock:
+    return FileLock(f"{path}.lock", mode=0o600)
 
 
-def _fail(done: Future[Any], error: BaseException) -> None:
-    if done.set_running_or_notify_cancel():
-        done.set_exception(error)
-
-
-def _connect(path: Path, cache_kb: int) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
+def _connect(
+    path: Path, cache_kb: int, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags)
     connection.set_busy_timeout(_BUSY_MS)
+    if flags & apsw.SQLITE_OPEN_READONLY:
+        connection.execute(f"PRAGMA cache_size = -{cache_kb}")
+        return connection
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -214,8 +258,8 @@ def _connect(path: Path, cache_kb: int) -> apsw.Connection:
     return connection
 
 
-def _check(path: Path) -> None:
-    """Refuse what is not ours or not yet known, before anything is written to it."""
+def _check(path: Path) -> int:
+    """Refuse what is not ours or not yet known, before anything is written to it; tells the steps it has taken."""
     connection = apsw.Connection(str(path))
     try:
         (application, version, tables) = (
@@ -233,6 +277,7 @@ def _check(path: Path) -> None:
             f"{path} was written by a newer version of Swarm (schema {version}, this one knows {known}): "
             "upgrade Swarm, or name another --store"
         )
+    return int(version)
 
 
 def _upgrade(connection: apsw.Connection) -> None:

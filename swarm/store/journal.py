@@ -1,4 +1,5 @@
-"""The journal: the durable, append-only record of runs, and of every model call.
+"""The journal: the durable, append-only record of runs, and of every model call. Here is what a journal is;
+`sqlite` and `postgres` beside this module keep one, and one suite (`swarm.testing.conformance`) holds both to it.
 
 A record is named by its run, its kind and a key, and is written once: appending it again changes nothing. A call
 is named by what was asked of whom, is begun before it is sent and finished before anyone uses its reply; a
@@ -9,24 +10,37 @@ Swarm knows of a run can be rebuilt from here. The journal does not know what th
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import apsw
 
 from swarm.models.base import Completion
-from swarm.store.database import Database
 from swarm.task import Usage
 
 Body = Mapping[str, Any]
+Projection = Callable[[apsw.Connection], None]
+"""What follows from a record in the tables beside the journal: run in a transaction of theirs, once or twice."""
+
+LOST = "the process ended while the call was on its way"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """Something to be recorded. `body` is a mapping or, where it was serialised already, JSON."""
+
+    kind: str
+    key: str
+    body: Body | bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One thing that happened: `at` is in seconds since the epoch, for people only."""
+    """One thing that happened. `seq` orders the records of a run; `at` is in seconds since the epoch, for people
+    only."""
 
+    seq: int
     run: str
     kind: str
     key: str
@@ -34,104 +48,113 @@ class Record:
     body: dict[str, Any]
 
 
-class Journal:
-    """The journal room of a store. `clock` gives seconds since the epoch."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """A call that is about to be sent: no content, and the most that it can come to. `key` is 32 hex digits."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._clock = database, clock
+    run: str
+    key: str
+    model: str
+    kind: str
+    tokens: int
+    """Input as counted, and the longest reply."""
+    cost_usd: float
 
-    async def append(
-        self,
-        run: str,
-        kind: str,
-        key: str,
-        body: Body | bytes,
-        also: Callable[[apsw.Connection], None] | None = None,
-    ) -> None:
-        """Record something, durably once this returns. A record of the same name is left as it is.
 
-        `body` is a mapping or, where it was serialised already, JSON. `also` is what follows from the record,
-        and is written with it or not at all.
-        """
-        await self._database.write(self.insertion(run, kind, key, body, also))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """A run from outside: `begun` and `last` are seconds since the epoch, of its first and last record."""
 
-    def insertion(
-        self,
-        run: str,
-        kind: str,
-        key: str,
-        body: Body | bytes,
-        also: Callable[[apsw.Connection], None] | None = None,
-    ) -> Callable[[apsw.Connection], None]:
-        """As `append`, to be run in a transaction of the store."""
-        text = body.decode() if isinstance(body, bytes) else _json(body)
-        row = (run, kind, key, self._clock(), text)
+    run: str
+    begun: float
+    last: float
+    usage: Usage
 
-        def insert(connection: apsw.Connection) -> None:
-            connection.execute(
-                "INSERT INTO records (run, kind, key, at, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
-            )
-            if also is not None:
-                also(connection)
 
-        return insert
+class Journal(Protocol):
+    """What both stores do alike. Reads come at once and may be made from any thread; what is awaited is durable.
+
+    Raises (any of its methods):
+        StoreError: the store cannot be reached or written any more, or another process has taken the run.
+    """
+
+    @property
+    def apart(self) -> bool:
+        """Whether what follows from records is kept in another place than they are: a process that dies in between
+        leaves it behind, to be made up for from the records."""
+
+    async def append(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
+        """Record these together or none of them, durably once this returns. A record whose name is taken is left
+        as it is.
+
+        `also` is what follows from them. Where it raises, that error comes through: in one file nothing was
+        recorded; where the journal is `apart` the records are durable and what follows is behind, to be made up
+        for from them. So it must not be used to refuse records. It may be run twice."""
+
+    def append_sync(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
+        """As `append`, for a thread that is not the event loop's."""
 
     def records(self, run: str, kind: str) -> Iterator[Record]:
         """The records of one kind in a run, in the order in which they were written."""
-        sql = "SELECT run, kind, key, at, body FROM records WHERE run = ? AND kind = ? ORDER BY seq"
-        for name, kind_, key, at, body in self._database.read(sql, (run, kind)):
-            yield Record(run=name, kind=kind_, key=key, at=at, body=json.loads(body))
 
-    def count(self, run: str, kind: str) -> int:
-        """How many records of one kind a run has."""
-        sql = "SELECT count(*) FROM records WHERE run = ? AND kind = ?"
-        return int(self._database.read(sql, (run, kind))[0][0])
+    def history(self, run: str) -> Iterator[Record]:
+        """All records of a run, in the order in which they were written."""
+
+    def keys(self, run: str, kind: str) -> list[str]:
+        """The keys of the records of one kind, in the order in which they were written."""
 
     def record(self, run: str, kind: str, key: str) -> Record | None:
         """One record by its name, or None."""
-        sql = "SELECT at, body FROM records WHERE run = ? AND kind = ? AND key = ?"
-        for at, body in self._database.read(sql, (run, kind, key)):
-            return Record(run=run, kind=kind, key=key, at=at, body=json.loads(body))
-        return None
 
-    async def begin_call(self, run: str, key: str, about: Body) -> None:
-        """Record that a call is about to be sent. `about` holds no content: model, kind, counted tokens."""
-        row = (key, run, _json(about), self._clock())
+    def latest(self, run: str, kind: str) -> Record | None:
+        """The last record of one kind, or None."""
 
-        def insert(connection: apsw.Connection) -> None:
-            connection.execute(
-                "INSERT INTO calls (key, run, about, begun) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
-            )
+    async def begin_call(self, intent: Intent) -> None:
+        """Record that a call is about to be sent."""
 
-        await self._database.write(insert)
+    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+        """Record a reply as it came, before it is used, as paid by `run`, which has begun the call, else
+        LookupError. A run pays for its own reply; `finished_call` tells the first of all."""
 
-    async def finish_call(self, key: str, completion: Completion) -> None:
-        """Record a reply as it came, before it is used."""
-        row = (completion.text, completion.refusal, _json(asdict(completion.usage)), self._clock(), key)
+    async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
+        """Record that a call, or one try of it, came to nothing, and what it may have cost all the same. The run
+        has begun the call, else LookupError."""
 
-        def update(connection: apsw.Connection) -> None:
-            connection.execute(
-                "UPDATE calls SET reply = ?, refusal = ?, usage = ?, finished = ? WHERE key = ? AND reply IS NULL",
-                row,
-            )
-
-        await self._database.write(update)
-
-    def finished_call(self, key: str) -> Completion | None:
+    async def finished_call(self, key: str) -> Completion | None:
         """The reply to a call that was finished before, by any run; None where there is none."""
-        sql = "SELECT reply, refusal, usage FROM calls WHERE key = ? AND reply IS NOT NULL"
-        for reply, refusal, usage in self._database.read(sql, (key,)):
-            return Completion(text=reply, refusal=refusal, usage=Usage(**json.loads(usage)))
-        return None
+
+    def failed_calls(self, run: str) -> dict[str, str]:
+        """The last reason of each call of a run that has failed and has no reply, by its key."""
+
+    async def settle_lost(self, run: str) -> Usage:
+        """Count the calls of a run whose last try has no outcome, because a process died, at the most that they
+        can have come to: the provider may have billed them. What they come to is returned."""
 
     def spent(self, run: str) -> Usage:
-        """What a run has paid for so far: the sum of the calls that it finished."""
-        sql = "SELECT usage FROM calls WHERE run = ? AND reply IS NOT NULL"
-        total = Usage()
-        for (usage,) in self._database.read(sql, (run,)):
-            total += Usage(**json.loads(usage))
-        return total
+        """What a run has paid for so far, with what it may have paid for."""
+
+    def accounts(self) -> list[Account]:
+        """All runs, oldest first."""
+
+    def hold(self, run: str) -> None:
+        """Take a run for this process, until `close`. On a server, whoever writes to a run holds it.
+
+        Raises:
+            StoreError: another process that is alive holds it.
+        """
+
+    def held(self, run: str) -> bool:
+        """Whether a process that is alive, this one included, holds the run."""
+
+    async def forget(self, run: str) -> None:
+        """Delete a run: its records and the calls that it paid for. The one thing that is not appended."""
+
+    def close(self) -> None:
+        """Let go of everything. Safe to call twice."""
 
 
-def _json(body: Body) -> str:
+def to_json(body: Body | bytes) -> str:
+    """The body of a record as it is kept."""
+    if isinstance(body, bytes):
+        return body.decode()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

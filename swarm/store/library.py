@@ -243,6 +243,11 @@ class Library:
         """Write a batch; what it finished can be read once this returns."""
         await self.database.write(batch.write)
 
+    def holds(self, corpus: Corpus) -> bool:
+        """Whether the text of every source of a corpus is here."""
+        self._load_shelves(corpus)
+        return all(source.id in self._shelves for source in corpus.sources)
+
     def source(self, id_: str) -> Source | None:
         """What the store knows of a source, with an empty path; None where it does not hold it."""
         rows = self.database.read("SELECT media, chars, bytes FROM sources WHERE id = ? AND complete = 1", (id_,))

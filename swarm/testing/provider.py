@@ -3,33 +3,40 @@
     with Provider(window=8_000) as provider:
         model = connect("openai:any", base_url=provider.openai_url)
 
-It counts tokens and refuses prompts past its window; what it says comes from the prompt itself (`mimic`); what
-goes wrong is set as a list of faults, used up one a request. It is no model of speed or price.
+It counts tokens and refuses prompts past its window, and requests past its rates; what it says comes from the
+prompt itself (`mimic`); what goes wrong is set as a list of faults, used up one a request, or as a plan
+(`faults`). `python -m swarm.testing.provider` is the same in a process of its own (`process`). Speed and prices
+are not a model's: what it takes is what `latency` says.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from swarm.testing.mimic import answer
+from swarm.testing.allowance import Allowance, Enforcer, retry_after
+from swarm.testing.delivery import Replies, break_off, content_type
+from swarm.testing.exchange import Exchange, Receive, Scope, Send
+from swarm.testing.faults import Arrival, Fault, Latency, Plan
+from swarm.testing.tally import Tally
+from swarm.testing.thoughts import Mind, Thought
 from swarm.testing.wire import CHAT, MESSAGES, RESPONSES, Asked, Format, Said
 from swarm.tokens import o200k
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+__all__ = ["Allowance", "Dialect", "Fault", "Provider"]
 
 Dialect = Literal["anthropic", "openai", "vllm", "llamacpp", "ollama"]
-_PER_TEXT = 4  # tokens around each message or block
-_PER_REQUEST = 3
+_FORMS = {"/v1/messages": MESSAGES, "/v1/chat/completions": CHAT, "/v1/responses": RESPONSES}
+_NO_FAULT = Fault()
 
 _TOO_LONG = {
     "anthropic": ("", "prompt is too long: {tokens} tokens > {window} maximum"),
@@ -50,36 +57,14 @@ _TOO_LONG = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
-    """What goes wrong with one request. Only what is set happens.
-
-    `status` (with `code`, `message`, `headers`) answers with an error. `text` is said instead of the mimic's
-    reply, `stop` is why the reply ended. In a stream, after `after` events: `cut` breaks the connection, `stall`
-    falls silent, `end` closes properly but too early, and `event` sends an error event of that type. `body`
-    is sent raw.
-    """
-
-    status: int = 0
-    code: str = ""
-    message: str = "something went wrong"
-    headers: dict[str, str] = field(default_factory=dict)
-    text: str | None = None
-    stop: Literal["", "length", "refusal", "filtered", "full"] = ""
-    cut: bool = False
-    stall: bool = False
-    end: bool = False
-    event: str = ""
-    after: int = 2
-    body: str | None = None
-    content_type: str = "text/html"
-
-
 class Provider:
     """A server on a thread of its own, from `with` to the end of its block.
 
-    `window` is in tokens of `tokenizer` (o200k unless given). `structured` and `forced_tools` say which mechanisms
-    it has for a schema. `key` is the only key it accepts, None any. `requests` holds the body of each request.
+    `window` is in tokens of `tokenizer` (o200k unless given). `faults` is what goes wrong: with one request after
+    the other, or by a plan. `latency` is in seconds, or says so for each request. `allowance` is how much may be
+    used, None any amount. `structured` and `forced_tools` say which mechanisms it has for a schema. `key` is the
+    only key it accepts, None any. `requests` holds the body of each request, unless `keep` is false. `tally`
+    counts them, `enforcer` has the ledger of what was allowed.
     """
 
     def __init__(
@@ -88,23 +73,39 @@ class Provider:
         window: int = 32_768,
         dialect: Dialect = "openai",
         tokenizer: Callable[[str], int] = o200k,
-        faults: Iterable[Fault | None] = (),
+        faults: Iterable[Fault | None] | Plan = (),
+        latency: float | Latency = 0.0,
+        allowance: Allowance | None = None,
         structured: bool = True,
         forced_tools: bool = True,
         novel: bool = False,
         key: str | None = None,
+        keep: bool = True,
     ) -> None:
         self.window = window
         self.dialect = dialect
         self.tokenizer = tokenizer
-        self.faults: deque[Fault | None] = deque(faults)
+        self.faults: deque[Fault | None] = deque(() if callable(faults) else faults)
+        """What goes wrong with the next requests; where it is empty, the plan says."""
+        self.plan = faults if callable(faults) else None
+        self.latency = latency
+        self.allowance = allowance
         self.structured = structured
         self.forced_tools = forced_tools
         self.novel = novel
         self.key = key
-        self.requests: list[dict[str, Any]] = []
+        self.keep = keep
         self.url = ""
-        self._cached: set[tuple[str, ...]] = set()
+        self._mind = Mind(tokenizer)
+        self._replies = Replies()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all requests: counts, rates, what was cached. What is set stays as it is."""
+        self.requests: list[dict[str, Any]] = []
+        self.tally = Tally()
+        self.enforcer = Enforcer(self.allowance, time.monotonic) if self.allowance is not None else None
+        self._cached: set[int] = set()
 
     @property
     def openai_url(self) -> str:
@@ -113,30 +114,28 @@ class Provider:
 
     def count(self, asked: Asked) -> int:
         """Tokens of a request, as the provider bills them."""
-        texts = [*asked.texts, json.dumps(asked.schema)] if asked.mechanism else asked.texts
-        return sum(self.tokenizer(text) + _PER_TEXT for text in texts) + _PER_REQUEST
+        return self._mind.size(asked)
 
-    def __enter__(self) -> Self:
+    def server(self, port: int = 0) -> tuple[Any, socket.socket]:
+        """A uvicorn server, not yet running, and the socket that it is to serve; 0 takes any port."""
         import uvicorn
-        from starlette.applications import Starlette
-        from starlette.routing import Route
 
-        routes = [
-            Route("/v1/messages", self._endpoint(MESSAGES), methods=["POST"]),
-            Route("/v1/messages/count_tokens", self._counted, methods=["POST"]),
-            Route("/v1/chat/completions", self._endpoint(CHAT), methods=["POST"]),
-            Route("/v1/responses", self._endpoint(RESPONSES), methods=["POST"]),
-        ]
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        listening = socket.create_server(("127.0.0.1", port), backlog=1_024)
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(
-            Starlette(routes=routes),
+            self._app,
             log_config=None,
             log_level=logging.CRITICAL,  # connections that are cut on purpose are no news
+            access_log=False,
             lifespan="off",
+            interface="asgi3",
+            timeout_keep_alive=600,  # a client that waits between two calls is not to find its connection closed
             timeout_graceful_shutdown=0,
         )
-        self._server = uvicorn.Server(config)
+        return uvicorn.Server(config), listening
+
+    def __enter__(self) -> Self:
+        self._server, self._socket = self.server()
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
         return self
@@ -148,40 +147,111 @@ class Provider:
         self._thread.join()
         self._socket.close()
 
-    def _endpoint(self, form: Format) -> Callable[[Request], Any]:
-        async def serve(request: Request) -> Response:
-            return self._serve(form, request, await request.json())
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        body = await exchange.body()
+        if (form := _FORMS.get(exchange.path)) is not None:
+            await self._serve(form, exchange, body)
+        elif exchange.path == "/v1/messages/count_tokens":
+            asked = MESSAGES.read({"max_tokens": 1} | json.loads(body))
+            await exchange.reply_json(200, {}, {"input_tokens": self.count(asked)})
+        elif exchange.path.startswith("/swarm/"):
+            await self._tell(exchange)
+        else:
+            await exchange.reply_json(404, {}, CHAT.error(404, "", f"nothing is at {exchange.path}"))
 
-        return serve
+    async def _tell(self, exchange: Exchange) -> None:
+        """What tests in other processes ask: see `process`."""
+        status, said = 200, dict[str, Any]()
+        match exchange.path.removeprefix("/swarm/"):
+            case "counts":
+                said = self.tally.summary()
+            case "ledger" if self.enforcer is not None:
+                said = self.enforcer.ledger.columns()
+            case "reset":
+                self.reset()
+            case "wait":
+                status = 200 if await self._reached(**{k: int(v) for k, v in exchange.query.items()}) else 504
+            case _:
+                status = 404
+        await exchange.reply_json(status, {}, said)
 
-    async def _counted(self, request: Request) -> Response:
-        from starlette.responses import JSONResponse
+    async def _reached(self, requests: int = 0, replies: int = 0, quiet: int = 0, seconds: int = 60) -> bool:
+        deadline = time.monotonic() + seconds
+        while not self.tally.reached(requests, replies, bool(quiet)):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.001)
+        return True
 
-        return JSONResponse({"input_tokens": self.count(MESSAGES.read({"max_tokens": 1} | await request.json()))})
+    async def _serve(self, form: Format, exchange: Exchange, body: bytes) -> None:
+        if self.keep:
+            self.requests.append(json.loads(body))
+        key = blake2b(exchange.path.encode() + body, digest_size=12).hexdigest()
+        tally, outcome = self.tally, "broken"
+        number = tally.requests
+        attempt = tally.arrive(key)
+        try:
+            outcome = await self._answer(
+                form, exchange, Arrival(key=key, attempt=attempt, number=number, body=body)
+            )
+        finally:
+            tally.leave(key, outcome)
 
-    def _serve(self, form: Format, request: Request, body: dict[str, Any]) -> Response:
-        from starlette.responses import JSONResponse, Response, StreamingResponse
+    async def _answer(self, form: Format, exchange: Exchange, arrival: Arrival) -> str:
+        """Send what there is to send, and say what became of it, as in `Tally`."""
+        fault = self._fault(arrival) or _NO_FAULT
+        if fault.body is not None or fault.status:
+            await asyncio.sleep(fault.wait)
+            await self._fail(form, exchange, fault)
+            return "error"
+        try:
+            thought = self._mind.think(form, arrival.key, arrival.body)
+            refused = self._refused(exchange, thought)
+        except ValueError as error:
+            refused = 400, "", str(error)
+        if refused is not None:
+            await exchange.reply_json(refused[0], self._rate_headers(form), form.error(*refused))
+            return "error"
+        said = self._said(thought, fault)
+        if (late := self._too_fast(thought.tokens, said.output_tokens)) is not None:
+            seconds, message = late
+            headers = {**self._rate_headers(form), **(retry_after(seconds) if seconds < float("inf") else {})}
+            await exchange.reply_json(429, headers, form.error(429, "", message))
+            return "refused"
+        return await self._deliver(form, exchange, arrival, thought.asked, said, fault)
 
-        self.requests.append(body)
-        fault = self.faults.popleft() if self.faults else None
-        if fault is not None and fault.body is not None:
-            return Response(fault.body, fault.status or 200, fault.headers, fault.content_type)
-        if fault is not None and fault.status:
-            error = form.error(fault.status, fault.code, fault.message)
-            return JSONResponse(error, fault.status, fault.headers)
-        asked = form.read(body)
-        if (refused := self._refused(request, asked)) is not None:
-            status, code, message = refused
-            return JSONResponse(form.error(status, code, message), status)
-        said = self._said(asked, fault or Fault())
+    async def _fail(self, form: Format, exchange: Exchange, fault: Fault) -> None:
+        headers = {**self._rate_headers(form), **fault.headers}
+        if fault.body is not None:
+            await exchange.reply(fault.status or 200, headers, fault.body.encode(), fault.content_type)
+        else:
+            await exchange.reply_json(fault.status, headers, form.error(fault.status, fault.code, fault.message))
+
+    async def _deliver(
+        self, form: Format, exchange: Exchange, arrival: Arrival, asked: Asked, said: Said, fault: Fault
+    ) -> str:
+        headers = self._rate_headers(form)
+        latency = self.latency(arrival) if callable(self.latency) else self.latency
+        if latency + fault.wait > 0:
+            await asyncio.sleep(latency + fault.wait)
+        if fault.breaks:
+            await break_off(exchange, form, asked, said, fault, headers)
+            return "broken"
+        body = self._replies.body(form, asked, said, arrival.key if fault is _NO_FAULT else "")
         if not asked.stream:
-            return JSONResponse(form.body(asked, said))
-        return StreamingResponse(
-            self._streamed(form, asked, said, fault or Fault()), media_type="text/event-stream"
-        )
+            headers["content-length"] = str(len(body))
+        await exchange.begin(200, headers, content_type(asked))
+        return "answered" if await exchange.end(body) else "broken"
 
-    def _refused(self, request: Request, asked: Asked) -> tuple[int, str, str] | None:
-        given = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix(
+    def _fault(self, arrival: Arrival) -> Fault | None:
+        if self.faults:
+            return self.faults.popleft()
+        return self.plan(arrival) if self.plan is not None else None
+
+    def _refused(self, exchange: Exchange, thought: Thought) -> tuple[int, str, str] | None:
+        asked = thought.asked
+        given = exchange.headers.get("x-api-key") or exchange.headers.get("authorization", "").removeprefix(
             "Bearer "
         )
         if self.key is not None and given != self.key:
@@ -190,43 +260,54 @@ class Provider:
         if missing or (not self.forced_tools and asked.mechanism == "tool_choice"):
             name = asked.mechanism if asked.mechanism in {"output_config", "tool_choice"} else "response_format"
             return 400, "", f"{name} is not supported by this model"
-        tokens = self.count(asked)
-        if tokens + asked.max_output > self.window and self.dialect != "ollama":
+        if thought.tokens + asked.max_output > self.window and self.dialect != "ollama":
             code, words = _TOO_LONG[self.dialect]
-            return 400, code, words.format(tokens=tokens, window=self.window)
+            return 400, code, words.format(tokens=thought.tokens, window=self.window)
         return None
 
-    def _said(self, asked: Asked, fault: Fault) -> Said:
-        text = fault.text if fault.text is not None else json.dumps(answer("\n".join(asked.texts), asked.schema))
-        tokens = min(self.count(asked), self.window)
-        prefix = asked.texts[: asked.cached_texts]
-        share = sum(self.tokenizer(part) + _PER_TEXT for part in prefix)
-        known = prefix in self._cached
-        self._cached.add(prefix)
+    def _too_fast(self, input_tokens: int, output_tokens: int) -> tuple[float, str] | None:
+        """Seconds to wait and what to say, where the rates do not allow the request now."""
+        if self.enforcer is None:
+            return None
+        seconds, name = self.enforcer.admit(input_tokens, output_tokens)
+        if name is None:
+            return None
+        what = name.replace("_", " ")
+        if seconds == float("inf"):
+            limit = getattr(self.enforcer.allowance, name)
+            requested = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+            most = requested.get(name, input_tokens + output_tokens)
+            return seconds, f"Request too large for {what} per min: Limit {limit}, Requested {most}."
+        return seconds, f"Rate limit reached for {what} per min. Please try again in {seconds:.3f}s."
+
+    def _rate_headers(self, form: Format) -> dict[str, str]:
+        if self.enforcer is None:
+            return {}
+        return self.enforcer.anthropic_headers() if form is MESSAGES else self.enforcer.openai_headers()
+
+    def _said(self, thought: Thought, fault: Fault) -> Said:
+        text, stop, tokens = thought.text, fault.stop or "end", thought.text_tokens
+        if fault.endless:
+            tokens = thought.asked.max_output
+            text, stop = '{"thoughts": "and so' + " on" * tokens, "length"
+        elif fault.text is not None or fault.share < 1:
+            text = fault.text if fault.text is not None else text[: int(len(text) * fault.share)]
+            tokens = self.tokenizer(text)
+        known = thought.prefix in self._cached
+        self._cached.add(thought.prefix)
         return Said(
             text=text,
-            input_tokens=tokens,
-            output_tokens=self.tokenizer(text),
-            stop=fault.stop or "end",
-            cached=share if known else 0,
-            written=0 if known else share,
+            input_tokens=min(thought.tokens, self.window),
+            output_tokens=tokens,
+            stop=stop,
+            cached=thought.prefix_tokens if known else 0,
+            written=0 if known else thought.prefix_tokens,
             novel=self.novel,
         )
 
-    async def _streamed(self, form: Format, asked: Asked, said: Said, fault: Fault) -> AsyncIterator[str]:
-        import asyncio
 
-        broken = fault.cut or fault.stall or fault.end or bool(fault.event)
-        for number, (name, event) in enumerate(form.events(asked, said)):
-            if broken and number == fault.after:
-                if fault.event:
-                    error = form.error(0, fault.event, fault.message)
-                    yield f"event: error\ndata: {json.dumps(error)}\n\n"
-                if fault.cut:
-                    raise ConnectionResetError("cut off, as it was told to be")
-                if fault.stall:
-                    await asyncio.Event().wait()
-                return
-            yield (f"event: {name}\n" if name else "") + f"data: {json.dumps(event)}\n\n"
-        if form is CHAT:
-            yield "data: [DONE]\n\n"
+if __name__ == "__main__":
+    from swarm.testing.process import serve, settings
+
+    _settings, _port = settings()
+    serve(Provider(**_settings), _port)

@@ -120,11 +120,18 @@ def _messages_block(asked: Asked, said: Said) -> dict[str, Any]:
 
 def _messages_body(asked: Asked, said: Said) -> dict[str, Any]:
     block = _messages_block(asked, said)
-    block |= {"input": json.loads(said.text)} if block["type"] == "tool_use" else {"text": said.text}
+    block |= {"input": _object_in(said.text)} if block["type"] == "tool_use" else {"text": said.text}
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": asked.model, "content": [block],
         "stop_reason": _stop_reason(asked, said), "stop_sequence": None, "usage": _messages_usage(said),
     }  # fmt: skip
+
+
+def _object_in(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {}  # arguments that broke off, or are no JSON
 
 
 def _stop_reason(asked: Asked, said: Said) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from swarm.errors import InvalidReply
 from swarm.graph.identity import finding_id
+from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
 from swarm.observe.log import get_logger
@@ -70,8 +71,10 @@ def _clipped(passage: Passage, span: Span) -> Passage:
     return replace(passage, span=Span(span.source, start, end), text=text, tokens=o200k(text))
 
 
-async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model: Model) -> Report:
-    """Read one slice.
+async def read(
+    slice_: Slice, brief: Brief, library: Library, gate: Gate, model: Model, budget: Budget | None = None
+) -> Report:
+    """Read one slice, paid from `budget`, a share of the run's, where it has one.
 
     Raises:
         PromptTooLong: the slice is to be split.
@@ -91,7 +94,7 @@ async def read(slice_: Slice, brief: Brief, library: Library, gate: Gate, model:
     )
     for attempt in range(FRESH_TRIES):
         try:
-            reply = await gate.ask(model, prompt, attempt)
+            reply = await gate.ask(model, prompt, attempt, budget=budget)
             break
         except InvalidReply:
             if attempt + 1 == FRESH_TRIES:

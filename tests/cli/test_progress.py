@@ -25,9 +25,8 @@ def slice_(number: int) -> Slice:
     return Slice(id=f"s{number}", question="q", spans=(), tokens=1)
 
 
-def finished(number: int, *, replayed: bool = False) -> events.SliceFinished:
-    report = Report(slice=f"s{number}", question="q")
-    return events.SliceFinished(slice=slice_(number), report=report, replayed=replayed)
+def finished(number: int) -> events.SliceFinished:
+    return events.SliceFinished(slice=slice_(number), report=Report(slice=f"s{number}", question="q"))
 
 
 def corpus() -> events.CorpusReady:
@@ -56,17 +55,24 @@ def test_slices_are_ready_running_done_or_failed_and_add_up() -> None:
     assert tally.ready + len(tally.running) + tally.done + tally.failed == tally.total
 
 
-def test_slices_from_the_journal_count_as_done_but_not_as_pace() -> None:
+def test_a_slice_that_is_read_closer_is_done_and_its_halves_come_to_it() -> None:
+    tally = Tally(clock=Clock())
+    tally.tell(events.SlicesPlanned(slices=1, round=1))
+    tally.tell(events.SliceStarted(slice=slice_(1)))
+    tally.tell(finished(1))
+    tally.tell(events.SliceSplit(slice=slice_(1), into=2))
+    assert (tally.total, tally.done, tally.ready) == (3, 1, 2)
+
+
+def test_slices_that_were_done_before_a_run_went_on_count_as_done_but_not_as_pace() -> None:
     clock = Clock()
     tally = Tally(clock=clock)
-    tally.tell(events.SlicesPlanned(slices=1_010, round=1))
+    tally.tell(events.Resumed(done=1_000, slices=1_010))
+    assert (tally.done, tally.ready) == (1_000, 10)
     tally.tell(events.SliceStarted(slice=slice_(0)))
-    for number in range(1_000):
-        tally.tell(finished(number, replayed=True))
-    assert tally.done == 1_000
     assert tally.seconds_left is None
     clock.now += 10
-    for number in range(1_000, 1_005):
+    for number in range(5):
         tally.tell(finished(number))
     assert tally.seconds_left == pytest.approx(10.0)
 
@@ -126,3 +132,13 @@ def test_in_a_terminal_two_lines_fit_any_width_and_are_gone_at_the_end() -> None
             live.note("something to keep [bold]")
         assert "something to keep [bold]" in screen.getvalue()
         assert screen.getvalue().count("\x1b[?25h") == 1, "the cursor is there again"
+
+
+def test_what_is_written_while_the_display_is_paused_stays() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=20)
+    live = Live(console)
+    with live, live.paused():
+        console.print("go on?")
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    after = written.partition("go on?")[2]
+    assert "\x1b[1A" not in after.partition("starting")[0], "the cursor goes up, and wipes the line"

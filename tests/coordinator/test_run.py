@@ -9,7 +9,7 @@ import pytest
 
 from swarm.errors import PromptTooLong, Rejected, Unavailable, WindowTooSmall
 from swarm.events import Event, Finished, SliceFailed, SliceFinished, SliceSplit
-from swarm.limits import gate as gate_module
+from swarm.limits import attempts
 from swarm.models.scripted import Scripted
 from swarm.prompts.replies import ReadFinding, ReadReply
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, JudgePrompt, Prompt, ReadPrompt, Shown
@@ -54,8 +54,8 @@ def corpus(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "ATTEMPTS", 2)
-    monkeypatch.setattr(gate_module, "_jitter", lambda _: 0.0)
+    monkeypatch.setattr(attempts, "ATTEMPTS", 2)
+    monkeypatch.setattr(attempts, "_FIRST_WAIT_SECONDS", 0.0)
 
 
 def swarm(model: Scripted, tmp_path: Path, **settings: Any) -> Swarm:

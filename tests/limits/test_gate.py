@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tenacity
 
 from swarm.errors import InvalidReply, LimitReached, PromptTooLong, RateLimited, Refused, Rejected, Unavailable
-from swarm.limits import gate as gate_module
+from swarm.limits import attempts
+from swarm.limits.attempts import ATTEMPTS
 from swarm.limits.budget import Budget
-from swarm.limits.gate import ATTEMPTS, Gate
-from swarm.limits.pace import Pace
+from swarm.limits.gate import Gate
+from swarm.limits.rates import Rates
 from swarm.models.base import Completion
 from swarm.models.scripted import Scripted
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, Prompt
 from swarm.store.database import Database
 from swarm.store.journal import Journal
+from swarm.store.sqlite import SqliteJournal
 from swarm.task import Limits, Usage
 
 PLAN = {"queries": ["mill"], "reading": "look for the mill"}
@@ -26,17 +27,21 @@ PLAN = {"queries": ["mill"], "reading": "look for the mill"}
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     database = Database.open(tmp_path / "store.db")
-    yield Journal(database)
+    yield SqliteJournal(database)
     database.close()
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "_jitter", tenacity.wait_none())
+    monkeypatch.setattr(attempts, "_jitter", lambda tries: 0.0)
 
 
 def gate_over(journal: Journal, limits: Limits | None = None, run: str = "run") -> Gate:
-    return Gate(journal, run, Budget(limits or Limits()), Pace(None), lambda _: None)
+    return Gate(journal, run, Budget(limits or Limits()), Rates(), 16, lambda _: None)
+
+
+def rows(journal: Any, table: str) -> int:
+    return journal._database.read(f"SELECT count(*) FROM {table}")[0][0]
 
 
 def prompt(question: str = "Who burnt the mill?") -> PlanPrompt:
@@ -58,12 +63,12 @@ async def test_the_intent_is_recorded_before_the_call_and_the_reply_before_its_u
 
     class Watching(Scripted):
         async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:
-            states.append(journal._database.read("SELECT reply FROM calls"))
+            states.append((rows(journal, "calls"), rows(journal, "outcomes")))
             return await super().call(prompt, max_output=max_output)
 
     await gate_over(journal).ask(Watching([PLAN]), prompt())
-    assert states == [[(None,)]]
-    assert len(journal._database.read("SELECT reply FROM calls WHERE reply IS NOT NULL")) == 1
+    assert states == [(1, 0)]
+    assert rows(journal, "outcomes") == 1
 
 
 async def test_what_does_not_fit_the_window_never_leaves(journal: Journal) -> None:
@@ -71,7 +76,7 @@ async def test_what_does_not_fit_the_window_never_leaves(journal: Journal) -> No
     with pytest.raises(PromptTooLong, match="more than the window of 1,000"):
         await gate_over(journal).ask(model, prompt("mill " * 2_000))
     assert model.calls == []
-    assert journal._database.read("SELECT count(*) FROM calls") == [(0,)]
+    assert rows(journal, "calls") == 0
 
 
 async def test_a_limit_stops_a_call_before_it_is_sent(journal: Journal) -> None:
@@ -86,7 +91,7 @@ async def test_a_transient_failure_is_tried_again_and_settled_once(journal: Jour
     gate = gate_over(journal, Limits(tokens=100_000))
     assert await gate.ask(model, prompt()) == PlanReply(**PLAN)
     assert gate.budget.spent.calls == 1
-    assert gate.budget._reserved_tokens == 0
+    assert gate.budget._reserved == (0, 0, 0)
 
 
 async def test_retries_end(journal: Journal) -> None:

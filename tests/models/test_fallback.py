@@ -66,6 +66,20 @@ def test_what_is_sent_fits_all_and_what_is_reserved_covers_all(read):
     assert model.count(read("x")) == max(one.count(read("x")), two.count(read("x")))
 
 
+def test_writing_to_the_dearest_cache_is_covered_too():
+    plain = Scripted([], price=Price(input_usd=3.0, output_usd=5.0, cached_usd=0.3), name="a")
+    writes = Scripted([], price=Price(input_usd=2.0, output_usd=5.0, cached_usd=0.2, written_usd=4.0), name="b")
+    assert Fallback(plain, writes).price.worst(1_000_000, 0) == 4.0
+    assert Fallback(plain, plain).price.written_usd is None
+
+
+def test_the_gate_is_told_who_may_answer(read):
+    one, two = Scripted([]), Scripted([])
+    model = Fallback(one, two)
+    assert model.members == (one, two)
+    assert model.remote is False
+
+
 def test_one_model_is_no_fallback():
     with pytest.raises(ModelError):
         Fallback(Scripted([]))

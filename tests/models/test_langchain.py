@@ -14,6 +14,7 @@ from pydantic import Field
 
 from swarm.errors import ModelError, PromptTooLong, RateLimited, Refused, Rejected, Unavailable
 from swarm.models.langchain import LangChain
+from swarm.models.quota import Level
 from swarm.models.registry import connect
 from swarm.prompts.replies import ReadReply
 from swarm.testing.provider import Fault
@@ -146,3 +147,42 @@ def test_a_missing_key_is_one_line():
         connect("langchain:openai/gpt-5-mini")
     assert "\n" not in str(caught.value)
     assert "OPENAI_API_KEY" in str(caught.value)
+
+
+async def test_response_headers_are_read_where_the_chat_model_hands_them_on(read):
+    class Told(Words):
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            result = super()._generate(messages)
+            headers = {"x-ratelimit-limit-requests": "500", "x-ratelimit-remaining-requests": "499"}
+            result.generations[0].message.response_metadata = {"headers": headers}
+            return result
+
+    quota = (await LangChain(Told(), window=9_000).call(read(TEXT), max_output=100)).quota
+    assert quota is not None
+    assert quota.requests == Level(limit=500, remaining=499)
+
+
+def test_retries_that_nobody_sees_are_noted(caplog):
+    class Retrying(Words):
+        max_retries: int | None = 2
+
+    with caplog.at_level("WARNING", logger="swarm"):
+        LangChain(Retrying(max_retries=0), window=9_000)
+        LangChain(Words(), window=9_000)
+        assert caplog.records == []
+        LangChain(Retrying(), window=9_000)
+        LangChain(Retrying(max_retries=None), window=9_000)
+    assert ["retry by itself" in record.getMessage() for record in caplog.records] == [True, True]
+
+
+async def test_a_connection_that_failed_was_never_billed_and_one_that_broke_may_have_been(read):
+    import httpx2
+
+    for error, in_doubt in (
+        (httpx2.ConnectError("no"), False),
+        (httpx2.ReadTimeout("slow"), True),
+        (httpx2.ReadError("cut"), True),
+    ):
+        with pytest.raises(Unavailable) as caught:
+            await LangChain(Words(says=error), window=9_000).call(read(TEXT), max_output=100)
+        assert caught.value.in_doubt is in_doubt

@@ -37,6 +37,18 @@ async def test_a_passing_trouble_is_unavailable(wire, status, connect, provider,
     assert len(provider.requests) == 1, "adapters do not retry"
 
 
+@pytest.mark.parametrize(
+    ("status", "in_doubt"), [(500, False), (503, False), (529, False), (429, False), (504, True)]
+)
+async def test_a_refusal_by_status_was_not_billed_unless_someone_gave_up_waiting_for_the_reply(
+    wire, status, in_doubt, connect, provider, read
+):
+    provider.faults.append(Fault(status=status))
+    error = await failure_of(connect(wire), read(TEXT))
+    assert error.in_doubt is in_doubt
+    assert error.overloaded is (status != 500)
+
+
 async def test_too_fast_says_how_long_to_wait(wire, connect, provider, read):
     provider.faults.append(Fault(status=429, headers={"retry-after": "7"}))
     error = await failure_of(connect(wire), read(TEXT))
@@ -168,20 +180,24 @@ async def test_a_prompt_that_policy_forbids_is_refused(wire, connect, provider, 
 @pytest.mark.parametrize("after", [0, 1, 3])
 async def test_a_connection_that_is_cut_in_mid_reply_is_unavailable(wire, after, connect, provider, read):
     provider.faults.append(Fault(cut=True, after=after))
-    assert type(await failure_of(connect(wire), read(TEXT))) is Unavailable
+    error = await failure_of(connect(wire), read(TEXT))
+    assert type(error) is Unavailable
+    assert error.in_doubt, "what was sent may be billed, though nothing came back"
 
 
 @pytest.mark.parametrize("wire", STREAMED)
 @pytest.mark.parametrize("after", [0, 1, 3])
 async def test_a_stream_that_ends_properly_but_too_early_is_unavailable(wire, after, connect, provider, read):
     provider.faults.append(Fault(end=True, after=after))
-    assert type(await failure_of(connect(wire), read(TEXT))) is Unavailable
+    error = await failure_of(connect(wire), read(TEXT))
+    assert (type(error), error.in_doubt) == (Unavailable, True)
 
 
 @pytest.mark.parametrize("wire", STREAMED)
 async def test_a_stream_that_falls_silent_is_unavailable(wire, connect, provider, read):
     provider.faults.append(Fault(stall=True, after=2))
-    assert type(await failure_of(connect(wire, read_seconds=0.2), read(TEXT))) is Unavailable
+    error = await failure_of(connect(wire, read_seconds=0.2), read(TEXT))
+    assert (type(error), error.in_doubt, error.overloaded) == (Unavailable, True, True)
 
 
 @pytest.mark.parametrize("wire", STREAMED)
@@ -199,7 +215,9 @@ async def test_a_stream_that_falls_silent_is_unavailable(wire, connect, provider
 )
 async def test_an_error_in_mid_stream_is_what_it_says(wire, event, expected, connect, provider, read):
     provider.faults.append(Fault(event=event, after=2))
-    assert type(await failure_of(connect(wire), read(TEXT))) is expected
+    error = await failure_of(connect(wire), read(TEXT))
+    assert type(error) is expected
+    assert error.in_doubt is issubclass(expected, Unavailable)
 
 
 async def test_a_page_instead_of_a_reply_is_unavailable(wire, connect, provider, read):
@@ -233,5 +251,6 @@ async def test_a_server_that_is_not_there_is_unavailable(read):
         Anthropic("claude-test", base_url="http://127.0.0.1:9", api_key="k"),
         OpenAI("test", base_url="http://127.0.0.1:9/v1"),
     ):
-        assert type(await failure_of(model, read(TEXT))) is Unavailable
+        error = await failure_of(model, read(TEXT))
+        assert (type(error), error.in_doubt) == (Unavailable, False), "nothing was sent"
         await model.close()

@@ -107,3 +107,44 @@ def test_importing_the_module_imports_no_logging_library() -> None:
     script = "import sys, swarm.observe.log\nprint('structlog' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:p@ss/w:rd@host:5432/db?x=1", "postgresql://[redacted]@host:5432/db?x=1"),
+        ("postgresql://me:pw@a:1,b:2/db?password=zzz&n=1", "postgresql://[redacted]@a:1,b:2/db?[redacted]&n=1"),
+        ("http://only-a-token@127.0.0.1/v1", "http://[redacted]@127.0.0.1/v1"),
+        ("host=h password='a b\\' c' dbname=x", "host=h [redacted] dbname=x"),
+        ("http://h:8080/a@b.org and mail@b.org", "http://h:8080/a@b.org and mail@b.org"),
+        ("http://h/?page=2&monkey=3", "http://h/?page=2&monkey=3"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets_and_otherwise_as_it_is(text: str, shown: str) -> None:
+    assert log.redact_text(text) == shown
+
+
+def test_the_password_in_an_address_of_the_environment_is_known_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:a%2Flong%2Fpassword@proxy:3128")
+    assert (
+        log.redact_text("refused: a/long/password (a%2Flong%2Fpassword)")
+        == f"refused: {log.HIDDEN} ({log.HIDDEN})"
+    )
+
+
+def test_a_key_that_was_given_otherwise_can_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_hidden", set())
+    log.hide("given from Python")
+    log.hide("short")
+    log.hide(None)
+    assert log.redact_text("it was given from Python, in short") == f"it was {log.HIDDEN}, in short"
+
+
+def test_a_record_that_cannot_be_written_is_told_of_without_what_it_held(
+    lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (handler,) = (one for one in logging.getLogger().handlers if type(one).__module__ == log.__name__)
+    handler.handle(logging.LogRecord("another", logging.WARNING, "x.py", 1, "leaks %d", (SECRETS[-1],), None))
+    text = captured(capsys)
+    assert SECRETS[-1] not in text
+    assert "could not be written" in text

@@ -11,6 +11,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
 from swarm.sources import docx as reader
+from swarm.sources import package
 from swarm.sources.original import Unreadable
 
 
@@ -66,7 +67,7 @@ def test_links_insertions_and_controls_are_read_and_deletions_are_not():
 def test_a_decompression_bomb_is_not_unpacked(monkeypatch):
     document = docx.Document()
     document.add_paragraph("x" * 3_000_000)
-    monkeypatch.setattr(reader, "_LARGEST", 2 << 20)
+    monkeypatch.setattr(package, "LARGEST", 2 << 20)
     with pytest.raises(Unreadable, match="too large: it unpacks to more than 2 MB"):
         list(reader.paragraphs(saved(document)))
 

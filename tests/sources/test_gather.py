@@ -44,9 +44,9 @@ def opened(monkeypatch):
     """The files that are opened."""
     found: list[str] = []
 
-    def open_regular(path: str):
+    def open_regular(path: str, root: str = ""):
         found.append(Path(path).name)
-        return original.open_regular(path)
+        return original.open_regular(path, root)
 
     monkeypatch.setattr(reading, "open_regular", open_regular)
     return found

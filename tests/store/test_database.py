@@ -11,7 +11,7 @@ import pytest
 from swarm.errors import StoreError
 from swarm.store.database import Database
 
-INSERT = "INSERT INTO records (run, kind, key, at, body) VALUES ('r', 'k', ?, 0, '{}')"
+INSERT = "INSERT INTO records (run, kind, key, at, body) VALUES (1, 'k', ?, 0, '{}')"
 
 WRITER = """
 import asyncio, sys
@@ -23,7 +23,7 @@ async def main():
     async def write(n):
         for i in range(100_000):
             await database.write(lambda c: c.execute(
-                "INSERT INTO records (run, kind, key, at, body) VALUES ('r', ?, ?, 0, '{}')", (str(n), str(i))))
+                "INSERT INTO records (run, kind, key, at, body) VALUES (1, ?, ?, 0, '{}')", (str(n), str(i))))
             print(n, i, flush=True)
     await asyncio.gather(*[write(n) for n in range(8)])
 

@@ -1,61 +1,62 @@
+"""Both journals are held to the suite that ships with Swarm."""
+
+from __future__ import annotations
+
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from swarm.models.base import Completion
 from swarm.store.database import Database
 from swarm.store.journal import Journal
-from swarm.task import Usage
+from swarm.store.postgres import PostgresJournal
+from swarm.store.sqlite import SqliteJournal
+from swarm.testing.conformance import JournalConformance, Opened
+from swarm.testing.postgres import LocalPostgres
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    database = Database.open(tmp_path / "store.db")
-    yield Journal(database, clock=lambda: 1.0)
-    database.close()
+class TestSqliteJournal(JournalConformance):
+    @pytest.fixture
+    def opened(self, tmp_path: Path) -> Opened:
+        @contextlib.contextmanager
+        def open_() -> Iterator[Journal]:
+            with contextlib.closing(Database.open(tmp_path / "store.db")) as database:
+                yield SqliteJournal(database)
+
+        return open_
+
+    @pytest.fixture
+    def program(self, tmp_path: Path) -> str:
+        return (
+            "from pathlib import Path\nfrom swarm.store.database import Database\n"
+            "from swarm.store.sqlite import SqliteJournal\n"
+            f"journal = SqliteJournal(Database.open(Path({str(tmp_path / 'store.db')!r})))"
+        )
 
 
-async def test_records_are_told_in_the_order_in_which_they_were_written(journal: Journal) -> None:
-    for key in "cab":
-        await journal.append("run", "report", key, {"n": key})
-    await journal.append("other", "report", "z", {})
-    assert [record.key for record in journal.records("run", "report")] == ["c", "a", "b"]
+class TestPostgresJournal(JournalConformance):
+    @pytest.fixture
+    def url(self, postgres: LocalPostgres) -> str:
+        return postgres.database()
 
+    @pytest.fixture
+    def opened(self, url: str, tmp_path: Path) -> Opened:
+        @contextlib.contextmanager
+        def open_() -> Iterator[Journal]:
+            with (
+                contextlib.closing(Database.open(tmp_path / "beside.db")) as database,
+                contextlib.closing(PostgresJournal.open(url, database)) as journal,
+            ):
+                yield journal
 
-async def test_a_record_is_written_once_and_never_changed(journal: Journal) -> None:
-    await journal.append("run", "report", "a", {"n": 1})
-    await journal.append("run", "report", "a", {"n": 2})
-    record = journal.record("run", "report", "a")
-    assert record is not None
-    assert record.body == {"n": 1}
-    assert record.at == 1.0
+        return open_
 
-
-async def test_a_call_in_flight_has_no_reply_and_a_finished_one_keeps_its_first(journal: Journal) -> None:
-    await journal.begin_call("run", "k", {"model": "m"})
-    assert journal.finished_call("k") is None
-    await journal.finish_call("k", Completion(text="one", usage=Usage(calls=1, input_tokens=5)))
-    await journal.finish_call("k", Completion(text="two", usage=Usage(calls=1, input_tokens=7)))
-    assert journal.finished_call("k") == Completion(text="one", usage=Usage(calls=1, input_tokens=5))
-
-
-async def test_what_a_run_spent_is_the_sum_of_its_finished_calls(journal: Journal) -> None:
-    for key, run in [("a", "run"), ("b", "run"), ("c", "other"), ("d", "run")]:
-        await journal.begin_call(run, key, {})
-        if key != "d":
-            usage = Usage(calls=1, output_tokens=3, cost_usd=0.5)
-            await journal.finish_call(key, Completion(text="", usage=usage))
-    assert journal.spent("run") == Usage(calls=2, output_tokens=6, cost_usd=1.0)
-
-
-async def test_the_journal_is_there_after_the_store_was_closed(tmp_path: Path) -> None:
-    path = tmp_path / "again.db"
-    database = Database.open(path)
-    await Journal(database).append("run", "task", "", {"text": "naïve – “quoted”"})
-    database.close()
-    database = Database.open(path)
-    record = Journal(database).record("run", "task", "")
-    assert record is not None
-    assert record.body == {"text": "naïve – “quoted”"}
-    database.close()
+    @pytest.fixture
+    def program(self, url: str, tmp_path: Path) -> str:
+        return (
+            "from pathlib import Path\nfrom swarm.store.database import Database\n"
+            "from swarm.store.postgres import PostgresJournal\n"
+            f"database = Database.open(Path({str(tmp_path / 'theirs.db')!r}))\n"
+            f"journal = PostgresJournal.open({url!r}, database)"
+        )

@@ -54,6 +54,9 @@ R = TypeVar("R", bound=Reply, covariant=True)
 class Extractive:
     """Ranks, quotes and selects sentences. `window` and `max_output` are in o200k tokens."""
 
+    remote = False
+    lane = "extractive"
+
     def __init__(self, *, window: int = 32_768, max_output: int = 4_096) -> None:
         self._window, self._max_output = window, max_output
 

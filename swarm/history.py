@@ -1,0 +1,338 @@
+"""The runs of a store: which there are, how each stands, and forgetting one.
+
+    for run in swarm.history.runs():
+        print(run.id, run.status, run.usage.cost_usd)
+
+Runs are looked at while they are at work, in this process or another; only to forget one takes the store for
+itself. This module reads the journal; it begins nothing and goes on with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from swarm.errors import StoreError, UsageError
+from swarm.store.journal import LOST, Account, Journal, Record
+from swarm.store.opening import Store, open_store, shown
+from swarm.task import Answer, Limits, Task, Usage
+
+if TYPE_CHECKING:
+    import apsw
+
+RunStatus = Literal["running", "answered", "no_evidence", "partial", "interrupted"]
+"""`interrupted`: the process died, and nobody is at it. One that was stopped has an answer, and is `partial`."""
+
+LAST = "last"
+"""Names the run that began last."""
+
+_LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
+_MOST_NAMED = 5
+_INDEXES = ("node_index", "passage_index")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One run from outside. `begun` and `last` are seconds since the epoch, of its first and last record. `why`
+    says what stopped a run that is partial. Slices are counted with those that they were cut into."""
+
+    id: str
+    status: RunStatus
+    why: str | None
+    task: Task | None
+    model: str
+    reader: str
+    slices_done: int
+    slices_planned: int
+    usage: Usage
+    begun: float
+    last: float
+
+    @property
+    def asked(self) -> str:
+        """What the run is about, in words."""
+        if self.task is None:
+            return ""
+        questions = "; ".join(self.task.questions)
+        if self.task.output == "answer":
+            return questions
+        return f"{self.task.output}: {questions or ', '.join(self.task.paths)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """One time that a run began or went on. `at` is in seconds since the epoch."""
+
+    at: float
+    model: str
+    reader: str
+    concurrency: int | None
+    window: int | None
+    base_url: str | None
+    limits: Limits
+    host: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """A run with all that is known of it. `in_doubt` are calls of which no reply came when a process died: they
+    may have been billed, and are counted at the most. `failures` are the slices that failed and were not done
+    since, with the reason. `answer` is that of the last session that came to one."""
+
+    run: Run
+    sessions: tuple[Session, ...]
+    in_doubt: int
+    failures: tuple[tuple[str, str], ...]
+    answer: Answer | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forgotten:
+    """What went with a run: `calls` that it had paid for, sources that no other run reads, and bytes on this disk.
+    `kept` sources are read by other runs."""
+
+    run: str
+    calls: int
+    sources: int
+    chars: int
+    kept: int
+    bytes: int
+
+
+def runs(store: str | Path | None = None, *, limit: int | None = None) -> list[Run]:
+    """The runs of a store, the one that began last first, at most `limit`.
+
+    Raises:
+        StoreError: there is no such store.
+    """
+    with open_store(store, read_only=True) as opened:
+        return [_run(opened.journal, account) for account in _newest(opened.journal)[:limit]]
+
+
+def find(name: str, store: str | Path | None = None) -> str:
+    """The id of a run: `name` is its id, an unambiguous beginning of it, or `last`.
+
+    Raises:
+        StoreError: there is no such store, or no such run in it.
+        UsageError: several runs begin so.
+    """
+    with open_store(store, read_only=True) as opened:
+        if name != LAST and opened.journal.record(name, "task", "") is not None:
+            return name  # without a look at all others
+        return _account(opened.journal, name, store).run
+
+
+def show(name: str, store: str | Path | None = None) -> Shown:
+    """All that is known of a run, which is named as for `find`.
+
+    Raises:
+        StoreError, UsageError: as `find`.
+    """
+    with open_store(store, read_only=True) as opened:
+        journal = opened.journal
+        account = _account(journal, name, store)
+        run = account.run
+        answer = journal.latest(run, "answer")
+        return Shown(
+            run=_run(journal, account),
+            sessions=tuple(_session(record) for record in journal.records(run, "session")),
+            in_doubt=sum(reason == LOST for reason in journal.failed_calls(run).values()),
+            failures=tuple(_failures(journal, run)),
+            answer=_answer(answer) if answer is not None else None,
+        )
+
+
+async def forget(name: str, store: str | Path | None = None) -> Forgotten:
+    """Delete a run: its records, the calls that it paid for, its graph, and the text of the sources that no other
+    run reads. Nothing of it is left in the files of this machine.
+
+    Raises:
+        StoreError: as `find`, or somebody is at the run or in the store.
+        UsageError: as `find`.
+    """
+    run = find(name, store)
+    with open_store(store) as opened:
+        journal = opened.journal
+        journal.hold(run)
+        before, usage = _size(opened), journal.spent(run)
+        read, only = _sources(journal, run)
+        await journal.forget(run)
+        chars, sources = await opened.database.write(lambda connection: _clear(connection, run, read, only))
+        _compact(opened.database.path)
+        return Forgotten(
+            run=run,
+            calls=usage.calls,
+            sources=sources,
+            chars=chars,
+            kept=len(read) - len(only),
+            bytes=max(0, before - _size(opened)),
+        )
+
+
+# Looking
+
+
+def _newest(journal: Journal) -> list[Account]:
+    return sorted(journal.accounts(), key=lambda account: (account.begun, account.run), reverse=True)
+
+
+def _account(journal: Journal, name: str, store: str | Path | None) -> Account:
+    known = _newest(journal)
+    found = known[:1] if name == LAST else [account for account in known if account.run == name]
+    found = found or [account for account in known if name and account.run.startswith(name)]
+    if not found:
+        raise StoreError(f"{shown(store)} holds no run {name}: check the id, or name another --store")
+    if len(found) > 1:
+        some = ", ".join(account.run for account in found[:_MOST_NAMED])
+        more = ", …" if len(found) > _MOST_NAMED else ""
+        raise UsageError(f"{len(found)} runs begin with {name} ({some}{more}): give more of the id")
+    return found[0]
+
+
+def _run(journal: Journal, account: Account) -> Run:
+    run = account.run
+    record, session, answer = (journal.record(run, "task", ""), *_latest(journal, run))
+    body = session.body if session is not None else record.body.get("settings", {}) if record is not None else {}
+    status, why = _status(journal, run, session, answer)
+    done, planned = _progress(journal, run)
+    return Run(
+        id=run,
+        status=status,
+        why=why,
+        task=_task(record),
+        model=body.get("model") or "",
+        reader=body.get("reader") or body.get("model") or "",
+        slices_done=done,
+        slices_planned=planned,
+        usage=account.usage,
+        begun=account.begun,
+        last=account.last,
+    )
+
+
+def _latest(journal: Journal, run: str) -> tuple[Record | None, Record | None]:
+    return journal.latest(run, "session"), journal.latest(run, "answer")
+
+
+def _status(
+    journal: Journal, run: str, session: Record | None, answer: Record | None
+) -> tuple[RunStatus, str | None]:
+    ended = answer is not None and (session is None or session.key == answer.key)
+    if answer is not None and ended:
+        status: RunStatus = answer.body["status"]
+        return status, answer.body["stopped"] or ("slices failed" if status == "partial" else None)
+    return ("running", None) if journal.held(run) else ("interrupted", None)
+
+
+def _progress(journal: Journal, run: str) -> tuple[int, int]:
+    """Slices that are done, and all that there are: halves take the place of one that was too long, and come to
+    one whose reader had more to say."""
+    planned = sum(len(record.body["slices"]) for record in journal.records(run, "plan"))
+    planned += len(journal.keys(run, "split")) + 2 * len(journal.keys(run, "closer"))
+    done = len(journal.keys(run, "report"))
+    done += sum(len(record.body["slices"]) for record in journal.records(run, "unmatched"))
+    return done, max(planned, done)  # older versions kept no plans
+
+
+def _task(record: Record | None) -> Task | None:
+    from swarm.coordinator.records import TASK
+
+    try:
+        return TASK.validate_python(record.body["task"]) if record is not None else None
+    except ValidationError:  # another version's
+        return None
+
+
+def _answer(record: Record) -> Answer | None:
+    from swarm.coordinator.records import ANSWER
+
+    try:
+        return ANSWER.validate_python(record.body)
+    except ValidationError:
+        return None
+
+
+def _session(record: Record) -> Session:
+    body: dict[str, Any] = record.body
+    return Session(
+        at=record.at,
+        model=body["model"],
+        reader=body["reader"],
+        concurrency=body.get("concurrency"),
+        window=body.get("window"),
+        base_url=body.get("base_url"),
+        limits=_LIMITS.validate_python(body["limits"]),
+        host=body.get("host", ""),
+    )
+
+
+def _failures(journal: Journal, run: str) -> Iterator[tuple[str, str]]:
+    """The last reason of each slice that failed and was not done since."""
+    settled = {*journal.keys(run, "report"), *journal.keys(run, "split")}
+    reasons = {record.key.partition(":")[0]: record.body["failure"] for record in journal.records(run, "failure")}
+    yield from ((slice_, reason) for slice_, reason in reasons.items() if slice_ not in settled)
+
+
+# Forgetting
+
+
+def _sources(journal: Journal, run: str) -> tuple[set[str], set[str]]:
+    """The sources that this run reads, and those of them that no other does. A run of an older version does not
+    tell what it reads: as long as there is one, nothing is taken to be unread."""
+    from swarm.coordinator.records import corpus_of
+
+    own = corpus_of(journal, run)
+    ids = {source.id for source in own.sources} if own is not None else set()
+    only = set(ids)
+    for account in journal.accounts():
+        if account.run == run or not only:
+            continue
+        corpus = corpus_of(journal, account.run)
+        if corpus is not None:
+            only -= {source.id for source in corpus.sources}
+        elif journal.keys(account.run, "report"):
+            only.clear()
+    return ids, only
+
+
+def _clear(connection: apsw.Connection, run: str, read: set[str], only: set[str]) -> tuple[int, int]:
+    """Take a run's graph, and the text of what `only` it read, out of a store's file: characters and sources that
+    went. What is remembered of files goes too, and with it their paths: they are looked at anew."""
+    from swarm.graph.rows import delete_graph
+    from swarm.store.intake import clear_all
+
+    for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (run,))):
+        delete_graph(connection, num)
+    chars = count = 0
+    for id_ in only:
+        for num, length in list(connection.execute("SELECT num, chars FROM sources WHERE id = ?", (id_,))):
+            connection.execute("UPDATE sources SET complete = 0 WHERE num = ?", (num,))
+            clear_all(connection, [num])
+            chars, count = chars + length, count + 1
+    connection.execute("DELETE FROM files WHERE source IS NULL")
+    connection.executemany("DELETE FROM files WHERE source = ?", [(id_,) for id_ in read])
+    for index in _INDEXES:  # what was deleted stays among the words of an index until its parts are merged
+        connection.execute(f"INSERT INTO {index} ({index}) VALUES ('optimize')")  # noqa: S608 - names from above
+    return chars, count
+
+
+def _compact(path: Path) -> None:
+    """Write the file anew, without what was deleted. The caller has the store for itself."""
+    import apsw
+
+    connection = apsw.Connection(str(path))
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+def _size(store: Store) -> int:
+    path = store.database.path
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())

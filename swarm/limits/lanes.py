@@ -1,0 +1,293 @@
+"""A lane is the way to one model at one provider: all calls of the process to it pass there, in their order.
+
+It knows how many calls and tokens may leave in a minute (what the user said, or what the provider's headers say),
+how many calls may be in flight, whether the provider wants to be left alone for a while, and whether it is down.
+Whoever must wait, waits in a queue with one head, and only the head looks at the clock: a thousand waiters cost
+nothing. A lane sends nothing itself and knows no prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakSet
+
+from swarm.errors import RateLimited, RunError, Unavailable
+from swarm.limits.breaker import Breaker
+from swarm.limits.meter import Meter, Requests, Taken
+from swarm.limits.places import Places
+from swarm.limits.rates import Rates, lower
+from swarm.models.base import Completion, Model
+from swarm.models.quota import Level, Quota
+from swarm.observe.log import get_logger
+
+log = get_logger("lanes")
+
+PATIENCE_SECONDS = 300.0
+"""How long a provider may be down, or ask to be left alone, before calls fail."""
+_RETRY_CALLS = 5  # that must be answered for one retry
+_RETRY_FLOOR = 10
+"""Retries that are granted at first, and the most that are saved up."""
+_SOON_SECONDS = 1.0  # a pause of so little is no reason to ask another model
+
+Tokens = Literal["input_tokens", "output_tokens", "tokens"]
+_KINDS: tuple[Tokens, ...] = ("input_tokens", "output_tokens", "tokens")
+
+
+class Terms:
+    """What one run asks of the lanes that it uses, for as long as it holds on to this. `began` is in seconds of
+    the monotonic clock: a provider that was down before is waited for all the same."""
+
+    __slots__ = ("__weakref__", "began", "concurrency", "rates")
+
+    def __init__(self, rates: Rates, concurrency: int, began: float = 0.0) -> None:
+        self.rates, self.concurrency, self.began = rates, concurrency, began
+
+
+@dataclass(slots=True)
+class Passage:
+    """A call that has left and must come back, through `Lane.leave`."""
+
+    sent: float
+    """In seconds of the lane's clock."""
+    waited: float
+    """Seconds in the queue."""
+    taken: dict[Tokens, Taken]
+    trial: bool
+
+
+class Lane:
+    """Use: `passage = await lane.enter(...)`, send, and in every case `lane.leave(passage, ...)`."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.places = Places(1)
+        self.breaker = Breaker()
+        self._clock = clock
+        self._requests = Requests(clock)
+        self._meters: dict[Tokens, Meter] = {kind: Meter(clock) for kind in _KINDS}
+        self._told: dict[str, int] = {}
+        """Limits from response headers, by what they count."""
+        self._terms: WeakSet[Terms] = WeakSet()
+        self._parties = 0
+        self._paused_until = 0.0
+        self._earned = _RETRY_FLOOR * _RETRY_CALLS
+        self._turn = asyncio.Lock()
+        self._head: asyncio.Future[None] | None = None
+
+    def opens_in(self) -> float:
+        """Seconds for which nothing may be sent, because the provider is down or asked for it; 0 for none."""
+        now = self._clock()
+        down = self.breaker.opens - now if self.breaker.shut(now) else 0.0
+        return max(0.0, down, self._paused_until - now, 0.001 if self.breaker.shut(now) else 0.0)
+
+    def shut(self) -> bool:
+        """Whether another model had better be asked, where there is one."""
+        return self.breaker.shut(self._clock()) or self.opens_in() > _SOON_SECONDS
+
+    async def enter(
+        self, terms: Terms, kind: str, input_tokens: int, output_tokens: int, *, patient: bool = True
+    ) -> Passage:
+        """Wait for this call's turn. Cancelled, it leaves nothing behind. One that is not `patient`, because
+        another model can answer, waits for its turn and not for the provider.
+
+        Raises:
+            Unavailable: the provider has been down for too long, or asks for more patience than there is.
+        """
+        came = self._clock()
+        most: dict[Tokens, int] = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "tokens": input_tokens + output_tokens,
+        }
+        async with self._turn:
+            self._join(terms)
+            paced = False
+            while True:
+                tokens = {
+                    name: self._meters[name].estimate(kind, n, self.places.taken) for name, n in most.items()
+                }
+                if not patient and self.shut():
+                    raise Unavailable(f"{self.name} is not available now")
+                wait = self._wait(terms, tokens)
+                if wait > 0:
+                    await self._rest(wait)
+                    paced = False
+                elif paced or not await self._requests.turn():
+                    break
+                else:
+                    paced = True  # but that took a while, in which anything may have happened
+            now = self._clock()
+            self.places.take()
+            taken = {name: self._meters[name].take(kind, n, most[name]) for name, n in tokens.items()}
+            return Passage(sent=now, waited=now - came, taken=taken, trial=self.breaker.leave())
+
+    def leave(self, passage: Passage, outcome: Completion | RunError | None) -> None:
+        """The call is over: answered, failed, or, with None, cancelled or broken in a way that tells nothing."""
+        self.places.give_back()
+        match outcome:
+            case Completion():
+                self._answered(passage, outcome)
+            case RunError():
+                self._failed(passage, outcome)
+            case _:
+                self._forget(passage, used=True)
+                if passage.trial:
+                    self.breaker.abandoned()
+        self._stir()
+
+    def may_retry(self) -> bool:
+        """Whether one more retry is within their share of the calls; if not, the lane waits as if it were down."""
+        if self._earned >= _RETRY_CALLS:
+            self._earned -= _RETRY_CALLS
+            return True
+        self.breaker.trip(self._clock())
+        return False
+
+    def hopeless(self, terms: Terms) -> str | None:
+        """Why waiting makes no sense any more: the provider has been down for too long, or asks for more patience
+        than there is. None while it does."""
+        now = self._clock()
+        if (pause := self._paused_until - now) > PATIENCE_SECONDS:
+            return f"{self.name} asks to be left alone for {pause:,.0f} seconds: resume the run after that"
+        if self.breaker.shut(now) and (down := now - self._down_since(terms)) >= PATIENCE_SECONDS:
+            return f"{self.name} has not been available for {down:,.0f} seconds: resume the run later"
+        return None
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing leave for so long, and a little more, at random."""
+        until = self._clock() + seconds + random.uniform(0.0, min(1.0, 0.05 + seconds / 10))  # noqa: S311
+        self._paused_until = max(self._paused_until, until)
+
+    def _wait(self, terms: Terms, tokens: dict[Tokens, int]) -> float:
+        """Seconds for which the head must wait; infinite where only a call that comes back can help."""
+        if (reason := self.hopeless(terms)) is not None:
+            raise Unavailable(reason)
+        if not self.places.free:
+            return float("inf")
+        now = self._clock()
+        wait = max(0.0, self._paused_until - now)
+        if self.breaker.shut(now):
+            ends = self._down_since(terms) + PATIENCE_SECONDS
+            opens = ends if self.breaker.trying else min(ends, self.breaker.opens)
+            wait = max(wait, 0.001, opens - now)
+        return max(wait, self._requests.wait(), *(self._meters[name].wait(n) for name, n in tokens.items()))
+
+    def _down_since(self, terms: Terms) -> float:
+        return max(self.breaker.down_since or 0.0, terms.began)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until something changes, or the time is over. Only the head of the queue rests."""
+        loop = asyncio.get_running_loop()
+        self._head = head = loop.create_future()
+        timer = None if seconds == float("inf") else loop.call_later(seconds, _resolve, head)
+        try:
+            await head
+        finally:
+            self._head = None
+            if timer is not None:
+                timer.cancel()
+
+    def _stir(self) -> None:
+        if self._head is not None:
+            _resolve(self._head)
+
+    def _answered(self, passage: Passage, completion: Completion) -> None:
+        usage = completion.usage
+        used = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "tokens": usage.tokens}
+        for name, taken in passage.taken.items():
+            self._meters[name].settle(taken, used[name], learn=True)
+        self.places.grow()
+        self.breaker.answered()
+        self._earned = min(_RETRY_FLOOR * _RETRY_CALLS, self._earned + 1)
+        if completion.quota is not None:
+            self._hear(completion.quota)
+
+    def _failed(self, passage: Passage, error: RunError) -> None:
+        now = self._clock()
+        self._forget(passage, used=error.in_doubt)
+        if not isinstance(error, Unavailable):
+            self.breaker.answered()
+            return
+        if error.overloaded and self.places.shrink(passage.sent, now):
+            log.info("fewer calls at a time", lane=self.name, places=self.places.limit, reason=str(error))
+        if isinstance(error.quota, Quota):
+            self._hear(error.quota)
+        if isinstance(error, RateLimited):
+            if error.retry_after is not None:
+                self.pause(error.retry_after)
+            self.breaker.answered()
+        elif self.breaker.failed(now, trial=passage.trial):
+            log.warning("provider down", lane=self.name, reason=str(error))
+
+    def _forget(self, passage: Passage, *, used: bool) -> None:
+        """Settle a call that says nothing of what it used: at the estimate, or at nothing."""
+        for name, taken in passage.taken.items():
+            self._meters[name].settle(taken, taken.tokens if used else 0, learn=False)
+
+    def _hear(self, quota: Quota) -> None:
+        """Learn from what a response told of the provider's rates."""
+        known = dict(self._told)
+        pause = 0.0
+        if quota.requests is not None:
+            pause = self._learn("requests", quota.requests, self._requests)
+        split = quota.input_tokens is not None or quota.output_tokens is not None
+        for name, meter in self._meters.items():
+            level: Level | None = getattr(quota, name)
+            if level is not None and not (name == "tokens" and split):  # Anthropic repeats the tightest there
+                pause = max(pause, self._learn(name, level, meter))
+        if pause > 0:
+            self.pause(pause)
+        if self._told != known:
+            log.info("rates learnt", lane=self.name, **self._told)
+            self._agree()
+
+    def _learn(self, name: str, level: Level, counted: Meter | Requests) -> float:
+        if level.limit is not None:
+            self._told[name] = level.limit
+        return counted.hear(level)
+
+    def _join(self, terms: Terms) -> None:
+        known = terms in self._terms
+        self._terms.add(terms)
+        if not known or len(self._terms) != self._parties:
+            self._agree()
+
+    def _agree(self) -> None:
+        """Set the limits that suit all: the lowest of each run's and the provider's."""
+        parties = list(self._terms)
+        self._parties = len(parties)
+        self.places.ceiling = max((terms.concurrency for terms in parties), default=1)
+        limits: dict[str, int | None] = {"requests": None, **dict.fromkeys(_KINDS), **self._told}
+        for terms in parties:
+            rates = terms.rates
+            limits["requests"] = lower(limits["requests"], rates.requests_per_minute)
+            limits["input_tokens"] = lower(limits["input_tokens"], rates.input_tokens_per_minute)
+            limits["output_tokens"] = lower(limits["output_tokens"], rates.output_tokens_per_minute)
+        self._requests.allow(limits["requests"])
+        for name, meter in self._meters.items():
+            meter.allow(limits[name])
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+_lanes: dict[asyncio.AbstractEventLoop, dict[str, Lane]] = {}
+
+
+def lane_of(model: Model) -> Lane:
+    """The lane of a model in the running event loop. Lanes of loops that have ended are dropped."""
+    loop = asyncio.get_running_loop()
+    if (lanes := _lanes.get(loop)) is None:
+        for ended in [other for other in _lanes if other.is_closed()]:
+            del _lanes[ended]
+        lanes = _lanes.setdefault(loop, {})
+    name: str = getattr(model, "lane", model.name)
+    if name not in lanes:
+        lanes[name] = Lane(name, loop.time)
+    return lanes[name]

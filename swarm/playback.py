@@ -1,0 +1,386 @@
+"""Run a run again from its journal, with no network, and hold every record that comes of it to the recorded one.
+
+The phases are those of a run, one after another for each time that it began or went on. What a model said is taken
+from the journal, and so is what cannot be worked out again: the order in which slices finished, what did not fit a
+window, why calls failed and where a limit or a stop came. All else is worked out: slices, prompts, reports,
+verdicts, summaries, the graph and the answer. So a replay tells whether this version of Swarm makes of the same
+replies what the recorded one made, and a recorded run is a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from swarm.errors import (
+    CallFailed,
+    LimitReached,
+    PromptTooLong,
+    Refused,
+    Rejected,
+    ReplayDiffers,
+    RunError,
+    StoreError,
+    SwarmError,
+)
+from swarm.limits.budget import Budget
+from swarm.limits.gate import Gate
+from swarm.limits.rates import Rates
+from swarm.models.base import FREE, Completion, Price
+from swarm.prompts.typed import Prompt
+from swarm.store.cuts import Cuts
+from swarm.store.database import Database
+from swarm.store.journal import Account, Entry, Intent, Journal, Projection, Record, to_json
+from swarm.store.library import Library
+from swarm.store.opening import Store, open_store
+from swarm.store.sqlite import SqliteJournal
+from swarm.task import Answer, Limits, Usage
+
+_LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
+_INPUTS = {"task", "session", "corpus", "room", "pairs", "removal"}
+"""Kinds of records that are taken as they are: what they hold came from outside, or from the clock."""
+_OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
+"""What an answer tells of the run that made it, and not of what it found."""
+
+
+class _Ended(SwarmError):
+    """The process that was at work died here."""
+
+
+async def replay(run: str, store: Path | str | None = None) -> Answer:
+    """Run a run again from its journal, and return its last answer, which came out the same.
+
+    Raises:
+        ReplayDiffers: something came out otherwise; the first record that does is named.
+        StoreError: there is no such run, or it was made by a version whose journal does not tell enough.
+    """
+    with open_store(store, read_only=True) as opened:
+        played = _Played(opened.journal, run)
+        with tempfile.TemporaryDirectory(prefix="swarm-replay-") as folder:
+            scratch = Database.open(Path(folder) / "replay.db")
+            try:
+                return await _play(played, opened, scratch)
+            finally:
+                scratch.close()
+
+
+async def _play(played: _Played, store: Store, scratch: Database) -> Answer:
+    from swarm.coordinator.machine import run as run_machine
+    from swarm.coordinator.restore import restore
+    from swarm.graph.graph import SharedGraph
+    from swarm.graph.nodes import Removal
+
+    made = SqliteJournal(scratch)
+    graph = SharedGraph(scratch, played.run)
+    answer: Answer | None = None
+    for session in played.sessions:
+        journal = _Checked(played, made, session)
+        for record in session.before:
+            removal = graph.change(Removal(source=record.body["source"]))
+            await made.append(played.run, Entry(kind="removal", key=record.key, body=record.body), also=removal)
+        desk = played.desk(session, journal, store, scratch, graph)
+        restore(desk)
+        try:
+            made_now = await run_machine(desk)
+            journal.check_answer(made_now)
+        except _Ended:
+            continue
+        journal.check_all_made()
+        answer = made_now
+    if answer is None:
+        raise StoreError(f"the run {played.run} has no answer yet: go on with it first")
+    return answer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Session:
+    """One time that the run began or went on. `before` are the records between the last time and this one."""
+
+    number: int
+    body: dict[str, Any]
+    before: tuple[Record, ...]
+    records: dict[tuple[str, str], Record]
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        record = self.records.get(("answer", str(self.number)))
+        return record.body if record is not None else None
+
+
+class _Played:
+    """The journal of one run, as it is played. It tells the desk what cannot be worked out."""
+
+    def __init__(self, journal: Journal, run: str) -> None:
+        self.journal, self.run = journal, run
+        self.sessions = list(_sessions(journal, run))
+        if not self.sessions:
+            known = journal.record(run, "task", "") is not None
+            raise StoreError(
+                f"the run {run} was made by an older version, whose journal cannot be replayed"
+                if known
+                else f"the store holds no run {run}: check the id, or name another --store"
+            )
+        self.failed_calls = journal.failed_calls(run)
+        self.rooms = {record.key: record for record in journal.records(run, "room")}
+        self._pairs = {record.key: record for record in journal.records(run, "pairs")}
+
+    def given(self, kind: str, key: str) -> Record | None:
+        return {"room": self.rooms, "pairs": self._pairs}[kind].get(key)
+
+    def order(self, session: int) -> list[str]:
+        kinds = {"report", "failure", "split"}
+        records = sorted(self.sessions[session - 1].records.values(), key=lambda record: record.seq)
+        return [record.key.partition(":")[0] for record in records if record.kind in kinds]
+
+    def sizes(self, round_: int) -> tuple[int, int]:
+        record = self.journal.record(self.run, "plan", str(round_))
+        if record is None:
+            raise _Ended
+        return record.body["most"], record.body["budget"]
+
+    def too_long(self, slice_: str) -> bool:
+        return any(("split", slice_) in session.records for session in self.sessions)
+
+    def failed(self, slice_: str, session: int) -> str | None:
+        record = self.sessions[session - 1].records.get(("failure", f"{slice_}:{session}"))
+        return record.body["failure"] if record is not None else None
+
+    def stopped(self, session: int) -> tuple[str | None, str | None]:
+        answer = self.sessions[session - 1].answer
+        if answer is None:
+            raise _Ended
+        return answer["stopped"], answer["limit"]
+
+    def desk(self, session: _Session, journal: _Checked, store: Store, scratch: Database, graph: Any) -> Any:
+        from swarm.coordinator.desk import Desk
+        from swarm.coordinator.records import TASK, corpus_of
+
+        corpus = corpus_of(self.journal, self.run)
+        record = self.journal.record(self.run, "task", "")
+        assert record is not None
+        if corpus is None:
+            raise _Ended
+        limits = _LIMITS.validate_python(session.body["limits"])
+        task = replace(TASK.validate_python(record.body["task"]), limits=limits)
+        model, reader = (_Told(session.body["facts"][name]) for name in ("model", "reader"))
+        budget = Budget(replace(limits, cost_usd=None, tokens=None, calls=None, wall_seconds=None))
+        return Desk(
+            run=self.run,
+            session=session.number,
+            task=task,
+            limits=limits,
+            model=model,
+            reader=reader if reader.name != model.name else model,
+            library=Library(store.database),
+            cuts=Cuts(scratch),
+            journal=journal,
+            gate=Gate(journal, self.run, budget, Rates(), 1, lambda _: None),
+            emit=lambda _: None,
+            concurrency=1,
+            window=max(model.window, reader.window),
+            clock=time.monotonic,
+            began=time.monotonic(),
+            stopping=asyncio.Event(),
+            corpus=corpus,
+            graph=graph,
+            recorded=self,
+        )
+
+
+def _sessions(journal: Journal, run: str) -> Iterator[_Session]:
+    current: _Session | None = None
+    removals: list[Record] = []
+    for record in journal.history(run):
+        if record.kind == "session":
+            if current is not None:
+                yield current
+            current = _Session(number=int(record.key), body=record.body, before=tuple(removals), records={})
+            removals = []
+        elif record.kind == "removal":
+            removals.append(record)
+        elif current is not None:
+            current.records[record.kind, record.key] = record
+    if current is not None:
+        yield current
+
+
+class _Told:
+    """A model of which the journal tells what it was. It is never asked: its replies are there."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.name: str = facts["name"]
+        self.revision: str = facts["revision"]
+        self.selective: bool = facts["selective"]
+        self.window: int = facts["window"]
+        self.max_output: int = facts["max_output"]
+        self.price: Price = FREE
+        self.remote, self.lane = False, self.name
+
+    def count(self, prompt: Prompt[Any]) -> int:  # noqa: ARG002 - what did not fit is recorded
+        return 0
+
+    def ratio(self) -> float:
+        return 1.0
+
+    async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:  # noqa: ARG002
+        raise Rejected(f"a replay asks nobody, and the journal holds no reply to this {prompt.kind} prompt")
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+class _Checked:
+    """A journal of its own for a replay: replies come from the one that is played, every record is compared."""
+
+    apart = False
+
+    def __init__(self, played: _Played, made: SqliteJournal, session: _Session) -> None:
+        self._played, self._made, self._session = played, made, session
+        self._seen: set[tuple[str, str]] = set()
+
+    async def append(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
+        for entry in entries:
+            self._check(entry)
+        await self._made.append(run, *entries, also=also)
+
+    def append_sync(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
+        raise NotImplementedError
+
+    def _check(self, entry: Entry) -> None:
+        name = (entry.kind, entry.key)
+        record = self._session.records.get(name)
+        if record is None:
+            self._missing(f"this version makes a {entry.kind} record {entry.key}, which the journal does not hold")
+        assert record is not None
+        if json.loads(to_json(entry.body)) != record.body:
+            raise ReplayDiffers(_differs(record), record.seq)
+        self._seen.add(name)
+
+    def _missing(self, said: str) -> None:
+        if self._session.answer is None:
+            raise _Ended
+        after = self._unseen()
+        raise ReplayDiffers(
+            f"{said}; the journal goes on with {_named(after)}" if after else said, after.seq if after else 0
+        )
+
+    def check_answer(self, answer: Answer) -> None:
+        """Whether an answer is the recorded one."""
+        from swarm.coordinator.records import ANSWER
+
+        name = ("answer", str(self._session.number))
+        record = self._session.records.get(name)
+        if record is None:
+            raise _Ended
+        made = json.loads(ANSWER.dump_json(answer))
+        for key, value in json.loads(ANSWER.dump_json(ANSWER.validate_python(record.body))).items():
+            if key not in _OWN and made[key] != value:
+                raise ReplayDiffers(f"{_named(record)}: {key} came out otherwise", record.seq)
+        self._seen.add(name)
+
+    def check_all_made(self) -> None:
+        """Whether every record of the session came out."""
+        left = self._unseen()
+        if left is not None:
+            raise ReplayDiffers(f"{_named(left)} did not come out at all", left.seq)
+
+    def _unseen(self) -> Record | None:
+        """The first record of the session that has not come out yet."""
+        left = [
+            record
+            for name, record in self._session.records.items()
+            if name not in self._seen and name[0] not in _INPUTS
+        ]
+        return min(left, key=lambda record: record.seq, default=None)
+
+    async def begin_call(self, intent: Intent) -> None:
+        """A call that has no reply: what became of it, as far as the journal tells."""
+        reason = self._played.failed_calls.get(intent.key)
+        if reason is not None:
+            raise _error(reason)
+        answer = self._session.answer
+        if answer is None:
+            raise _Ended
+        if answer["stopped"] is not None:
+            raise LimitReached(answer["stopped"], answer.get("limit") or "")
+        self._missing(f"this version asks a {intent.kind} prompt to which the journal holds no reply")
+
+    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+        """Never: nothing is sent."""
+
+    async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
+        """It failed before, as the journal tells."""
+
+    async def finished_call(self, key: str) -> Completion | None:
+        return await self._played.journal.finished_call(key)
+
+    def record(self, run: str, kind: str, key: str) -> Record | None:
+        if kind in ("room", "pairs"):
+            return self._played.given(kind, key)
+        return self._made.record(run, kind, key)
+
+    def records(self, run: str, kind: str) -> Iterator[Record]:
+        return self._made.records(run, kind)
+
+    def history(self, run: str) -> Iterator[Record]:
+        return self._made.history(run)
+
+    def keys(self, run: str, kind: str) -> list[str]:
+        return self._made.keys(run, kind)
+
+    def latest(self, run: str, kind: str) -> Record | None:
+        return self._made.latest(run, kind)
+
+    def failed_calls(self, run: str) -> dict[str, str]:  # noqa: ARG002
+        return self._played.failed_calls
+
+    async def settle_lost(self, run: str) -> Usage:  # noqa: ARG002
+        return Usage()
+
+    def spent(self, run: str) -> Usage:
+        return self._played.journal.spent(run)
+
+    def accounts(self) -> list[Account]:
+        return []
+
+    def hold(self, run: str) -> None:
+        """It is nobody else's."""
+
+    def held(self, run: str) -> bool:  # noqa: ARG002
+        return True
+
+    async def forget(self, run: str) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """What it reads belongs to others."""
+
+
+def _error(reason: str) -> RunError:
+    """A failed call, as it was raised."""
+    kind, _, said = reason.partition(": ")
+    match kind:
+        case "PromptTooLong":
+            return PromptTooLong(said)
+        case "Refused":
+            return Refused(said)
+        case "LimitReached":
+            return LimitReached(said)
+        case _:
+            return CallFailed(said or reason)
+
+
+def _differs(record: Record) -> str:
+    return f"{_named(record)} came out otherwise"
+
+
+def _named(record: Record) -> str:
+    return f"record {record.seq} ({record.kind} {record.key or record.run})"

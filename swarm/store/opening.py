@@ -1,0 +1,86 @@
+"""Opening a store by the name that a user gives it: a file, or the URL of a PostgreSQL database.
+
+In a file everything is together. With PostgreSQL the journal is there, and what can be made again from it and from
+the sources (their text and index, the graphs) is in a file on this machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from swarm.errors import StoreInUse
+from swarm.observe.log import redact_text
+from swarm.store.database import Database
+from swarm.store.journal import Journal
+from swarm.store.sqlite import SqliteJournal
+
+DEFAULT_STORE = Path(".swarm/swarm.db")
+"""Under the current folder."""
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store: the journal, and the file with all that can be made again."""
+
+    journal: Journal
+    database: Database
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        self.journal.close()
+        self.database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def open_store(where: str | Path | None = None, *, read_only: bool = False) -> Store:
+    """Open a store, and make it where it is not there yet. One that is opened to be read only may be at work in
+    another process.
+
+    Raises:
+        StoreError: it is in use, from a newer version, no store, cannot be reached or written, or, where it is to
+            be read only, not there.
+    """
+    where = where or DEFAULT_STORE
+    if not is_url(where):
+        path = Path(where)
+        database = Database.look(path) if read_only else Database.open(path)
+        return Store(SqliteJournal(database), database)
+    from swarm.store.postgres import PostgresJournal
+
+    database = _beside(str(where))
+    try:
+        return Store(PostgresJournal.open(str(where), database), database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def is_url(where: str | Path) -> bool:
+    return str(where).startswith(_SCHEMES)
+
+
+def _beside(url: str) -> Database:
+    """The file on this machine that goes with a PostgreSQL store: the first that no other process has open."""
+    name = blake2b(shown(url).encode(), digest_size=6).hexdigest()  # a new password is no new database
+    for number in count(1):
+        try:
+            return Database.open(DEFAULT_STORE.parent / f"beside-{name}-{number}.db")
+        except StoreInUse:
+            continue
+    raise AssertionError
+
+
+def shown(where: str | Path | None) -> str:
+    """The name of a store as it may be shown: without a password."""
+    return redact_text(str(where or DEFAULT_STORE))

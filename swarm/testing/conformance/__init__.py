@@ -1,0 +1,32 @@
+"""What every journal is held to, ours and yours: a class of tests for pytest with `pytest-asyncio`.
+
+    class TestMyJournal(JournalConformance):
+        @pytest.fixture
+        def opened(self, tmp_path):
+            return lambda: contextlib.closing(MyJournal(tmp_path / "store"))
+
+        @pytest.fixture
+        def program(self, tmp_path):
+            return f"from my.journal import MyJournal\\njournal = MyJournal({str(tmp_path / 'store')!r})"
+
+`opened` opens one and the same store again and again, one at a time, as a context manager. `program` is Python
+that makes `journal` from it in another process, or an empty string where no other process can: what is killed and
+who may take over is then not tested. With `pytest.register_assert_rewrite("swarm.testing.conformance")`, called
+before this is imported, a failure shows what was compared. The suite knows the protocol and no store.
+"""
+
+from __future__ import annotations
+
+from swarm.testing.conformance.calls import CallsConformance
+from swarm.testing.conformance.given import TEXTS, Opened, call_key, entry, intent, reply, running
+from swarm.testing.conformance.processes import ProcessConformance
+from swarm.testing.conformance.records import RecordsConformance
+
+__all__ = [
+    "TEXTS", "CallsConformance", "JournalConformance", "Opened", "ProcessConformance", "RecordsConformance",
+    "call_key", "entry", "intent", "reply", "running",
+]  # fmt: skip
+
+
+class JournalConformance(RecordsConformance, CallsConformance, ProcessConformance):
+    """All of it: derive from this."""
