@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from swarm.terms import STOP
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’.\-&/][^\W_]+)*")
+_CAPITAL = re.compile(r"(?<![A-Za-z0-9])(?<![A-Za-z0-9]['.\-&/])[A-Z]")
+"""Where a word of a plain text begins with a capital, as `_TOKEN` tells words."""
+_WORD_SIGN = re.compile(r"[^\W_]")
 _QUOTED = re.compile(r"[\"“«„]([^\"”»“„]{2,80})[\"”»]")
 _MARKED = re.compile(r"[\"“«„\d]")
 _JOINERS = frozenset(
@@ -58,34 +62,44 @@ def _is_title(quoted: str) -> bool:
     return len(words) <= _TITLE_WORDS and 2 * capitals > len(words) and not quoted[0].islower()
 
 
-def _runs(text: str) -> list[tuple[list[str], bool]]:
+def _runs(text: str) -> Iterator[tuple[list[str], bool]]:
     """Runs of capitalised words with the small words between them, and whether each begins a sentence."""
-    runs: list[tuple[list[str], bool]] = []
-    run: list[str] = []
-    pending: list[str] = []
-    initial = run_initial = True
-    end = 0
-    for match in _TOKEN.finditer(text):
-        word, gap = match.group(), text[end : match.start()].strip()
-        end = match.end()
-        initial = initial or gap.endswith(_SENTENCE_END)
-        if gap and run and not (gap == "." and len(run[-1]) <= 2):
-            runs.append((run, run_initial))
-            run, pending = [], []
-        if word[0].isupper() or (word[0].isdigit() and run):
-            if not run:
-                run_initial = initial
-            run += [*pending, word]
-            pending = []
-        elif run and word.lower() in _JOINERS and len(pending) < 2:
-            pending.append(word)
-        elif run:
-            runs.append((run, run_initial))
-            run, pending = [], []
-        initial = False
-    if run:
-        runs.append((run, run_initial))
-    return runs
+    match = _capital(text, 0)
+    while match is not None:
+        run, pending = [match.group()], list[str]()
+        initial, end = _begins_sentence(text, match.start()), match.end()
+        match = None
+        for after in _TOKEN.finditer(text, end):
+            word, gap = after.group(), text[end : after.start()].strip()
+            if gap and not (gap == "." and len(run[-1]) <= 2):
+                match = after
+                break
+            end = after.end()
+            if word[0].isupper() or word[0].isdigit():
+                run += [*pending, word]
+                pending = []
+            elif word.lower() in _JOINERS and len(pending) < 2:
+                pending.append(word)
+            else:
+                match = after
+                break
+        yield run, initial
+        if match is not None and not match.group()[0].isupper():
+            match = _capital(text, match.end())
+
+
+def _capital(text: str, at: int) -> re.Match[str] | None:
+    """The first word from `at` on that begins with a capital. Most words do not: where the text is plain, they are
+    not looked at one by one."""
+    if text.isascii():
+        found = _CAPITAL.search(text, at)
+        return None if found is None else _TOKEN.match(text, found.start())
+    return next((match for match in _TOKEN.finditer(text, at) if match.group()[0].isupper()), None)
+
+
+def _begins_sentence(text: str, at: int) -> bool:
+    before = text[:at].rstrip()
+    return before.endswith(_SENTENCE_END) or not _WORD_SIGN.search(before)
 
 
 def _name(words: list[str], initial: bool) -> Name | None:

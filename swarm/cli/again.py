@@ -42,9 +42,9 @@ def repeated(_run: str, _answer: Answer | None) -> str:
 
 
 def _joined(words: list[str]) -> str:
-    from swarm.observe.log import redact_text
+    from swarm.store.opening import shown
 
-    return shlex.join(redact_text(word) for word in words)
+    return shlex.join(shown(word) for word in words)
 
 
 def _kept(settings: Settings) -> list[str]:

@@ -101,6 +101,9 @@ def consolidate_prompt(
 
 async def _level(desk: Desk, groups: list[Due], budget: int) -> None:
     """Consolidate all groups of a level, as many at once as there are places."""
+    if desk.recorded is not None:
+        await _level_again(desk, groups, budget)
+        return
     places = asyncio.Semaphore(desk.concurrency)
 
     async def work(group: Due) -> None:
@@ -113,6 +116,18 @@ async def _level(desk: Desk, groups: list[Due], budget: int) -> None:
                 tasks.create_task(work(group))
     except* SwarmError as failed:
         raise failed.exceptions[0] from None
+
+
+async def _level_again(desk: Desk, groups: list[Due], budget: int) -> None:
+    """In a replay: where a process died, any of the groups may have been written before, and not the first ones."""
+    ended: list[SwarmError] = []
+    for group in groups:
+        try:
+            await _write(desk, group, budget)
+        except SwarmError as error:
+            ended.append(error)
+    if ended:
+        raise ended[0]
 
 
 async def _write(desk: Desk, group: Due, budget: int) -> None:

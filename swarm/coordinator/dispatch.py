@@ -56,7 +56,7 @@ async def dispatch(desk: Desk) -> None:
         await _work(desk, engine, slice_)
 
     if desk.recorded is None:
-        engine.submit(desk.planned)
+        engine.submit(ref for ref in desk.planned if not _settled(desk, ref))
         await engine.serve(work)
     else:
         await _work_again(desk, engine)

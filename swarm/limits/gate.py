@@ -95,7 +95,7 @@ class Gate:
                 tokens=tokens,
                 limit=model.window - output,
             )
-        key = _key(model, prompt, attempt)
+        key = key_of(model, prompt, attempt)
         if (known := await self._journal.finished_call(key)) is not None:
             return _accepted(known)
         self.peak = max(self.peak, tokens + output)
@@ -109,7 +109,7 @@ def _accepted(completion: Completion) -> Completion:
     return completion
 
 
-def _key(model: Model, prompt: Prompt[Any], attempt: int) -> str:
+def key_of(model: Model, prompt: Prompt[Any], attempt: int) -> str:
     identity = [model.name, model.revision, prompt_version(prompt.kind), prompt.identity(), attempt]
     return blake2b(json.dumps(identity, ensure_ascii=False).encode(), digest_size=16).hexdigest()
 

@@ -70,6 +70,7 @@ class Anthropic(LanguageModel):
             address=url,
         )
         self._model = model
+        self.base_url = base_url
         self._effort = effort
         self._foreign = not url.startswith(_HOME)
         self._form: Form = "format"

@@ -69,6 +69,7 @@ class OpenAI(LanguageModel):
             address=url,
         )
         self._model = model
+        self.base_url = base_url
         self._api: Api = api or ("chat" if self._foreign else "responses")
         self._effort = effort
         self._form: Form = "schema"

@@ -82,5 +82,10 @@ def _beside(url: str) -> Database:
 
 
 def shown(where: str | Path | None) -> str:
-    """The name of a store as it may be shown: without a password."""
-    return redact_text(str(where or DEFAULT_STORE))
+    """The name of a store as it may be shown: a user's name may, a password may not."""
+    where = str(where or DEFAULT_STORE)
+    if not is_url(where):
+        return redact_text(where)
+    from swarm.store.postgres_link import shown as without_password
+
+    return without_password(where)

@@ -267,3 +267,16 @@ async def test_an_old_checkpoint_leads_nowhere_but_where_the_journal_leads(
     answer = await Swarm(rest, store=tmp_path / "store.db").resume(run)
     assert (answer.graph, answer.text) == (whole.graph, whole.text)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_slices_in_which_the_search_finds_nothing_are_not_worked(corpus: Path, tmp_path: Path) -> None:
+    (corpus / "other.md").write_text("Ships pass by at night. " * 4_000, "utf-8")
+    task = Task(questions=("Which stone does Marlow have?",), paths=(str(corpus),))
+    async with Swarm(store=tmp_path / "store.db", window=4_000).stream(task, run_id="run") as stream:
+        done = [event.slice.id async for event in stream if isinstance(event, SliceFinished)]
+    assert len(done) == len(set(done))
+    with open_store(tmp_path / "store.db") as store:
+        (passed_over,) = store.journal.records("run", "unmatched")
+        assert passed_over.body["slices"]
+        assert not set(passed_over.body["slices"]) & set(store.journal.keys("run", "report"))
+    assert (await replay("run", tmp_path / "store.db")).run_id == "run"

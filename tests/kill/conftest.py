@@ -12,11 +12,13 @@ import pytest
 from swarm.testing.faults import log_normal
 from swarm.testing.postgres import LocalPostgres
 from swarm.testing.provider import Provider
-from tests.kill.victim import Job
+from tests.kill.victim import Job, warm
 from tests.kill.watch import Trial, Undisturbed
 
 QUESTION = "Who was the keeper of the lighthouse?"
-MEDIAN_SECONDS = 0.2  # long enough that all places are taken, whatever the SDK needs for a call on a busy machine
+SHORT, LONG = 160, 1_000
+"""Slices of a run."""
+_MEDIAN_SECONDS = {SHORT: 0.1, LONG: 0.6}  # the longer one keeps all places taken, however slow the machine is
 
 
 def write_corpus(folder: Path, sources: int) -> Path:
@@ -32,8 +34,8 @@ def write_corpus(folder: Path, sources: int) -> Path:
 
 @pytest.fixture(scope="session")
 def busy() -> Iterator[Provider]:
-    """A provider whose calls take as long as is told."""
-    with Provider(latency=log_normal(MEDIAN_SECONDS), keep=False) as provider:
+    """A provider whose calls take as long as `take` says."""
+    with Provider(keep=False) as provider:
         yield provider
 
 
@@ -59,11 +61,18 @@ def undisturbed(
     def run(sources: int) -> Undisturbed:
         if sources not in known:
             folder = tmp_path_factory.mktemp("undisturbed")
+            take(busy, sources)
+            warm()
             job = job_of(folder, str(folder / "swarm.db"), corpus_of(sources))
             known[sources] = Trial(job, busy).undisturbed()
         return known[sources]
 
     return run
+
+
+def take(provider: Provider, slices: int) -> None:
+    """Have a provider take as long for a call as is right for a run over so many slices."""
+    provider.latency = log_normal(_MEDIAN_SECONDS[slices])
 
 
 def job_of(folder: Path, store: str, corpus: Path) -> Job:

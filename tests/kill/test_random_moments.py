@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from swarm.testing.provider import Provider
-from tests.kill.conftest import job_of, told
+from tests.kill.conftest import LONG, SHORT, job_of, take, told
 from tests.kill.watch import Figures, Trial, Undisturbed
 
-RESUMING = 0.7  # seconds until one that goes on has sent its first call, about
+RESUMING = 0.8  # seconds until one that goes on has sent its first call, about
 STORES = ("file", "server", "server, and the machine beside it is new each time")
 
 Run = Callable[..., Figures]
@@ -37,6 +37,7 @@ def killed(
 
     async def run(store: str, slices: int, kills: int, dice: random.Random) -> Figures:
         whole = undisturbed(slices)
+        take(busy, slices)
         folder, name = new_store(store.partition(",")[0])
         trial = Trial(job_of(folder, name, corpus_of(slices)), busy)
         life = whole.seconds + kills * RESUMING
@@ -66,8 +67,8 @@ async def test_what_was_finished_is_never_sent_again_and_all_comes_out_the_same(
 ) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # shown when it fails
-    figures = await killed(store, 200, 7, random.Random(seed))
-    assert figures.kills > 3
+    figures = await killed(store, SHORT, 6, random.Random(seed))
+    assert figures.kills > 2
 
 
 @pytest.mark.soak
@@ -77,11 +78,11 @@ async def test_two_hundred_random_moments(
 ) -> None:
     seed = random.randrange(10**6)
     dice = random.Random(seed)
-    print(f"\n{store}: seed {seed}; undisturbed {undisturbed(1_000).seconds:.1f} s")
+    print(f"\n{store}: seed {seed}; undisturbed {undisturbed(LONG).seconds:.1f} s")
     wanted = 200 if "," not in store else 40
     done: list[Figures] = []
     while (kills := sum(one.kills for one in done)) < wanted:
-        done.append(await killed(store, 1_000, min(10, wanted - kills), dice))
+        done.append(await killed(store, LONG, min(20, wanted - kills), dice))
         print(told(done[-1]), flush=True)
     print(
         f"{store}: {sum(one.kills for one in done)} kills over {len(done)} runs, "

@@ -64,6 +64,13 @@ def start(job: Job) -> BaseProcess:
     return process
 
 
+def warm() -> None:
+    """Have the process from which the others are forked import everything."""
+    process = _fork.Process(target=int)
+    process.start()
+    process.join()
+
+
 def _main(job: Job) -> None:
     os.setsid()
     os.chdir(job.folder)
