@@ -86,6 +86,7 @@ _UNITS = {
     "degree": "deg", "degrees": "deg", "°c": "degc", "°f": "degf", "celsius": "degc", "fahrenheit": "degf",
     "hz": "hz", "mhz": "mhz", "ghz": "ghz",
 }  # fmt: skip
+_AFTER_A_NUMBER = frozenset(["st", "nd", "rd", "th", *_NUMBER_WORDS, *_SCALES, *_UNITS])
 _ABBREVIATED = {
     "corp": "corporation", "inc": "incorporated", "ltd": "limited", "co": "company", "dept": "department",
     "govt": "government", "dr": "doctor", "prof": "professor", "st": "saint", "mt": "mount",
@@ -112,6 +113,8 @@ _DATE = re.compile(
     rf"|\b(?P<month3>{_MONTH})\b\.?,? (?P<year3>\d{{4}})\b"
 )
 _DIGIT = re.compile(r"\d")
+_DATE_SIGNS = ("-", "年", *(name for name in _MONTHS if len(name) == 3))
+"""One of these is in every text that holds a date."""
 _NOT = re.compile(
     r"\b(ca|could|wo|sha|might|would|do|does|did|is|are|was|were|has|have|had|should|must|need|ai)n't\b"
 )
@@ -170,7 +173,7 @@ def _when() -> frozenset[str]:
 def _words(text: str) -> list[str]:
     tokens = _TOKEN.findall(_plain(text))
     known = [_word(token) for token in tokens]
-    return [word for word in known if word] if None not in known else _with_numbers(tokens)
+    return [word for word in known if word] if None not in known else _with_numbers(tokens, known)
 
 
 def _plain(text: str) -> str:
@@ -189,28 +192,29 @@ def _plain(text: str) -> str:
         plain = _HYPHEN.sub(_hyphen, plain)
     if any(phrase in plain for phrase in _PHRASES):
         plain = _FILLERS.sub(" ", plain)
-    return _DATE.sub(_date, plain) if _DIGIT.search(plain) else plain
+    if _DIGIT.search(plain) and any(sign in plain for sign in _DATE_SIGNS):
+        plain = _DATE.sub(_date, plain)
+    return plain
 
 
-def _with_numbers(tokens: list[str]) -> list[str]:
-    """The words of a claim that holds numbers, each with its unit or currency."""
+def _with_numbers(tokens: list[str], known: list[str | None]) -> list[str]:
+    """The words of a claim that holds numbers, each with its unit or currency; `known` is what each token is."""
     found: list[str] = []
     currency = ""
     at = 0
     while at < len(tokens):
-        token = tokens[at]
+        token, word = tokens[at], known[at]
         at += 1
-        word = _word(token)
         if word is not None:
             if word:
                 found.append(word)
         elif token[0] in _CURRENCIES:
             currency = _UNITS[token]
-        elif (mixed := _MIXED.fullmatch(token)) and not _is_measure(mixed[2]):
+        elif (mixed := None if token.isdigit() else _MIXED.fullmatch(token)) and not _is_measure(mixed[2]):
             found.append(token)
         else:
             if mixed:
-                token, tokens[at:at] = mixed[1], [mixed[2]]
+                token, tokens[at:at], known[at:at] = mixed[1], [mixed[2]], [_word(mixed[2])]
             number, at = _number(token, tokens, at, currency)
             found.append(f"#{number} {currency}" if currency else f"#{number}")
             currency = ""
@@ -244,6 +248,8 @@ def _hyphen(found: re.Match[str]) -> str:
 def _number(token: str, tokens: list[str], at: int, currency: str) -> tuple[str, int]:
     """A number in one form, with the scale and the unit that follow it; where to go on."""
     value = _NUMBER_WORDS.get(token) or _digits(token)
+    if at == len(tokens) or tokens[at] not in _AFTER_A_NUMBER:
+        return value, at
     if at < len(tokens) and tokens[at] in ("st", "nd", "rd", "th"):
         at += 1
     if token in _TENS and at < len(tokens) and len(_NUMBER_WORDS.get(tokens[at], "00")) == 1:

@@ -148,11 +148,12 @@ class Refused(CallFailed):
 
 
 class InvalidReply(CallFailed):
-    """The reply is not what the prompt asked for. `text` is what came, for the repair."""
+    """The reply is not what the prompt asked for. `text` is what came, for the repair. `known` is true where all
+    of it was in the journal already, and nobody was asked."""
 
-    def __init__(self, message: str, text: str = "") -> None:
-        super().__init__(message, text)
-        self.message, self.text = message, text
+    def __init__(self, message: str, text: str = "", known: bool = False) -> None:
+        super().__init__(message, text, known)
+        self.message, self.text, self.known = message, text, known
 
     def __str__(self) -> str:
         return self.message

@@ -48,6 +48,8 @@ def main() -> int:
     except BrokenPipeError:  # whoever read our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except MemoryError:
+        return _fail("out of memory; what was finished is kept: go on with `swarm resume last`", FAILED)
     except Exception:
         return _broken()
     return code if isinstance(code, int) else 0

@@ -78,7 +78,7 @@ def answer_of(store: Store, run_id: str, task: Task) -> Answer | None:
     """The answer of a run that has nothing left to do; None for one that begins or goes on.
 
     Raises:
-        StoreError: the id is of another task.
+        StoreError: the id is of another task, or of a run of an older version that is not finished.
     """
     journal = store.journal
     record = journal.record(run_id, "task", "")
@@ -89,7 +89,14 @@ def answer_of(store: Store, run_id: str, task: Task) -> Answer | None:
         raise StoreError(f"the run {run_id} is there and was asked something else: give this one another id")
     last = journal.latest(run_id, "answer")
     session = journal.latest(run_id, "session")
-    if last is None or session is None or last.key != session.key:
+    if session is None and last is not None and ANSWER.validate_python(last.body).complete:
+        return ANSWER.validate_python(last.body)
+    if session is None:
+        raise StoreError(
+            f"the run {run_id} was begun by an older version, which kept no plan to go on with: begin it anew; "
+            f"`swarm graph {run_id}` tells what it found"
+        )
+    if last is None or last.key != session.key:
         return None
     answer = ANSWER.validate_python(last.body)
     told = SharedGraph(store.database, run_id).fingerprint() == answer.graph

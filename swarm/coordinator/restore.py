@@ -23,7 +23,7 @@ from swarm.coordinator.records import (
 from swarm.graph.graph import SharedGraph
 from swarm.graph.identity import question_id
 from swarm.graph.load import merge_all
-from swarm.graph.nodes import Part, Removal
+from swarm.graph.nodes import Part, Removal, Summary
 from swarm.source import Source
 from swarm.store.journal import Journal
 from swarm.task import Report, Slice
@@ -36,7 +36,9 @@ def restore(desk: Desk) -> None:
         desk.add(plan)
     for kind in ("split", "closer"):
         for record in journal.records(run, kind):
-            parent = desk.slices[record.key]
+            parent = desk.slices.get(record.key)
+            if parent is None:
+                continue  # of an older version, which kept no plans
             made = children(parent, halves_of(record.body))
             desk.slices |= {child.id: child for child in made}
             if kind == "split":
@@ -54,7 +56,7 @@ def restore(desk: Desk) -> None:
 
 def _restore_cells(desk: Desk) -> None:
     for record in desk.journal.records(desk.run, "report"):
-        if desk.slices[record.key].item:
+        if record.key in desk.slices and desk.slices[record.key].item:
             desk.items[record.key] = [finding["id"] for finding in record.body.get("findings", ())]
 
 
@@ -63,7 +65,7 @@ def catch_up(journal: Journal, graph: SharedGraph) -> bool:
     another one, or a process died between the two. Tells whether anything was missing."""
     behind = _is_behind(journal, graph)
     if behind or journal.apart:
-        merge_all(graph, _parts(journal, graph.run, reports=behind))
+        merge_all(graph, _parts(journal, graph, reports=behind))
     return behind
 
 
@@ -78,17 +80,27 @@ def _is_behind(journal: Journal, graph: SharedGraph) -> bool:
     return bool(reported > graph.database.read(sql, graph.range)[0][0])
 
 
-def _parts(journal: Journal, run: str, *, reports: bool) -> Iterator[Part]:
+def _parts(journal: Journal, graph: SharedGraph, *, reports: bool) -> Iterator[Part]:
     """What the records of a run say of its graph, with its reports or without: whether these are there can be told
     by their number."""
+    run = graph.run
     for record in journal.records(run, "removal"):
         yield Removal(source=record.body["source"])
     if reports:
         yield from _reported(journal, run)
     for record in journal.records(run, "verdict"):
         yield VERDICT.validate_python(record.body)
-    for record in journal.records(run, "summary"):
-        yield SUMMARY.validate_python(record.body)
+    yield from _summaries(journal, graph)
+
+
+def _summaries(journal: Journal, graph: SharedGraph) -> Iterator[Summary]:
+    """Those that the graph lacks and no later one has replaced: one that is merged again takes the place of what
+    stands on its branch by now, and the branch counts as read to its end."""
+    made = [SUMMARY.validate_python(record.body) for record in journal.records(graph.run, "summary")]
+    last = {(one.level, child): one.id for one in made for child in one.covers}
+    for one in made:
+        if graph.row(one.id) is None and all(last[one.level, child] == one.id for child in one.covers):
+            yield one
 
 
 def _reported(journal: Journal, run: str) -> Iterator[Part]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -51,11 +51,11 @@ class Call:
     """Whether the journal knows of it."""
     noted: RunError | None = None
     """The last failure that the journal knows of."""
+    worst: Usage = field(init=False)
+    """The most that one attempt can come to."""
 
-    @property
-    def worst(self) -> Usage:
-        """The most that one attempt can come to."""
-        return Usage(
+    def __post_init__(self) -> None:
+        self.worst = Usage(
             calls=1,
             input_tokens=self.tokens,
             output_tokens=self.output,

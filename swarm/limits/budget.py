@@ -84,7 +84,14 @@ class Budget:
     @property
     def spent(self) -> Usage:
         """What was settled so far, in this budget and all shares of it."""
-        return replace(self._usage, cost_usd=self._paid / _UNITS)
+        used = self._usage
+        return Usage(
+            calls=used.calls,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cached_tokens=used.cached_tokens,
+            cost_usd=self._paid / _UNITS,
+        )
 
     @property
     def finishing(self) -> bool:
@@ -188,13 +195,20 @@ class Budget:
         if limits.wall_seconds is not None and self._clock() - self._began >= limits.wall_seconds:
             return self._refuse(f"{limits.wall_seconds:g} seconds", "wall_seconds", final=True)
         wanted = _Sum(1, most.tokens, _units(most.cost_usd))
-        for in_flight in (False, True):  # what is passed without calls in flight is passed for good
-            free = self._free(in_flight=in_flight)
-            for name, left, want in zip(("calls", "tokens", "cost_usd"), free, wanted, strict=True):
-                if left is not None and want > left:
-                    limit = getattr(limits, name)
-                    much = f"${limit:,.2f}" if name == "cost_usd" else _plural(limit, name[:-1])
-                    return self._refuse(much, name, final=not in_flight)
+        if (passed := self._passed(wanted, in_flight=True)) is None:
+            return None
+        final = self._passed(wanted, in_flight=False)  # what is passed without calls in flight is passed for good
+        name = final or passed
+        limit = getattr(limits, name)
+        much = f"${limit:,.2f}" if name == "cost_usd" else _plural(limit, name[:-1])
+        return self._refuse(much, name, final=final is not None)
+
+    def _passed(self, wanted: _Sum, *, in_flight: bool) -> str | None:
+        """The first limit that would be passed, as it is called in `Limits`."""
+        free = self._free(in_flight=in_flight)
+        for name, left, want in zip(("calls", "tokens", "cost_usd"), free, wanted, strict=True):
+            if left is not None and want > left:
+                return name
         return None
 
     def _refuse(self, much: str, name: str, *, final: bool) -> _Refusal:

@@ -76,16 +76,23 @@ class Gate:
             CallFailed: the call failed, after retries where they could help.
         """
         budget = budget or self.budget
-        completion = await self._complete(model, prompt, attempt, budget)
+        completion, known = await self._complete(model, prompt, attempt, budget)
         try:
-            return _validated(prompt, completion.text)
+            return _validated(prompt, completion.text, known=known)
         except InvalidReply as error:
             log.info("reply repaired", kind=prompt.kind, model=model.name, error=error.message)
-            mend = Repair(text=error.text, error=error.message)
-        again = replace(prompt, repair=mend)
-        return _validated(again, (await self._complete(model, again, attempt, budget)).text)
+            invalid = error
+        again = replace(prompt, repair=Repair(text=invalid.text, error=invalid.message))
+        try:
+            repaired, known_too = await self._complete(model, again, attempt, budget)
+        except PromptTooLong:  # with the reply in it, which is no reason to halve a slice
+            raise invalid from None
+        return _validated(again, repaired.text, known=known and known_too)
 
-    async def _complete(self, model: Model, prompt: Prompt[R], attempt: int, budget: Budget) -> Completion:
+    async def _complete(
+        self, model: Model, prompt: Prompt[R], attempt: int, budget: Budget
+    ) -> tuple[Completion, bool]:
+        """What came back, and whether the journal had it already."""
         output = reserved_output(model)
         tokens = model.count(prompt)
         if tokens + output > model.window:
@@ -97,10 +104,10 @@ class Gate:
             )
         key = key_of(model, prompt, attempt)
         if (known := await self._journal.finished_call(key)) is not None:
-            return _accepted(known)
+            return _accepted(known), True
         self.peak = max(self.peak, tokens + output)
         call = Call(key=key, budget=budget, model=model, prompt=prompt, tokens=tokens, output=output)
-        return _accepted(await self._attempts.complete(call))
+        return _accepted(await self._attempts.complete(call)), False
 
 
 def _accepted(completion: Completion) -> Completion:
@@ -114,7 +121,7 @@ def key_of(model: Model, prompt: Prompt[Any], attempt: int) -> str:
     return blake2b(json.dumps(identity, ensure_ascii=False).encode(), digest_size=16).hexdigest()
 
 
-def _validated(prompt: Prompt[R], text: str) -> R:
+def _validated(prompt: Prompt[R], text: str, *, known: bool) -> R:
     try:
         return cast("R", prompt.reply.model_validate_json(text))
     except ValidationError as error:
@@ -122,4 +129,5 @@ def _validated(prompt: Prompt[R], text: str) -> R:
             f"{'.'.join(str(part) for part in problem['loc']) or 'reply'}: {problem['msg']}"
             for problem in error.errors(include_url=False, include_input=False)[:5]
         )
-        raise InvalidReply(f"the reply to the {prompt.kind} prompt is not valid: {problems}", text) from None
+        said = f"the reply to the {prompt.kind} prompt is not valid: {problems}"
+        raise InvalidReply(said, text, known=known) from None

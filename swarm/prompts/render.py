@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
+from itertools import groupby
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 from swarm.prompts.typed import (
     AnswerPrompt,
@@ -54,13 +55,13 @@ def render(prompt: Prompt[Any]) -> Rendered:
     system, *parts = (_fill(part, values) for part in _parts(prompt.kind))
     if prompt.repair is not None:
         mend = {"reply": fenced(_clipped(prompt.repair.text)), "error": prompt.repair.error}
-        parts.append(_fill(_text("repair"), mend))
+        parts.append(_fill(_lines(_text("repair")), mend))
     return Rendered(system=f"{_text('system')}\n\n{system}", parts=tuple(part for part in parts if part))
 
 
 def render_schema(schema: str) -> str:
     """What asks for a reply of this JSON schema in words, where a provider has no mechanism of its own."""
-    return _fill(_text("schema"), {"schema": schema})
+    return _fill(_lines(_text("schema")), {"schema": schema})
 
 
 @cache
@@ -80,20 +81,58 @@ def _text(name: str) -> str:
     return files("swarm.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8").strip()
 
 
+class _Line(NamedTuple):
+    """One line or a few, ready to be filled in: with `sign`, only where the value `name` is given or is not.
+    `pieces` are words and, in every second place, names of values."""
+
+    sign: str
+    name: str
+    pieces: tuple[str, ...]
+
+
 @cache
-def _parts(kind: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in _PART.split(_text(kind)))
+def _parts(kind: str) -> tuple[tuple[_Line, ...], ...]:
+    return tuple(_lines(part.strip()) for part in _PART.split(_text(kind)))
 
 
-def _fill(part: str, values: Mapping[str, str]) -> str:
+@cache
+def _lines(part: str) -> tuple[_Line, ...]:
+    """The lines of a part. Those that always stay are one."""
+    lines: list[_Line] = []
+    for stays, group in groupby(part.splitlines(), key=lambda line: _CONDITION.fullmatch(line) is None):
+        if stays:
+            lines.append(_Line("", "", _pieces("\n".join(group))))
+        else:
+            found = filter(None, map(_CONDITION.fullmatch, group))
+            lines += [_Line(line[1], line[2], _pieces(line[3])) for line in found]
+    return tuple(lines)
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    pieces, at = [""], 0
+    for match in Template.pattern.finditer(text):
+        pieces[-1] += text[at : match.start()]
+        at = match.end()
+        if match["escaped"] is not None:
+            pieces[-1] += Template.delimiter
+        else:
+            pieces += [match["named"] or match["braced"], ""]
+    pieces[-1] += text[at:]
+    return tuple(pieces)
+
+
+def _fill(part: Iterable[_Line], values: Mapping[str, str]) -> str:
     lines: list[str] = []
-    for line in part.splitlines():
-        if (condition := _CONDITION.fullmatch(line)) is not None:
-            given, line = bool(values.get(condition[2])), condition[3]
-            if given is (condition[1] == "!"):
-                continue
-        lines.append(line)
-    return Template("\n".join(lines)).substitute(values).strip()
+    for sign, name, pieces in part:
+        if sign and bool(values.get(name)) is (sign == "!"):
+            continue
+        if len(pieces) == 1:
+            lines.append(pieces[0])
+        else:
+            filled = list(pieces)
+            filled[1::2] = [values[name] for name in pieces[1::2]]
+            lines.append("".join(filled))
+    return "\n".join(lines).strip()
 
 
 def _clipped(reply: str) -> str:

@@ -27,6 +27,12 @@ C = TypeVar("C", bound="Shared")
 Row = tuple[Any, ...]
 Change = Callable[[apsw.Connection], Any]
 
+_BROKEN = (
+    apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.BusyError, apsw.LockedError, apsw.ReadOnlyError,
+    apsw.CantOpenError, apsw.NoMemError,
+)  # fmt: skip
+"""What stands in the way of every change, and is not the fault of one."""
+
 APPLICATION_ID = 0x5357524D  # "SWRM", in the file's header
 _BUSY_MS = 2_000
 _READ_CACHE_KB, _WRITE_CACHE_KB = 32_000, 96_000
@@ -208,7 +214,7 @@ class Database:
             with writer:
                 results = [change(writer) for change in group]
                 self.end_shared()
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError):
+        except _BROKEN:
             raise
         except Exception:
             self._forget_shared()
@@ -224,7 +230,7 @@ class Database:
                         result = change(writer)
                         self.end_shared()
                     results.append(result)
-                except apsw.FullError:
+                except _BROKEN:
                     raise
                 except Exception as error:
                     self._forget_shared()

@@ -8,20 +8,22 @@ does not know how files are read (`swarm/sources`), nor what a search is for.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swarm.errors import StoreError
 from swarm.source import Corpus, Location, Passage, Source, Span
 from swarm.store import intake
-from swarm.store.database import Database
+from swarm.store.database import Database, Row
 from swarm.store.intake import Batch, Intake, Known, Stamp
 from swarm.task import TermStatistics
 from swarm.tokens import o200k
@@ -35,6 +37,7 @@ _BLOCKS = 128  # blocks kept open: 4 million characters
 _OUTLINES = 4_096  # sources whose blocks' offsets are kept
 
 _COLUMNS = "id, source, start, end, tokens, cut, context"
+_START = itemgetter(2)
 
 
 class Shelf(NamedTuple):
@@ -64,6 +67,7 @@ class Library:
         self._searched: _Searched | None = None
         self._starts = lru_cache(_OUTLINES)(self._load_starts)
         self._load = lru_cache(_BLOCKS)(self._load_block)
+        self._passages = lru_cache(_BLOCKS)(self._load_passages)
 
     # Reading
 
@@ -137,15 +141,19 @@ class Library:
         """
         found: list[Passage] = []
         for span in spans:
-            shelf = self._shelf(span.source)
-            rows = self.database.read(
-                f"SELECT {_COLUMNS} FROM passages WHERE source = ?1 AND start < ?3 AND start >= "  # noqa: S608
-                "coalesce((SELECT max(start) FROM passages WHERE source = ?1 AND start <= ?2), 0) ORDER BY start",
-                (shelf.num, span.start, span.end),
-            )
             title = title_of(paths[span.source]) if paths else ""
-            found.extend(self._clipped(row, span, title) for row in rows)
+            found.extend(self._clipped(row, span, title) for row in self._tiling(span))
         return found
+
+    def _tiling(self, span: Span) -> Iterator[Sequence[Any]]:
+        """The rows of the passages that tile a span. Those of a whole block are read at once: of slices that are
+        worked one after the other, most lie in the same few blocks."""
+        num = self._shelf(span.source).num
+        starts = self._starts(num)
+        for at in range(max(0, bisect_right(starts, span.start) - 1), bisect_left(starts, span.end)):
+            rows = self._passages(num, starts[at], starts[at + 1] if at + 1 < len(starts) else None)
+            first = max(0, bisect_right(rows, span.start, key=_START) - 1)
+            yield from rows[first : bisect_left(rows, span.end, key=_START)]
 
     def _clipped(self, row: Sequence[Any], span: Span, title: str) -> Passage:
         id_, _, start, end, tokens, cut, context = row
@@ -314,6 +322,12 @@ class Library:
         start, line, text = rows[0]
         return start, line, text
 
+    def _load_passages(self, num: int, start: int, end: int | None) -> list[Row]:
+        return self.database.read(
+            f"SELECT {_COLUMNS} FROM passages WHERE source = ? AND start >= ? AND start < ? ORDER BY start",  # noqa: S608
+            (num, start, sys.maxsize if end is None else end),
+        )
+
     def _rows(self, corpus: Corpus, columns: str) -> Iterator[tuple[Sequence[Any], Source, str]]:
         """Rows of passages in the order of the corpus; sources that stand side by side are fetched together."""
         for run in self._runs(corpus):
@@ -341,6 +355,7 @@ class Library:
             yield run
 
 
+@lru_cache(_OUTLINES)
 def title_of(path: str) -> str:
     """What a path is called where a passage is placed: the name without its ending; nothing for `-`."""
     return "" if path == "-" else PurePosixPath(path).stem

@@ -1,6 +1,9 @@
-"""What tests of Swarm, and of programs built on it, need: a provider that runs on this machine.
+"""What tests of Swarm, and of programs built on it, need.
 
-`provider.Provider` speaks the formats of Anthropic and OpenAI on a loopback address, `mimic` is what it answers,
-and `wire` how that is written in each format. It needs the extra `testing`. A model that needs no server at all
-is `swarm.models.scripted.Scripted`.
+`recorded.Recorded` is a model that answers from a recorded run, and `swarm.models.scripted.Scripted` one that says
+what it is told to: neither needs a server. `provider.Provider` is a server on a loopback address that speaks the
+formats of Anthropic and OpenAI, with faults (`faults`), rates (`allowance`) and latencies of your choice, and counts
+what it was asked (`tally`); `process` runs it in a process of its own. It needs the extra `testing`.
+`postgres.LocalPostgres` is a PostgreSQL server for a while, and `conformance` the suite that a journal of your own is
+held to.
 """

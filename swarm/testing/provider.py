@@ -84,7 +84,6 @@ class Provider:
     ) -> None:
         self.window = window
         self.dialect = dialect
-        self.tokenizer = tokenizer
         self.faults: deque[Fault | None] = deque(() if callable(faults) else faults)
         """What goes wrong with the next requests; where it is empty, the plan says."""
         self.plan = faults if callable(faults) else None
@@ -96,7 +95,7 @@ class Provider:
         self.key = key
         self.keep = keep
         self.url = ""
-        self._mind = Mind(tokenizer)
+        self.tokenizer = tokenizer
         self._replies = Replies()
         self.reset()
 
@@ -133,6 +132,15 @@ class Provider:
             timeout_graceful_shutdown=0,
         )
         return uvicorn.Server(config), listening
+
+    @property
+    def tokenizer(self) -> Callable[[str], int]:
+        """Tokens of a text, as the provider bills them. It may be changed between requests."""
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Callable[[str], int]) -> None:
+        self._tokenizer, self._mind = tokenizer, Mind(tokenizer)
 
     def __enter__(self) -> Self:
         self._server, self._socket = self.server()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from swarm.errors import InvalidReply
 from swarm.graph.identity import finding_id
@@ -92,12 +93,14 @@ async def read(
         reading=brief.reading,
         statistics=brief.statistics,
     )
-    for attempt in range(FRESH_TRIES):
+    tried = 0
+    for attempt in count():
         try:
             reply = await gate.ask(model, prompt, attempt, budget=budget)
             break
-        except InvalidReply:
-            if attempt + 1 == FRESH_TRIES:
+        except InvalidReply as error:
+            tried += not error.known  # what was said the last time that the run was at work is no try of this time
+            if tried == FRESH_TRIES:
                 raise
     material = Material(passages)
     findings: dict[str, Finding] = {}

@@ -88,7 +88,6 @@ async def test_a_slice_without_a_valid_reply_is_repaired_tried_afresh_and_listed
     assert sum(HOLDS in json.dumps(body) for body in provider.requests) == 2 * FRESH_TRIES
 
 
-@pytest.mark.xfail(strict=True, reason="its invalid replies are taken from the journal again, for ever")
 async def test_a_slice_without_a_valid_reply_is_read_when_the_run_goes_on(asked, provider, adds_up):
     work = asked()
     answer = await lost(work, provider, "schema violation", adds_up)
@@ -105,7 +104,6 @@ async def test_what_a_model_declines_is_listed_and_not_asked_again(asked, provid
     assert [failure.slice for failure in again.failures] == [failure.slice for failure in answer.failures]
 
 
-@pytest.mark.xfail(strict=True, reason="a repair that does not fit halves the slice, down to single words")
 async def test_a_reply_that_never_ends_does_not_multiply_the_calls(asked, provider, adds_up):
     provider.plan = fault_where("ground corn", KINDS["over-long reply"])
     work = asked(files=1)

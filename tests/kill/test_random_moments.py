@@ -1,8 +1,8 @@
 """Kill -9 at random moments over runs with many slices and 64 calls in flight, on both stores.
 
-The short version is in every run of the tests; the long one, 200 moments over runs with 1,000 slices on each store,
-is marked `soak` (`docs/durability.md` has the command). The provider is SIMULATED: what it says comes from the
-prompt itself.
+The short version is in every run of the tests; the long one, 200 moments over runs with 1,000 slices on each
+store, is marked `soak` (`docs/durability.md` has the command). The provider is SIMULATED: what it says comes from
+the prompt itself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A run in a process of its own, to be killed: in a session of its own, with the real adapter, on a store that it is
-told, up to a named point or to its end. It is forked from a process that has everything imported already, so that
-a moment drawn at random falls into the run and not into imports. It checks nothing: `watch` does.
+"""A run in a process of its own, to be killed: in a session of its own, with the real adapter, on a store that it
+is told, up to a named point or to its end. It is forked from a process that has everything imported already, so
+that a moment drawn at random falls into the run and not into imports. It checks nothing: `watch` does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import swarm.coordinator.machine  # noqa: F401  # what takes long to import
+import swarm.coordinator.machine  # what takes long to import
 import swarm.models.openai  # noqa: F401
 from swarm.errors import SwarmError
 from swarm.limits import attempts
@@ -32,7 +32,7 @@ _fork.set_forkserver_preload(["openai", "psycopg", __name__])
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What a process is to run. `folder` is where it works and leaves its answer and what it says; `dies` names a
-    point, and at the how manieth time there it dies (1: the first)."""
+    point, and how often it comes there until it dies."""
 
     folder: Path
     store: str

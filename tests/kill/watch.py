@@ -36,8 +36,8 @@ from tests.kill.victim import ANSWER, SAID, Job, start
 
 PATIENT = 120.0  # seconds for a process that nobody kills
 _SAME = (
-    "status", "text", "short", "statements", "citations", "cells", "contradictions", "findings", "rejected_quotes",
-    "coverage", "slices", "rounds", "stopped", "limit", "graph",
+    "status", "text", "short", "statements", "cells", "findings", "rejected_quotes", "coverage", "slices",
+    "rounds", "stopped", "limit", "graph",
 )  # fmt: skip
 _BEGUN_CALLS = (
     "SELECT count(*), coalesce(sum(tokens), 0) FROM {calls} WHERE "
@@ -50,8 +50,8 @@ _REPLIES = "SELECT {reply} FROM {outcomes} WHERE reply IS NOT NULL"
 
 @dataclass(frozen=True, kw_only=True)
 class Journalled:
-    """What a journal holds: the texts of finished calls, how many are under way, and what is counted as spent, with
-    the most that those under way may come to."""
+    """What a journal holds: the texts of finished calls, how many are under way, and what is counted as spent,
+    with the most that those under way may come to."""
 
     replies: frozenset[str]
     flying: int
@@ -61,8 +61,8 @@ class Journalled:
 
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """What was known when a process was dead. `flying` is how many calls the journal had under way, `at_server` how
-    many the server was at, `after` the seconds that the process had lived."""
+    """What was known when a process was dead: `at_server` is how many calls the server was at, `after` the
+    seconds that the process had lived."""
 
     after: float
     journal: Journalled
@@ -127,8 +127,7 @@ class Figures:
 
 
 class Trial:
-    """One run on one store, which dies and goes on, before a provider of its own. `forget` is called before each
-    time that it goes on."""
+    """One run on one store, which dies and goes on, with a provider that nobody else uses meanwhile."""
 
     def __init__(self, job: Job, provider: Provider, plan: Plan | None = None) -> None:
         self._job, self._provider = job, provider
@@ -189,6 +188,7 @@ class Trial:
         """Hold what came of it to what Swarm promises."""
         for name in _SAME:
             assert answer[name] == whole.answer[name], name
+        assert _in_any_order(answer) == _in_any_order(whole.answer)
         came, contents = self.requests.came, set(self.requests.bodies)
         assert contents == whole.asked, f"{len(contents - whole.asked)} new, {len(whole.asked - contents)} missing"
         again = self._finished_again()
@@ -215,7 +215,7 @@ class Trial:
         )
 
     def _finished_again(self) -> list[str]:
-        """Contents whose reply was in the journal when a process was dead, and that came all the same after that."""
+        """Contents whose reply was in the journal when a process was dead, and that came after that."""
         named: dict[str, list[str]] = {}
         for content in self.requests.bodies:
             named.setdefault(self._said_to(content)[0], []).append(content)
@@ -265,6 +265,15 @@ class Trial:
 
 
 _mind = Mind(o200k)
+
+
+def _in_any_order(answer: dict[str, Any]) -> dict[str, set[Any]]:
+    """What an answer lists in the order in which it came to be known."""
+    return {
+        "citations": {(one["source_id"], one["start"], one["end"], one["quote"]) for one in answer["citations"]},
+        "contradictions": {frozenset(one["findings"]) for one in answer["contradictions"]},
+        "failures": {(one["slice"], one["reason"]) for one in answer["failures"]},
+    }
 
 
 def _counts(provider: Provider) -> None:

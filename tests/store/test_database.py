@@ -3,13 +3,15 @@ import signal
 import stat
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import apsw
 import pytest
 
 from swarm.errors import StoreError
-from swarm.store.database import Database
+from swarm.store.database import APPLICATION_ID, Database
+from swarm.store.sqlite import SqliteJournal
 
 INSERT = "INSERT INTO records (run, kind, key, at, body) VALUES (1, 'k', ?, 0, '{}')"
 
@@ -111,3 +113,58 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         Database.open(tmp_path / "file" / "store.db")
+
+
+def version_2(path: Path) -> None:
+    """A store as version 2 left it, with a run of two calls, one of which was on its way."""
+    connection = apsw.Connection(str(path))
+    folder = resources.files("swarm.store") / "schema"
+    for name in ("0001.sql", "0002.sql"):
+        connection.execute((folder / name).read_text("utf-8"))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 2")
+    records = [("task", "", '{"n": 1}'), ("report", "s1", '{"n": 2}'), ("answer", "f00d", '{"n": 3}')]
+    for kind, key, body in records:
+        sql = "INSERT INTO records (run, kind, key, at, body) VALUES ('old', ?, ?, 7, ?)"
+        connection.execute(sql, (kind, key, body))
+    about = '{"model":"m","kind":"read","tokens":9,"attempt":0}'
+    usage = '{"calls":1,"input_tokens":5,"output_tokens":3,"cached_tokens":0,"cost_usd":0.25}'
+    for number, reply in enumerate(("said", None)):
+        connection.execute(
+            "INSERT INTO calls (key, run, about, begun, reply, usage, finished) VALUES (?, 'old', ?, 8, ?, ?, ?)",
+            (f"{number:032x}", about, reply, usage if reply else None, 9 if reply else None),
+        )
+    connection.close()
+
+
+async def test_a_store_of_an_older_version_is_upgraded_with_all_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    version_2(path)
+    database = Database.open(path)
+    journal = SqliteJournal(database)
+    assert [(record.kind, record.body["n"], record.at) for record in journal.history("old")] == [
+        ("task", 1, 7.0), ("report", 2, 7.0), ("answer", 3, 7.0),
+    ]  # fmt: skip
+    finished = await journal.finished_call(f"{0:032x}")
+    assert finished is not None
+    assert (finished.text, finished.usage.output_tokens) == ("said", 3)
+    assert await journal.finished_call(f"{1:032x}") is None
+    assert journal.spent("old").cost_usd == 0.25
+    assert (await journal.settle_lost("old")).input_tokens == 9
+    database.close()
+
+
+def test_one_that_is_only_looked_into_is_upgraded_too_unless_it_is_at_work(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    version_2(path)
+    database = Database.look(path)
+    assert not database.locked()
+    with pytest.raises(StoreError, match="to be read only"):
+        database.write_sync(lambda connection: None)
+    database.close()
+    writing = Database.open(path)
+    looking = Database.look(path)
+    assert looking.locked()
+    assert rows(looking) == 3
+    looking.close()
+    writing.close()

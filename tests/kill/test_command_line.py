@@ -1,4 +1,5 @@
-"""A run that is killed goes on where it was: what was finished is not sent again, by the server's own count."""
+"""`swarm ask` is killed, and `swarm resume`, or the same command again, goes on where it was: what was finished is
+not sent again, by the server's own count."""
 
 import json
 import os
@@ -32,6 +33,14 @@ def command(corpus: Path, store: Path, provider: Provider) -> list[str]:
     ]  # fmt: skip
 
 
+def resumption(store: Path) -> list[str]:
+    """The command that goes on with the only run in a store."""
+    swarm = [sys.executable, "-m", "swarm"]
+    listed = subprocess.run([*swarm, "runs", "--store", str(store), "--json"], capture_output=True, check=True)
+    ((run,),) = [json.loads(listed.stdout)["runs"]]
+    return [*swarm, "resume", run["run_id"], "--store", str(store), "--json", "--quiet"]
+
+
 def finish(run: list[str]) -> dict[str, Any]:
     done = subprocess.run(run, capture_output=True, text=True, check=False, env=os.environ.copy())
     assert done.returncode == 0, done.stderr
@@ -47,9 +56,10 @@ def test_calls_that_were_finished_before_a_kill_are_not_sent_again(tmp_path: Pat
         assert total > 12
         for after in (1, 8):
             provider.requests.clear()
-            run = command(corpus, tmp_path / f"killed-after-{after}.db", provider)
+            store = tmp_path / f"killed-after-{after}.db"
+            run = command(corpus, store, provider)
             kill_once_it_sent(run, after, provider)
-            answer = finish(run)
+            answer = finish(run if after == 1 else resumption(store))
             sent = Counter(json.dumps(request, sort_keys=True) for request in provider.requests)
             assert answer["graph"] == undisturbed["graph"]
             assert answer["answer"] == undisturbed["answer"]
