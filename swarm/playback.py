@@ -51,6 +51,9 @@ _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
 
 
+_TOO_LONG = "it did not fit the window when it was recorded"
+
+
 class _Ended(SwarmError):
     """The process that was at work died here."""
 
@@ -257,6 +260,8 @@ class _Checked:
     def _check(self, entry: Entry) -> None:
         name = (entry.kind, entry.key)
         record = self._session.records.get(name)
+        if record is None and self._made.record(self._played.run, *name) is not None:
+            return  # its name was taken in an earlier session: what is written again changes nothing
         if record is None:
             self._missing(f"this version makes a {entry.kind} record {entry.key}, which the journal does not hold")
         assert record is not None
@@ -307,10 +312,14 @@ class _Checked:
         if reason is not None:
             raise _error(reason)
         answer = self._session.answer
+        if intent.kind == "read" or (intent.kind == "plan" and ("plan", "1") in self._session.records):
+            raise PromptTooLong(_TOO_LONG)  # a repair, or a plan without advice: else the next record differs
         if answer is None:
             raise _Ended
         if answer["stopped"] is not None:
             raise LimitReached(answer["stopped"], answer.get("limit") or "")
+        if intent.kind in ("compare", "consolidate"):
+            raise PromptTooLong(_TOO_LONG)
         self._missing(f"this version asks a {intent.kind} prompt to which the journal holds no reply")
 
     async def finish_call(self, run: str, key: str, completion: Completion) -> None:

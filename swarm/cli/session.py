@@ -6,6 +6,7 @@ stdout gets the answer and nothing else; what a recipe prints goes to stderr whe
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -66,6 +67,8 @@ def prepare(settings: Settings) -> None:
         from swarm.observe.log import to_stderr
 
         to_stderr()
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())  # what libraries warn of is no word to the user
 
 
 def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:

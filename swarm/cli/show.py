@@ -167,7 +167,7 @@ def _ledger(answer: Answer, resume: str) -> Text:
     if answer.failures:
         text.append(f"\n{plural(len(answer.failures), 'slice')} failed: ")
         text.append(one_line(answer.failures[0].reason, 160))
-    spent = ["nothing sent: all of it was in the journal"]
+    spent = ["nothing sent" if answer.stopped else "nothing sent: all of it was in the journal"]
     if usage.calls:
         window = f"window {answer.window_peak:,} of {answer.window_limit:,}"
         spent = [plural(usage.calls, "call"), f"{number(usage.tokens)} tokens", dollars(usage.cost_usd), window]

@@ -119,7 +119,7 @@ async def _level(desk: Desk, groups: list[Due], budget: int) -> None:
 
 
 async def _level_again(desk: Desk, groups: list[Due], budget: int) -> None:
-    """In a replay: where a process died, any of the groups may have been written before, and not the first ones."""
+    """In a replay: where a process died, any of the groups may have been written before it, not the first ones."""
     ended: list[SwarmError] = []
     for group in groups:
         try:

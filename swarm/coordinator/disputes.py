@@ -14,7 +14,7 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.records import VERDICT
 from swarm.coordinator.show import items_of
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
-from swarm.graph.disputes import Relation, disputed, to_judge
+from swarm.graph.disputes import Relation, disputed, to_judge, verdict_on
 from swarm.graph.identity import question_id
 from swarm.graph.likeness import proposed
 from swarm.graph.nodes import Verdict
@@ -36,9 +36,12 @@ _BESIDE = 12  # findings that are shown with a contradiction that is judged anew
 async def judge_pairs(desk: Desk) -> None:
     """Have pairs of findings in prose judged, and contradictions that the sources were asked about judged anew.
     A call that fails or is not allowed leaves them as they are."""
-    pairs = to_judge(desk.graph, _PAIRS) + await _proposed(desk)
+    pairs = await _to_judge(desk)
     for start in range(0, len(pairs), _IN_A_PROMPT):
-        if not await _judge(desk, desk.question, pairs[start : start + _IN_A_PROMPT]):
+        some = pairs[start : start + _IN_A_PROMPT]
+        if any(verdict_on(desk.graph, *pair) is None for pair in some) and not await _judge(
+            desk, desk.question, some
+        ):
             return
     for question, (one, other) in list(desk.settling.items()):
         rows = [row for id_ in (one, other) if (row := desk.graph.row(id_)) is not None]
@@ -53,18 +56,20 @@ async def judge_pairs(desk: Desk) -> None:
         del desk.settling[question]
 
 
-async def _proposed(desk: Desk) -> list[tuple[Row, Row]]:
-    """Pairs that the user's embeddings propose, as the journal has them."""
+async def _to_judge(desk: Desk) -> list[tuple[Row, Row]]:
+    """The pairs of this round, those that the user's embeddings propose among them, as the journal has them: a run
+    that goes on in the middle of them judges no others."""
     name = f"{desk.round}:{desk.basis}"
     record = desk.journal.record(desk.run, "pairs", name)
     if record is not None:
         rows = [(desk.graph.row(one), desk.graph.row(other)) for one, other in record.body["pairs"]]
         return [(one, other) for one, other in rows if one is not None and other is not None]
-    if desk.embed is None:
-        return []
-    pairs = await asyncio.to_thread(proposed, desk.graph, desk.embed, _PAIRS)
-    body = {"pairs": [[one.id, other.id] for one, other in pairs]}
-    await desk.journal.append(desk.run, Entry(kind="pairs", key=name, body=body))
+    pairs = to_judge(desk.graph, _PAIRS)
+    if desk.embed is not None:
+        pairs += await asyncio.to_thread(proposed, desk.graph, desk.embed, _PAIRS)
+    if desk.recorded is None and (pairs or desk.embed is not None):
+        body = {"pairs": [[one.id, other.id] for one, other in pairs]}
+        await desk.journal.append(desk.run, Entry(kind="pairs", key=name, body=body))
     return pairs
 
 

@@ -10,7 +10,7 @@
     report      what a slice was found to hold
     failure     why one could not be worked (key: the slice and the session)
     room        tokens that a view was given: it depends on what models have told of themselves until then
-    pairs       findings that the user's embeddings proposed as saying the same
+    pairs       findings of a round that a model is to judge: they may contradict, or say the same
     verdict     what a model judged of two findings
     decision    that the findings of a round are enough, or what to ask on
     summary     what stands for a group of findings
@@ -32,7 +32,7 @@ from swarm.graph.identity import slice_id
 from swarm.graph.nodes import Summary, Verdict
 from swarm.prompts.replies import PlanReply
 from swarm.source import Corpus, Skip, Source, Span
-from swarm.store.journal import Entry, Journal
+from swarm.store.journal import Entry, Journal, Record
 from swarm.task import Answer, Report, Slice, Task
 
 REPORT: TypeAdapter[Report] = TypeAdapter(Report)
@@ -190,9 +190,14 @@ def slices_of(journal: Journal, run: str, corpus: Corpus) -> Iterator[Slice]:
     for plan in plans_of(journal, run, corpus):
         known |= {slice_.id: slice_ for slice_ in plan.slices}
     yield from known.values()
-    for kind in ("split", "closer"):
-        for record in journal.records(run, kind):
-            if (parent := known.get(record.key)) is not None:
-                made = children(parent, halves_of(record.body))
-                known |= {child.id: child for child in made}
-                yield from made
+    for record in cuts_of(journal, run):
+        if (parent := known.get(record.key)) is not None:
+            made = children(parent, halves_of(record.body))
+            known |= {child.id: child for child in made}
+            yield from made
+
+
+def cuts_of(journal: Journal, run: str) -> list[Record]:
+    """The records of slices that were cut into halves, for whichever reason, parents before their halves."""
+    records = [*journal.records(run, "split"), *journal.records(run, "closer")]
+    return sorted(records, key=lambda record: record.seq)

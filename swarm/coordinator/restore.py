@@ -16,6 +16,7 @@ from swarm.coordinator.records import (
     VERDICT,
     children,
     corpus_of,
+    cuts_of,
     halves_of,
     plans_of,
     slices_of,
@@ -34,15 +35,12 @@ def restore(desk: Desk) -> None:
     journal, run = desk.journal, desk.run
     for plan in plans_of(journal, run, desk.corpus):
         desk.add(plan)
-    for kind in ("split", "closer"):
-        for record in journal.records(run, kind):
-            parent = desk.slices.get(record.key)
-            if parent is None:
-                continue  # of an older version, which kept no plans
-            made = children(parent, halves_of(record.body))
-            desk.slices |= {child.id: child for child in made}
-            if kind == "split":
-                desk.split.add(parent.id)
+    for record in cuts_of(journal, run):
+        parent = desk.slices[record.key]
+        made = children(parent, halves_of(record.body))
+        desk.slices |= {child.id: child for child in made}
+        if record.kind == "split":
+            desk.split.add(parent.id)
     desk.done |= set(journal.keys(run, "report"))
     for record in journal.records(run, "unmatched"):
         desk.done |= set(record.body["slices"])

@@ -46,11 +46,13 @@ class LocalEngine:
             async with asyncio.TaskGroup() as group:
 
                 async def work(ref: str) -> None:
+                    """One place: it goes on with what is ready next, as long as anything is."""
                     try:
                         await handler(ref)
+                        while self._ready:
+                            await handler(self._ready.popleft())
                     finally:
                         self._running -= 1
-                    start()
 
                 def start() -> None:
                     while self._ready and self._running < self.places:

@@ -64,6 +64,8 @@ def _unsaid(
     claim: Claim, value: str | None, unit: str | None, time: str | None, when: Interval
 ) -> tuple[str, ...]:
     """What the fields say and the words of the claim do not: it must be equal too."""
+    if not (value or unit or time):
+        return ()
     said = set(claim.words)
     extra = [word for field in (value, unit) if field for word in read_claim(field).words if word not in said]
     if time and not set(read_claim(time).words) <= said:
@@ -115,11 +117,14 @@ def _one_run_moved(one: Sequence[str], other: Sequence[str]) -> bool:
     while one[end - 1] == other[end - 1]:
         end -= 1
     middle, moved = list(one[start:end]), list(other[start:end])
+    if start > 0 and end < len(one):
+        return False
     for cut in range(1, len(middle)):
         shorter = min(cut, len(middle) - cut)
         if shorter <= _LONGEST_MOVE and middle[cut:] + middle[:cut] == moved:
-            run = middle[:cut] if cut == shorter else middle[cut:]
-            return (start == 0 or end == len(one)) and says_when(run)
+            runs = (middle[:cut], middle[cut:])  # of two that are as short, either may be what was moved
+            if any(len(run) == shorter and says_when(run) for run in runs):
+                return True
     return False
 
 

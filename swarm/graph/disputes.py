@@ -78,10 +78,12 @@ def disputed(graph: SharedGraph, limit: int | None = None) -> Iterator[Relation]
     sql = "SELECT slot FROM disputed WHERE graph = ? AND prose = 0 ORDER BY slot LIMIT ?"
     for (slot,) in graph.database.read(sql, (graph.num, most)):
         yield from (relation for relation in relations(graph, slot) if relation.kind == "contradicts")
+    # by id, and not in the order of arrival: what is asked on, and what an answer shows, rests on it
     sql = (
-        "SELECT source, target FROM edges INDEXED BY verdicts WHERE kind IN (5, 6, 11, 12) AND kind = 5 "
+        "SELECT source, target FROM edges INDEXED BY verdicts JOIN nodes AS one ON one.num = source "
+        "JOIN nodes AS other ON other.num = target WHERE edges.kind IN (5, 6, 11, 12) AND edges.kind = 5 "
         "AND source BETWEEN ? AND ? "
-        "ORDER BY source, target LIMIT ?"
+        "ORDER BY min(one.id, other.id), max(one.id, other.id) LIMIT ?"
     )
     for source, target in graph.database.read(sql, (*graph.range, most)):
         rows = graph.rows([source, target])

@@ -147,22 +147,7 @@ def _refresh(rows: Rows, id_: str) -> None:
 
 def _report(rows: Rows, report: Report, of: Slice | None) -> None:
     """Join a report, together with the slice that it is of where that is at hand."""
-    failed = report.failure is not None
-    if of is not None and of.question != report.question:
-        _slice(rows, of)
-        of = None
-
-    def change(known: dict[str, Any]) -> None:
-        if of is not None:
-            _place(known, of)
-        known["failed"] = failed and known.get("failed", True)
-        known["rejected"] = sorted({*report.rejected, *known.get("rejected", ())})
-        known["summary"] = max(report.summary, known.get("summary", ""))
-        known["echoed"] = max(report.echoed, known.get("echoed", 0))
-
-    slice_ = _outcome(rows, report.slice, report.question, change)
-    if of is not None:
-        _succeed(rows, slice_, of)
+    slice_ = _reported_slice(rows, report, of)
     for finding in report.findings:
         before = rows.find(finding.id)
         num = _finding(rows, before, finding)
@@ -184,6 +169,25 @@ def _report(rows: Rows, report: Report, of: Slice | None) -> None:
     for artifact in report.artifacts:
         num = _with_more(rows, artifact.id, artifact.name, [artifact.media, artifact.ref])
         _reported(rows, slice_, report.slice, num, artifact.id)
+
+
+def _reported_slice(rows: Rows, report: Report, of: Slice | None) -> int:
+    if of is not None and of.question != report.question:
+        _slice(rows, of)
+        of = None
+
+    def change(known: dict[str, Any]) -> None:
+        if of is not None:
+            _place(known, of)
+        known["failed"] = report.failure is not None and known.get("failed", True)
+        known["rejected"] = sorted({*report.rejected, *known.get("rejected", ())})
+        known["summary"] = max(report.summary, known.get("summary", ""))
+        known["echoed"] = max(report.echoed, known.get("echoed", 0))
+
+    num = _outcome(rows, report.slice, report.question, change)
+    if of is not None:
+        _succeed(rows, num, of)
+    return num
 
 
 def _reported(rows: Rows, slice_: int, slice_id: str, num: int, id_: str) -> None:

@@ -49,8 +49,8 @@ COLUMNS = ", ".join(Row._fields)
 
 class Memory:
     """What is kept of a graph between transactions: the numbers of nodes that many others point to (entities,
-    slices, sources; the latest used stay), and of sources the names and paths by their numbers, and what was merged
-    last of each: most reports cite what the one before did."""
+    slices, sources; the latest used stay), and of sources the names and paths by their numbers, and what was
+    merged last of each: most reports cite what the one before did."""
 
     def __init__(self) -> None:
         self._numbers: OrderedDict[str, int] = OrderedDict()

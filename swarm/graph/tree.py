@@ -126,12 +126,19 @@ def take(rows: Rows, place: bytes, rank_: int, *, spoil: bool) -> None:
 
 
 def set_summary(rows: Rows, branch: Branch, summary: int, tokens: int) -> None:
-    """A summary was written of all that the branch holds; the branch above has `tokens` more to read."""
-    before = drop_summary(rows, branch)
+    """A summary was written of all that the branch holds; the branch above has `tokens` more to read. One that
+    stands there already is left as it is."""
+    there = rows.execute(
+        "SELECT 1 FROM branches WHERE graph = ? AND level = ? AND place = ? AND summary = ?",
+        (rows.graph, branch.level, branch.place, summary),
+    ).fetchone()
+    if there is not None:
+        return
+    drop_summary(rows, branch)
     rows.execute(
         "INSERT OR REPLACE INTO branches VALUES (?, ?, ?, 0, ?)", (rows.graph, branch.level, branch.place, summary)
     )
-    if before != summary and _has_level(rows, branch.level):
+    if _has_level(rows, branch.level):
         _grow(rows, branch.level + 1, _end(rows, branch.level + 1, branch.place), tokens)
 
 

@@ -187,14 +187,14 @@ class Budget:
 
     def _refusal(self, most: Reservation) -> _Refusal | None:
         """Why a call cannot be afforded. The run's limit comes first, then one that no settling can change."""
-        found = [refusal for budget in self._chain() if (refusal := budget._own_refusal(most)) is not None]
+        wanted = _Sum(1, most.tokens, _units(most.cost_usd))
+        found = [refusal for budget in self._chain() if (refusal := budget._own_refusal(wanted)) is not None]
         return max(reversed(found), key=lambda refusal: refusal.final, default=None)
 
-    def _own_refusal(self, most: Reservation) -> _Refusal | None:
+    def _own_refusal(self, wanted: _Sum) -> _Refusal | None:
         limits = self.limits
         if limits.wall_seconds is not None and self._clock() - self._began >= limits.wall_seconds:
             return self._refuse(f"{limits.wall_seconds:g} seconds", "wall_seconds", final=True)
-        wanted = _Sum(1, most.tokens, _units(most.cost_usd))
         if (passed := self._passed(wanted, in_flight=True)) is None:
             return None
         final = self._passed(wanted, in_flight=False)  # what is passed without calls in flight is passed for good

@@ -31,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -39,16 +39,17 @@ from typing import Annotated, Any, TypedDict
 
 import apsw
 
-from swarm.coordinator.records import REPORT, plans_of
+from swarm.coordinator.records import REPORT, corpus_of, plans_of
 from swarm.events import Event, PhaseChanged
 from swarm.graph.graph import SharedGraph
-from swarm.limits.gate import key_of
+from swarm.limits.budget import Budget
+from swarm.limits.gate import Gate, key_of
+from swarm.limits.rates import Rates
 from swarm.models.base import Completion, Price
 from swarm.prompts.render import render
 from swarm.prompts.replies import ReadReply
 from swarm.prompts.typed import Prompt, ReadPrompt
 from swarm.run import Swarm
-from swarm.source import Corpus
 from swarm.store.database import Database
 from swarm.store.journal import Entry, Intent
 from swarm.store.library import Library
@@ -114,7 +115,8 @@ class Silent:
 def write_records(path: Path, count: int) -> None:
     with path.open("w") as out:
         for n in range(count):
-            said = f"Record {n} says that pump {n * 7919 % 100_003} of hall {n % 97} was at {n % 13} bar on day {n % 365}."
+            pump = f"pump {n * 7919 % 100_003} of hall {n % 97}"
+            said = f"Record {n} says that {pump} was at {n % 13} bar on day {n % 365}."
             out.write(json.dumps({"id": n, "text": said}) + "\n")
 
 
@@ -140,7 +142,7 @@ class Clock:
 
 
 async def whole(folder: Path, count: int, finds: bool) -> dict[str, float]:
-    """A run of Swarm as `Swarm.run` makes it: its events go to a function and not, as `stream` has it, to a queue."""
+    """A run of Swarm as `Swarm.run` makes it: its events go to a function and not, as in `stream`, to a queue."""
     write_records(folder / "records.jsonl", count)
     model, clock, store = Silent(finds), Clock("dispatch"), folder / "swarm.db"
     answer = await Swarm(model, store=store, concurrency=IN_FLIGHT)._run(task_of(folder), "bench", clock)
@@ -244,7 +246,7 @@ async def send(folder: Path, count: int) -> dict[str, float]:
     graph.add_edge("work", END)
     async with aiosqlite.connect(folder / "send.db") as connection:
         compiled = graph.compile(checkpointer=AsyncSqliteSaver(connection))
-        config: Any = {"configurable": {"thread_id": "bench"}}
+        config: Any = {"configurable": {"thread_id": "bench"}, "max_concurrency": IN_FLIGHT}
         began, cpu = time.perf_counter(), time.process_time()
         state = await compiled.ainvoke({"replies": []}, config)
         spent, took = time.process_time() - cpu, time.perf_counter() - began
@@ -258,17 +260,13 @@ async def send(folder: Path, count: int) -> dict[str, float]:
 
 def prepared(database: Database, journal: Any) -> tuple[Library, list[Slice], Brief]:
     """The slices of the run that was made here, and what their readers are told."""
-    from swarm.coordinator.records import corpus_of
-
     corpus = corpus_of(journal, "bench")
     assert corpus is not None
     (plan,) = plans_of(journal, "bench", corpus)
-    brief = Brief(output="table", paths=paths_of(corpus), max_findings=plan.most)
+    brief = Brief(
+        output="table", paths={source.id: source.path for source in corpus.sources}, max_findings=plan.most
+    )
     return Library(database), list(plan.slices), brief
-
-
-def paths_of(corpus: Corpus) -> dict[str, str]:
-    return {source.id: source.path for source in corpus.sources}
 
 
 def prompt_of(slice_: Slice, brief: Brief, library: Library) -> ReadPrompt:
@@ -283,7 +281,7 @@ def prompt_of(slice_: Slice, brief: Brief, library: Library) -> ReadPrompt:
 
 
 class Echo:
-    """Stands where the gate does, and lets every prompt through to the model: what is left is the reader's work."""
+    """Stands where the gate does, and lets every prompt through to the model: the rest is the reader's work."""
 
     async def ask(self, model: Silent, prompt: ReadPrompt, *_: Any, **__: Any) -> ReadReply:
         model.count(prompt)
@@ -315,7 +313,8 @@ async def parts(folder: Path, count: int, finds: bool) -> dict[str, float]:
         for slice_ in slices:
             reports.append(await read(slice_, brief, library, Echo(), model))  # type: ignore[arg-type]
         reading = 1e6 * (time.process_time() - began) / count - row["model_us"]
-        sources = tuple(library_sources(store.journal))
+        corpus = corpus_of(store.journal, "bench")
+        sources = corpus.sources if finds and corpus is not None else ()
         prompts = [prompt_of(slice_, brief, library) for slice_ in slices]
     gate = await gate_alone(model, prompts) - row["model_us"]
     with open_store(folder / "alone.db") as store:
@@ -323,27 +322,15 @@ async def parts(folder: Path, count: int, finds: bool) -> dict[str, float]:
     with open_store(folder / "merged.db") as store:
         graph = SharedGraph(store.database, "bench")
         cpu = time.process_time()
-        cited = sources if finds else ()
-        merges = {n: graph.change(slices[n], *cited, reports[n]) for n in range(count)}
+        merges = {n: graph.change(slices[n], *sources, reports[n]) for n in range(count)}
         ahead = 1e6 * (time.process_time() - cpu) / count
         both, _ = await pool(count, partial(journaled, SqliteJournal(store.database), merges))
     found = {"reading": reading, "gate": gate, "journal": journal, "merge": ahead + both - journal}
     return row | found | {"rest": row["cpu_us"] - sum(found.values())}
 
 
-def library_sources(journal: Any) -> Iterable[Any]:
-    from swarm.coordinator.records import corpus_of
-
-    corpus = corpus_of(journal, "bench")
-    return corpus.sources if corpus is not None else ()
-
-
 async def gate_alone(model: Silent, prompts: list[ReadPrompt]) -> float:
-    """Microseconds a call in the gate: limits, the lane, the name of the call; its prompt is rendered elsewhere."""
-    from swarm.limits.budget import Budget
-    from swarm.limits.gate import Gate
-    from swarm.limits.rates import Rates
-
+    """Microseconds a call in the gate: limits and the lane. Its prompt is rendered and named in `Echo`."""
     journal: Any = Amnesic()
     gate = Gate(journal, "bench", Budget(LIMITS), Rates(), IN_FLIGHT, lambda _: None)
     model.count = lambda _: 900  # type: ignore[method-assign]
@@ -392,10 +379,8 @@ def show(row: dict[str, Any], first: dict[str, Any] | None) -> None:
     growth = f"{row['cpu_us'] / first['cpu_us']:8.2f}" if first is not None else ""
     journal = f"{row['journal_bytes']:9,.0f}" if "journal_bytes" in row else " " * 9
     graph = f"{row['graph_bytes']:9,.0f}" if "graph_bytes" in row else " " * 9
-    print(
-        f"{NAMES[row['name']]:26} {row['calls']:8,} {row['cpu_us']:9.1f} {row['wall_us']:9.1f} {journal} {graph} {growth}",
-        flush=True,
-    )
+    took = f"{row['cpu_us']:9.1f} {row['wall_us']:9.1f}"
+    print(f"{NAMES[row['name']]:26} {row['calls']:8,} {took} {journal} {graph} {growth}", flush=True)
 
 
 def machine() -> str:
@@ -420,10 +405,8 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     for count in options.send:
         for name in ("nothing", "finding"):
             if (name, count) in known:
-                print(
-                    f"at {count:,} calls, Send takes {known['send', count] / known[name, count]:.1f} times the CPU of "
-                    f"{NAMES[name]}"
-                )
+                times = known["send", count] / known[name, count]
+                print(f"at {count:,} calls, Send takes {times:.1f} times the CPU of {NAMES[name]}")
     return rows
 
 

@@ -1,8 +1,8 @@
 """How much of a provider's rates a run uses: the share of the requests and tokens a minute, and the refusals.
 
-    python tests/bench/rates.py [--cases requests-64 …] [--at-once 1] [--minutes 4] [--out bench-results/rates.json]
+    python tests/bench/rates.py [--cases requests-64 …] [--at-once 1] [--minutes 4] [--out FILE]
 
-Each case is a whole run of Swarm (`Swarm.stream`, a slice a record) against the provider of `swarm.testing` in a
+Each case is a whole run of Swarm (a slice a record) against the provider of `swarm.testing` in a
 process of its own, which enforces an EXACT sliding window of 60 seconds: stricter than real providers, whose
 buckets forgive a little. What is reported is how much of the allowance the provider's own ledger has as used in a
 minute: the mean of all minutes that begin a minute after the first request or later, since whole minutes would
@@ -164,10 +164,11 @@ def main() -> None:
     with ThreadPoolExecutor(options.at_once) as pool:
         for row in pool.map(lambda name: apart(cases[name], options.minutes), options.cases):
             rows.append(row)
+            known = "headers" if row["told"] else "the user"
+            shares = f"{row['share']:6.1%}  {row['least']:6.1%} {row['most']:6.1%}"
+            calls = f"{row['refused']:4} of {row['requests']:6,} {row['peak_in_flight']:9}"
             print(
-                f"{row['case']:12} {row['limit']:9,}  {'headers' if row['told'] else 'the user':8} "
-                f"{row['share']:6.1%}  {row['least']:6.1%} {row['most']:6.1%}  {row['refused']:4} of {row['requests']:6,} "
-                f"{row['peak_in_flight']:9} {row['cpu_ms_a_call']:8.1f}",
+                f"{row['case']:12} {row['limit']:9,}  {known:8} {shares}  {calls} {row['cpu_ms_a_call']:8.1f}",
                 flush=True,
             )
     options.out.parent.mkdir(parents=True, exist_ok=True)

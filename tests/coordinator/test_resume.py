@@ -13,8 +13,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from swarm.coordinator import machine
-from swarm.errors import SourceError, StoreError, Unavailable
-from swarm.events import Resumed, SliceFinished
+from swarm.errors import PromptTooLong, SourceError, StoreError, Unavailable
+from swarm.events import Resumed, SliceFinished, SliceSplit
 from swarm.limits import attempts
 from swarm.models.scripted import Scripted
 from swarm.playback import replay
@@ -280,3 +280,31 @@ async def test_slices_in_which_the_search_finds_nothing_are_not_worked(corpus: P
         assert passed_over.body["slices"]
         assert not set(passed_over.body["slices"]) & set(store.journal.keys("run", "report"))
     assert (await replay("run", tmp_path / "store.db")).run_id == "run"
+
+
+async def test_a_half_that_is_read_closer_and_does_not_fit_is_found_again(corpus: Path, tmp_path: Path) -> None:
+    def talkative(prompt: Prompt[Any]) -> Any:
+        """Says as much as it may of whole slices, and finds every half of one too long at first."""
+        if isinstance(prompt, ReadPrompt) and prompt.question.startswith("Where does each"):
+            if 150 < prompt.tokens < 500:
+                return PromptTooLong("prompt is too long", tokens=prompt.tokens, limit=2_900)
+            words = re.findall(r"\w{3,}", "".join(passage.text for passage in prompt.passages))
+            found = [{"claim": f"{word} {n}", "quote": word, "relevance": 0.5} for n, word in enumerate(words)]
+            return {"findings": found[: prompt.max_findings if prompt.tokens >= 500 else 1]}
+        return curious(prompt)
+
+    whole = await Swarm(Scripted(talkative, window=3_000), store=tmp_path / "whole.db").run(ask(corpus))
+    one = Scripted(talkative, window=3_000)
+    async with Swarm(one, store=tmp_path / "store.db", concurrency=2).stream(ask(corpus), run_id="run") as stream:
+        split = 0
+        async for event in stream:
+            split += isinstance(event, SliceSplit)
+            if split == 12:
+                break
+    answer = await Swarm(Scripted(talkative, window=3_000), store=tmp_path / "store.db").resume("run")
+    assert (answer.graph, answer.slices) == (whole.graph, whole.slices)
+    with open_store(tmp_path / "store.db") as store:
+        closer, halved = (set(store.journal.keys("run", kind)) for kind in ("closer", "split"))
+        assert closer
+        assert halved
+    assert (await replay("run", tmp_path / "store.db")).graph == whole.graph

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -102,6 +103,16 @@ def test_all_summaries_together_cover_every_finding_once(build: Build) -> None:
     (root,) = cut(graph, 60)
     assert graph.summary(root).findings == 600
     assert all(is_below(stretches_of(graph, [root]), row) for row in graph.best_rows(600))
+
+
+def test_a_summary_that_is_merged_again_changes_nothing(build: Build) -> None:
+    graph = build((said(n) for n in range(600)), together=True)
+    summarise_all(graph)
+    (root,) = cut(graph, 60)
+    summary = graph.summary(root)
+    graph.database.write_sync(graph.change(replace(summary, findings=0)))
+    assert cut(graph, 60) == [root]
+    assert graph.summary(root) == summary
 
 
 def test_a_new_finding_rewrites_its_own_branch_only(build: Build) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,15 +41,17 @@ def busy() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def corpus_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+def corpus_of() -> Iterator[Callable[[int], Path]]:
+    """With short paths: the planner is shown fifty of them, and its prompt is to fit a small window."""
     known: dict[int, Path] = {}
+    with tempfile.TemporaryDirectory(prefix="k") as folder:
 
-    def make(sources: int) -> Path:
-        if sources not in known:
-            known[sources] = write_corpus(tmp_path_factory.mktemp("corpus") / "of", sources)
-        return known[sources]
+        def make(sources: int) -> Path:
+            if sources not in known:
+                known[sources] = write_corpus(Path(folder) / str(sources), sources)
+            return known[sources]
 
-    return make
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,18 @@ def write_corpus(folder: Path) -> Path:
     return folder
 
 
+def write_disputes(folder: Path) -> Path:
+    """More pairs of claims that contradict one another than are judged in one round."""
+    folder.mkdir()
+    for number in range(20):
+        names = [(f"{number}{n}", _name(number, n)) for n in range(3)]
+        lines = [
+            f"The keeper of lighthouse {one} was{no} called {name}." for one, name in names for no in ("", " not")
+        ]
+        (folder / f"{number:02}.txt").write_text("\n\n".join(lines), "utf-8")
+    return folder
+
+
 def _lines(sort: str, number: int) -> list[str]:
     if sort == "full":
         return [f"Keeper of lighthouse {number}{n:02}: {_name(number, n)}." for n in range(22)]

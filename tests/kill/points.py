@@ -22,8 +22,8 @@ from swarm.store.postgres import PostgresJournal
 from swarm.store.sqlite import SqliteJournal
 
 KINDS = (
-    "session", "corpus", "plan", "report", "closer", "split", "failure", "room", "decision", "verdict", "settled",
-    "summary", "answer",
+    "session", "corpus", "plan", "report", "closer", "split", "failure", "room", "decision", "pairs", "verdict",
+    "settled", "summary", "answer",
 )  # fmt: skip
 CALLS = ("begin_call", "finish_call", "fail_call", "settle_lost")
 WRITES = tuple(f"{when} {what}" for what in (*KINDS, *CALLS) for when in ("before", "after"))

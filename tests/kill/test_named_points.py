@@ -7,6 +7,7 @@ With the marker `soak` each point has a run of its own, whose first process and 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ Point = tuple[str, int]
 
 LIFE = (
     "session", "settle_lost", "corpus", "begin_call", "finish_call", "plan", "fail_call", "split", "closer",
-    "report", "failure", "verdict", "room", "decision", "settled", "summary", "answer",
+    "report", "failure", "pairs", "verdict", "room", "decision", "settled", "summary", "answer",
 )  # fmt: skip
 """In the order in which a run comes to them for the first time."""
 CHAIN: list[Point] = [
@@ -115,6 +116,21 @@ async def test_a_run_that_dies_at_one_point_after_another_comes_out_the_same(
     assert figures.finished_again == 0
 
 
+async def test_one_that_dies_among_many_pairs_judges_the_same_pairs_when_it_goes_on(
+    provider: Provider, new_store: Callable[[str], tuple[Path, str]]
+) -> None:
+    folder, name = new_store("file")
+    corpus = eventful.write_disputes(folder / "disputes")
+    job = replace(eventful.job_of(folder, name, corpus), window=32_000, rounds=2)
+    whole = Trial(replace(job, store=str(folder / "undisturbed.db")), provider).undisturbed()
+    trial = Trial(job, provider)
+    for point in (("after verdict", 3), ("before decision", 1)):
+        process = trial.start(dies=point)
+        process.join()
+        trial.died(process)
+    trial.check(trial.finish(), whole)
+
+
 ONCE: list[Point] = [
     *[(write, 1) for write in WRITES],
     *[(commit, number) for commit in COMMITS for number in (1, 2, 3, 5, 8, 13, 21, 34)],
@@ -130,7 +146,7 @@ async def test_a_run_may_die_there_twice(store: str, point: Point, die: Die) -> 
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("number", range(1, 40, 3))
+@pytest.mark.parametrize("number", range(1, 32, 3))
 @pytest.mark.parametrize("point", APART)
 async def test_a_record_whose_consequence_was_lost_is_made_up_for(point: str, number: int, die: Die) -> None:
     assert (await die("server", [(point, number)])).kills == 1

@@ -142,15 +142,19 @@ class Trial:
         self._started = time.monotonic()
         return start(replace(self._job, base_url=self._provider.openai_url, dies=dies))
 
-    def kill(self, process: BaseProcess) -> None:
-        """Kill -9, with all that belongs to the process; and look at what is left."""
+    def kill(self, process: BaseProcess) -> bool:
+        """Kill -9, with all that belongs to the process; and look at what is left. Whether it was not done yet."""
         at_server = self._provider.tally.in_flight
         with suppress(ProcessLookupError):
             try:
                 os.killpg(process.pid or 0, signal.SIGKILL)
             except ProcessLookupError:
                 process.kill()  # it has no group of its own yet
+        process.join(PATIENT)
+        if process.exitcode == 0:
+            return False
         self.died(process, at_server)
+        return True
 
     def died(self, process: BaseProcess, at_server: int = 0) -> None:
         """Note a death, once all that was sent before has come to the server."""
