@@ -10,8 +10,9 @@ threads of the process, the store's writer among them. Tokens are not counted: t
 
 Beside it, in the same run: the same number of calls that do nothing in a bare asyncio pool, which records nothing;
 in a pool that records them in Swarm's journal and does no more; and as workers of LangGraph's `Send`, with its
-async SQLite saver. `Send` is measured to 10,000: it grows worse than linearly (see the growth), and 100,000 do not
-come to an end in any time that a benchmark has.
+async SQLite saver, with 64 in flight and with all. `Send` is measured to 10,000: it grows worse than linearly (see
+the growth), and 100,000 do not come to an end in any time that a benchmark has. Neither Send nor the pool reads,
+limits, checks or merges anything: the row that does what Send does is the pool with Swarm's journal.
 
 Each figure is of a process of its own. The parts are measured one after the other, each alone, over 10,000 calls:
 so they are a little cheaper than within the whole, and what is left over is dispatch, the engine, the events and
@@ -229,8 +230,8 @@ class State(TypedDict):
     replies: Annotated[list[str], operator.add]
 
 
-async def send(folder: Path, count: int) -> dict[str, float]:
-    """LangGraph's own fan-out: a node that sends `count` workers, each of which returns the fixed reply."""
+async def send(folder: Path, count: int, in_flight: int | None) -> dict[str, float]:
+    """LangGraph's own fan-out: `count` workers, each of which returns the fixed reply; None: all at once."""
     import aiosqlite
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     from langgraph.graph import END, START, StateGraph
@@ -246,7 +247,7 @@ async def send(folder: Path, count: int) -> dict[str, float]:
     graph.add_edge("work", END)
     async with aiosqlite.connect(folder / "send.db") as connection:
         compiled = graph.compile(checkpointer=AsyncSqliteSaver(connection))
-        config: Any = {"configurable": {"thread_id": "bench"}, "max_concurrency": IN_FLIGHT}
+        config: Any = {"configurable": {"thread_id": "bench"}, "max_concurrency": in_flight}
         began, cpu = time.perf_counter(), time.process_time()
         state = await compiled.ainvoke({"replies": []}, config)
         spent, took = time.process_time() - cpu, time.perf_counter() - began
@@ -351,7 +352,8 @@ ROWS: dict[str, Callable[[Path, int], Awaitable[dict[str, float]]]] = {
     "finding": partial(whole, finds=True),
     "journal": journal_alone,
     "bare": bare,
-    "send": send,
+    "send": partial(send, in_flight=IN_FLIGHT),
+    "send-all": partial(send, in_flight=None),
     "parts-nothing": partial(parts, finds=False),
     "parts-finding": partial(parts, finds=True),
 }
@@ -361,6 +363,7 @@ NAMES = {
     "journal": "pool and Swarm's journal",
     "bare": "bare asyncio pool",
     "send": "LangGraph Send and saver",
+    "send-all": "the same, all in flight",
 }
 
 
@@ -394,7 +397,7 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     print(machine())
     print(f"{'':26}    calls    CPU us   wall us   journal B   graph B   growth")
     for name in NAMES:
-        sizes = options.send if name == "send" else options.sizes
+        sizes = options.send if name.startswith("send") else options.sizes
         first = None
         for count in sizes:
             row = apart(name, count, 1 if count > PARTS else options.times)
@@ -403,10 +406,11 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
             first = first or row
     known = {(row["name"], row["calls"]): row["cpu_us"] for row in rows}
     for count in options.send:
-        for name in ("nothing", "finding"):
+        for name in ("journal", "nothing", "finding"):
             if (name, count) in known:
-                times = known["send", count] / known[name, count]
-                print(f"at {count:,} calls, Send takes {times:.1f} times the CPU of {NAMES[name]}")
+                times, most = (known[one, count] / known[name, count] for one in ("send", "send-all"))
+                said = f"Send takes {times:.1f} times the CPU of: {NAMES[name]}"
+                print(f"at {count:,} calls, {said} (all in flight: {most:.1f})")
     return rows
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarm.claims import read_claim
@@ -85,6 +85,7 @@ words = st.lists(st.sampled_from("ann mill burnt 12 13 not km in 1812 the wheels
 
 
 @given(words, words)
+@example("ann 12 ann", "12 ann ann")
 def test_being_the_same_has_no_direction_and_reading_a_claim_never_fails(one: str, other: str) -> None:
     assert same(one, one)
     assert same(one, other) == same(other, one)

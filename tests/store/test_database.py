@@ -3,6 +3,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -69,6 +70,38 @@ async def test_a_change_that_fails_is_undone_alone(tmp_path: Path) -> None:
     )
     assert isinstance(results[1], LookupError)
     assert database.read("SELECT key FROM records ORDER BY key") == [("a",), ("b",)]
+    database.close()
+
+
+class Sheet:
+    """Gathers rows that the changes of one transaction add, and writes them when it is closed."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection, self.keys = connection, list[str]()
+
+    def close(self) -> None:
+        self.connection.executemany(INSERT, [(key,) for key in self.keys])
+
+
+async def test_what_changes_share_is_written_once_and_without_those_that_were_undone(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "swarm.db")
+    sheets: list[Sheet] = []
+
+    def add(key: str) -> Callable[[apsw.Connection], None]:
+        def change(connection: apsw.Connection) -> None:
+            sheet = database.shared("sheet", lambda: Sheet(connection))
+            sheet.keys.append(key)
+            sheets.append(sheet)
+            if key == "bad":
+                raise ValueError(key)
+
+        return change
+
+    await asyncio.gather(*[database.write(add(str(number))) for number in range(5)])
+    assert len(set(map(id, sheets))) == 1
+    came = await asyncio.gather(*[database.write(add(key)) for key in ("a", "bad", "b")], return_exceptions=True)
+    assert [type(one) for one in came] == [type(None), ValueError, type(None)]
+    assert [key for (key,) in database.read("SELECT key FROM records ORDER BY seq")] == [*"01234", "a", "b"]
     database.close()
 
 

@@ -35,6 +35,15 @@ async def test_those_who_wait_are_served_together_and_in_order() -> None:
     doubling.grouped.close()
 
 
+async def test_what_is_asked_in_one_turn_of_a_loop_is_one_group() -> None:
+    doubling = Doubling()
+    doubling.go.set()
+    for _ in range(3):
+        await asyncio.gather(*[doubling.grouped.ask(number) for number in range(100, 120)])
+    assert [len(group) for group in doubling.groups] == [20, 20, 20]
+    doubling.grouped.close()
+
+
 async def test_an_error_is_raised_where_it_belongs() -> None:
     doubling = Doubling()
     doubling.go.set()
