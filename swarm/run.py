@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -199,6 +199,7 @@ class Swarm:
 
     async def _run(self, task: Task, run_id: str, emit: Emit) -> Answer:
         from swarm.coordinator.begin import answer_of, begin, forget_unread
+        from swarm.coordinator.records import ANSWER
 
         began = time.monotonic()
         self._stopping = asyncio.Event()
@@ -222,7 +223,7 @@ class Swarm:
                 desk = self._desk(task, run_id, session, store, corpus, emit)
                 desk.began = began
                 answer = await self._work(desk)
-                await journal.append(run_id, Entry(kind="answer", key=str(session), body=asdict(answer)))
+                await journal.append(run_id, Entry(kind="answer", key=str(session), body=ANSWER.dump_json(answer)))
                 return answer
         finally:
             await self._close_models()

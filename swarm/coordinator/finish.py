@@ -25,6 +25,7 @@ from swarm.views.pack import QUOTES
 log = get_logger("finish")
 
 _STATEMENTS_WITHOUT_MODEL = 8
+_CELLS = 500  # of a table, whose findings are looked up together
 _CONTRADICTIONS = 10  # shown with an answer; all of them are in the graph
 NO_EVIDENCE = "The sources hold no evidence that answers this."
 
@@ -148,13 +149,15 @@ def _best_so_far(desk: Desk, draft: _Draft) -> None:
 def _table(desk: Desk, draft: _Draft) -> tuple[Cell, ...]:
     """One cell for each item and question: the most relevant finding among the slices of that item."""
     tops: dict[tuple[str, str], Finding | None] = {}
-    for id_, slice_ in desk.slices.items():
-        if id_ in desk.split:
-            continue
-        place = (slice_.item, slice_.question)
-        found = [desk.graph[finding] for finding in desk.items.get(id_, ()) if finding in desk.graph]
-        known = [*found, *filter(None, [tops.get(place)])]
-        tops[place] = min(known, key=lambda finding: (-finding.relevance, finding.id)) if known else None
+    places = [(id_, (one.item, one.question)) for id_, one in desk.slices.items() if id_ not in desk.split]
+    for start in range(0, len(places), _CELLS):
+        some = places[start : start + _CELLS]
+        ids = [finding for id_, _ in some for finding in desk.items.get(id_, ())]
+        known = {finding.id: finding for finding in desk.graph.findings(desk.graph.known(ids))}
+        for id_, place in some:
+            found = [known[finding] for finding in desk.items.get(id_, ()) if finding in known]
+            ranked = [*found, *filter(None, [tops.get(place)])]
+            tops[place] = min(ranked, key=lambda finding: (-finding.relevance, finding.id)) if ranked else None
     cells = []
     for (item, question), finding in tops.items():
         text = finding.claim if finding else ""

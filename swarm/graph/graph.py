@@ -125,6 +125,14 @@ class SharedGraph:
         found = {row[0]: Row(*row) for row in self.database.read(sql, (json.dumps(wanted),))}
         return [found[num] for num in wanted if num in found]
 
+    def known(self, findings: Iterable[str]) -> list[Row]:
+        """The live findings with these ids, in no order; ids that are not here are left out."""
+        sql = (
+            f"SELECT {COLUMNS} FROM nodes WHERE id IN (SELECT value FROM json_each(?)) "  # noqa: S608
+            "AND num BETWEEN ? AND ? AND state = 'live' AND kind = 'finding'"
+        )
+        return [Row(*row) for row in self.database.read(sql, (json.dumps(list(findings)), *self.range))]
+
     def row(self, id_: str) -> Row | None:
         """The live node with this id, or with the only id that begins so."""
         sql = (
@@ -152,7 +160,9 @@ class SharedGraph:
 
     def findings(self, rows: Iterable[Row]) -> list[Finding]:
         """Findings as they are read: with the evidence of those they stand for, up to `MAX_EVIDENCE` spans."""
-        return [self._finding(row) for row in rows]
+        chosen = list(rows)
+        followers = self._followers([row.num for row in chosen])
+        return [self._finding(row, followers.get(row.num, [])) for row in chosen]
 
     def best(self, limit: int) -> list[Finding]:
         """The most relevant findings, best first, one for each claim; equals by id."""
@@ -174,13 +184,16 @@ class SharedGraph:
         )
         return int(rows[0][0]) if rows else num
 
-    def followers(self, num: int) -> list[int]:
-        """The findings that one stands for."""
-        sql = "SELECT source FROM edges WHERE target = ? AND kind = ?"
-        return [other for (other,) in self.database.read(sql, (num, EDGES["supports"]))]
+    def _followers(self, nums: list[int]) -> dict[int, list[int]]:
+        """Of each of these findings those that it stands for, where there are any."""
+        sql = "SELECT target, source FROM edges WHERE target IN (SELECT value FROM json_each(?)) AND kind = ?"
+        found: dict[int, list[int]] = {}
+        for target, source in self.database.read(sql, (json.dumps(nums), EDGES["supports"])):
+            found.setdefault(target, []).append(source)
+        return found
 
-    def _finding(self, row: Row) -> Finding:
-        nums = [row.num, *self.followers(row.num)]
+    def _finding(self, row: Row, followers: list[int]) -> Finding:
+        nums = [row.num, *followers]
         spans: set[Span] = set()
         relevance = row.relevance
         for num in nums[: 1 + MAX_EVIDENCE]:
