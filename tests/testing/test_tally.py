@@ -43,6 +43,7 @@ async def test_the_same_request_has_the_same_name_and_others_have_others(wire, p
     model = connect(wire, provider)
     for text in ("Ida kept the lighthouse.", "Ida kept the lighthouse.", "Nobody kept the lighthouse."):
         await model.call(read(text), max_output=99)
+    provider.tally.wait_for(replies=3, quiet=True)
     assert sorted(provider.tally.completed.values()) == [1, 2]
     assert provider.tally.repeats == 1
 
@@ -54,6 +55,7 @@ async def test_a_reply_that_did_not_leave_whole_is_not_completed(wire, provider,
         with pytest.raises(Unavailable):
             await model.call(read(), max_output=99)
     await model.call(read(), max_output=99)
+    provider.tally.wait_for(replies=1, quiet=True)
     assert list(provider.tally.received.values()) == [3]
     assert list(provider.tally.completed.values()) == [1]
     assert provider.tally.outcomes == {"broken": 1, "error": 1, "answered": 1}
