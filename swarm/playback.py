@@ -25,7 +25,6 @@ from swarm.errors import (
     LimitReached,
     PromptTooLong,
     Refused,
-    Rejected,
     ReplayDiffers,
     RunError,
     StoreError,
@@ -34,8 +33,8 @@ from swarm.errors import (
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
 from swarm.limits.rates import Rates
-from swarm.models.base import FREE, Completion, Price
-from swarm.prompts.typed import Prompt
+from swarm.models.base import Completion
+from swarm.models.told import Told
 from swarm.store.cuts import Cuts
 from swarm.store.database import Database
 from swarm.store.journal import Account, Entry, Intent, Journal, Projection, Record, to_json
@@ -156,6 +155,17 @@ class _Played:
         record = self.sessions[session - 1].records.get(("failure", f"{slice_}:{session}"))
         return record.body["failure"] if record is not None else None
 
+    def decided(self, name: str, session: int) -> bool:
+        return ("decision", name) in self.sessions[session - 1].records
+
+    def unfinished(self, session: int) -> str | None:
+        answer = self.sessions[session - 1].answer
+        asked = (None, "interrupted", "not approved")
+        if answer is None or answer["limit"] is not None or answer["stopped"] in asked:
+            return None
+        reason: str = answer["stopped"]  # what a failed call said: nothing else ends a run
+        return reason
+
     def stopped(self, session: int) -> tuple[str | None, str | None]:
         answer = self.sessions[session - 1].answer
         if answer is None:
@@ -173,7 +183,7 @@ class _Played:
             raise _Ended
         limits = _LIMITS.validate_python(session.body["limits"])
         task = replace(TASK.validate_python(record.body["task"]), limits=limits)
-        model, reader = (_Told(session.body["facts"][name]) for name in ("model", "reader"))
+        model, reader = (Told(session.body["facts"][name]) for name in ("model", "reader"))
         budget = Budget(replace(limits, cost_usd=None, tokens=None, calls=None, wall_seconds=None))
         return Desk(
             run=self.run,
@@ -213,31 +223,6 @@ def _sessions(journal: Journal, run: str) -> Iterator[_Session]:
             current.records[record.kind, record.key] = record
     if current is not None:
         yield current
-
-
-class _Told:
-    """A model of which the journal tells what it was. It is never asked: its replies are there."""
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self.name: str = facts["name"]
-        self.revision: str = facts["revision"]
-        self.selective: bool = facts["selective"]
-        self.window: int = facts["window"]
-        self.max_output: int = facts["max_output"]
-        self.price: Price = FREE
-        self.remote, self.lane = False, self.name
-
-    def count(self, prompt: Prompt[Any]) -> int:  # noqa: ARG002 - what did not fit is recorded
-        return 0
-
-    def ratio(self) -> float:
-        return 1.0
-
-    async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:  # noqa: ARG002
-        raise Rejected(f"a replay asks nobody, and the journal holds no reply to this {prompt.kind} prompt")
-
-    async def close(self) -> None:
-        """Nothing to release."""
 
 
 class _Checked:

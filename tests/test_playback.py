@@ -138,6 +138,24 @@ async def test_so_does_one_with_slices_that_were_split_and_slices_that_failed(
     await plays(second, store)
 
 
+@pytest.mark.parametrize("output", ["answer", "digest"])
+async def test_so_does_one_whose_provider_was_down_at_the_end(corpus: Path, tmp_path: Path, output: Any) -> None:
+    store = tmp_path / "store.db"
+    down = True
+
+    def tired(prompt: Prompt[Any]) -> Any:
+        last = isinstance(prompt, (JudgePrompt, AnswerPrompt)) or getattr(prompt, "final", False)
+        return Unavailable("the server is down") if down and last else saying(prompt)
+
+    first = await Swarm(Scripted(tired, window=3_000), store=store).run(ask(corpus, output=output))
+    assert first.stopped == "the server is down"
+    await plays(first, store)
+    down = False
+    second = await Swarm(Scripted(tired, window=3_000), store=store).resume(first.run_id)
+    assert second.complete
+    await plays(second, store)
+
+
 async def test_so_does_one_from_which_a_source_was_removed_on_the_way(corpus: Path, tmp_path: Path) -> None:
     store = tmp_path / "store.db"
     swarm = Swarm(Scripted(saying, window=3_000), store=store, concurrency=1)

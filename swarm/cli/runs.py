@@ -1,6 +1,6 @@
 """`swarm runs`, `show`, `forget` and `replay`: what a store holds of runs, for a person and for a program.
 
-`swarm/history.py` and `swarm/replay.py` do the work; this prints, and asks before anything is deleted.
+`swarm/history.py` and `swarm/playback.py` do the work; this prints, and asks before anything is deleted.
 """
 
 from __future__ import annotations

@@ -45,6 +45,12 @@ class Recorded(Protocol):
     def failed(self, slice_: str, session: int) -> str | None:
         """Why a slice could not be worked in a session; None for one that was not tried or was."""
 
+    def decided(self, name: str, session: int) -> bool:
+        """Whether the judge was asked in a session, and came to a decision of that name."""
+
+    def unfinished(self, session: int) -> str | None:
+        """Why the last prompt of a session, which writes the answer, came to nothing; None where it did not."""
+
     def stopped(self, session: int) -> tuple[str | None, str | None]:
         """Why a session ended early, and at which limit."""
 

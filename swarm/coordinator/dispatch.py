@@ -23,7 +23,7 @@ from swarm.worker.read import read
 
 log = get_logger("dispatch")
 
-_CLOSER = 4  # times that a slice is halved because its reader had more to say
+CLOSER = 4  # times that a slice is halved because its reader had more to say
 
 
 async def dispatch(desk: Desk) -> None:
@@ -186,7 +186,7 @@ def _closer(desk: Desk, slice_: Slice, report: Report) -> list[Half]:
     """Both halves of a slice, to be read as well, whose reader said as much as it may: there is more in it."""
     given = len(report.findings) + len(report.rejected) + report.echoed
     full = given >= brief_of(desk, slice_.question).max_findings
-    most = min(_CLOSER, desk.limits.depth)
+    most = min(CLOSER, desk.limits.depth)
     if not full or desk.reader.selective or desk.task.output != "answer" or _depth(desk, slice_) >= most:
         return []
     return _halves(desk, slice_)

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from swarm.coordinator.ahead import AGAIN, SHOWN_TOKENS, Ahead, ahead_of, billed, usage_of
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.dispatch import CLOSER
 from swarm.coordinator.judge import MAX_FOLLOW_UPS
-from swarm.coordinator.plan import brief_of
+from swarm.coordinator.plan import LISTED_SOURCES, brief_of
 from swarm.limits.budget import HELD_SHARE, effective
 from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
@@ -21,7 +22,6 @@ from swarm.prompts.typed import PlanPrompt
 from swarm.task import Estimate, OverLimit, Usage
 from swarm.worker.read import FRESH_TRIES
 
-_LISTED_SOURCES = 50
 _JUDGEMENT, _SUMMARY, _ANSWER = 150, 350, 500  # tokens of these replies
 _FOLLOW_UPS = 2  # questions that are likely asked on
 _SLICES_A_FOLLOW_UP = 8  # ... where there are so many slices for each
@@ -29,7 +29,6 @@ _FOLLOW_UP_TOKENS = 8_000
 _GROUP = 16  # findings of one summary, on average
 _PAIRS, _FINDINGS_A_PAIR_PROMPT = 6, 40  # prompts in which findings are compared, at the most and likely
 _SETTLING = 3  # contradictions that a round asks the sources about, at the most
-_CLOSER = 4  # times that a slice is halved because there was more to say
 _REPAIR_TOKENS = 6_500  # that a prompt grows by when the reply is sent back: as many as its characters
 _REPAIRED = 2  # calls for one reply, at the most
 _SECONDS_A_CALL, _TOKENS_A_SECOND = 3.0, 50.0
@@ -101,7 +100,7 @@ def _planner_tokens(ahead: Ahead) -> int:
     prompt = PlanPrompt(
         question=ahead.desk.question,
         output=ahead.desk.task.output,
-        sources=tuple(source.path for source in corpus.sources[:_LISTED_SOURCES]),
+        sources=tuple(source.path for source in corpus.sources[:LISTED_SOURCES]),
         count=len(corpus.sources),
         chars=corpus.chars,
     )
@@ -151,7 +150,7 @@ def _most(ahead: Ahead) -> list[Usage]:
     """Every reply as long as can be and sent back once, every slice tried anew and read closer, all rounds."""
     desk = ahead.desk
     tries = FRESH_TRIES * _REPAIRED
-    halvings = min(_CLOSER, desk.limits.depth) if desk.task.output == "answer" and not desk.reader.selective else 0
+    halvings = min(CLOSER, desk.limits.depth) if desk.task.output == "answer" and not desk.reader.selective else 0
     nodes = 2 ** (halvings + 1) - 1
     rounds = ahead.rounds_left
     asked = (

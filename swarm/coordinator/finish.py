@@ -81,6 +81,8 @@ async def finish(desk: Desk) -> Answer:
         _best_so_far(desk, draft)
     else:
         try:
+            if desk.recorded is not None and (reason := desk.recorded.unfinished(desk.session)) is not None:
+                raise CallFailed(reason)
             if desk.task.output == "digest":
                 await _digest(desk, draft)
             else:

@@ -34,6 +34,8 @@ async def judge(desk: Desk) -> bool:
     name = f"{desk.round}:{desk.basis}"
     if desk.journal.record(desk.run, "decision", name) is not None:
         return False  # had it been to go on, there would be another round
+    if desk.recorded is not None and not desk.recorded.decided(name, desk.session):
+        return False  # the judge failed then, whatever it said when it was asked again
     to_settle = [] if desk.model.selective else questions_to_settle(desk)
     try:
         reply = await view_prompt(

@@ -34,7 +34,7 @@ _FINDINGS: dict[Output, int] = {"answer": 96, "digest": 24, "table": 24}
 """The most findings of one reply, by a reader that reads all of its slice. A slice whose reader gives as many
 for an answer is read in halves as well."""
 _FINDING_TOKENS = 80  # of a reply go to one finding, with its quote
-_LISTED_SOURCES = 50  # paths shown to the planner
+LISTED_SOURCES = 50  # paths shown to the planner
 _SMALLEST_SLICE = 64  # tokens of material without which a window is of no use
 _ADVICE_CHARS = 400  # of the planner's advice go into every reader's prompt
 _QUESTION_STEP = 256  # prompts are taken as so many tokens longer, so that slices stay the same for most questions
@@ -86,7 +86,7 @@ async def _ask_planner(desk: Desk) -> PlanReply:
     prompt = PlanPrompt(
         question=desk.question,
         output=desk.task.output,
-        sources=tuple(source.path for source in corpus.sources[:_LISTED_SOURCES]),
+        sources=tuple(source.path for source in corpus.sources[:LISTED_SOURCES]),
         count=len(corpus.sources),
         chars=corpus.chars,
     )
