@@ -34,6 +34,7 @@ _BROKEN = (
 """What stands in the way of every change, and is not the fault of one."""
 
 APPLICATION_ID = 0x5357524D  # "SWRM", in the file's header
+_MAGIC = b"SQLite format 3\0"
 _BUSY_MS = 2_000
 _READ_CACHE_KB, _WRITE_CACHE_KB = 32_000, 96_000
 """Pages kept in memory, at the most: more of them make merging into a large graph a tenth faster, and no more."""
@@ -266,6 +267,10 @@ def _connect(
 
 def _check(path: Path) -> int:
     """Refuse what is not ours or not yet known, before anything is written to it; tells the steps it has taken."""
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC))
+    if head and head != _MAGIC:  # SQLite takes a file of a few bytes for an empty one
+        raise StoreError(f"{path} is not a Swarm store: name another --store")
     connection = apsw.Connection(str(path))
     try:
         (application, version, tables) = (

@@ -158,3 +158,12 @@ def to_json(body: Body | bytes) -> str:
     if isinstance(body, bytes):
         return body.decode()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def to_bytes(text: str) -> bytes:
+    """Text as it is kept: it may hold half of a surrogate pair, from a file's name or a provider's escapes."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def from_bytes(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")

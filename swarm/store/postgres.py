@@ -20,7 +20,7 @@ from swarm.errors import StoreError
 from swarm.models.base import Completion
 from swarm.store.database import Database
 from swarm.store.grouped import Grouped
-from swarm.store.journal import Account, Entry, Intent, Projection, Record, to_json
+from swarm.store.journal import Account, Entry, Intent, Projection, Record, from_bytes, to_bytes, to_json
 from swarm.store.postgres_holds import Holds, application, held
 from swarm.store.postgres_link import Link, refused, translated, upgrade
 from swarm.store.postgres_rows import SUMS, Rows, forget, insert, portions, settle_lost, usage
@@ -94,7 +94,7 @@ class PostgresJournal:
 
     def _entries(self, run: str, entries: tuple[Entry, ...]) -> Rows:
         at = self._clock()
-        rows = [(entry.kind, _bytes(entry.key), at, _body(entry)) for entry in entries]
+        rows = [(entry.kind, to_bytes(entry.key), at, _body(entry)) for entry in entries]
         return Rows(run=run, records=rows, size=sum(len(body) for *_, body in rows))
 
     def records(self, run: str, kind: str) -> Iterator[Record]:
@@ -107,7 +107,7 @@ class PostgresJournal:
 
     def record(self, run: str, kind: str, key: str) -> Record | None:
         sql = f"SELECT {_COLUMNS} FROM records WHERE run = {_RUN} AND kind = %s AND key = %s"  # noqa: S608
-        return next(_told(run, self._read(sql, (run, kind, _bytes(key)))), None)
+        return next(_told(run, self._read(sql, (run, kind, to_bytes(key)))), None)
 
     def latest(self, run: str, kind: str) -> Record | None:
         # `+ 0`: else the server may look through the records of all runs from the end for one of this kind
@@ -124,7 +124,7 @@ class PostgresJournal:
 
     def keys(self, run: str, kind: str) -> list[str]:
         sql = f"SELECT key FROM records WHERE run = {_RUN} AND kind = %s ORDER BY seq + 0"  # noqa: S608
-        return [_text(key) for (key,) in self._read(sql, (run, kind))]
+        return [from_bytes(key) for (key,) in self._read(sql, (run, kind))]
 
     async def begin_call(self, intent: Intent) -> None:
         row = (
@@ -134,11 +134,11 @@ class PostgresJournal:
         await self._writer.ask(Rows(run=intent.run, calls=[row]))
 
     async def finish_call(self, run: str, key: str, completion: Completion) -> None:
-        refusal = None if completion.refusal is None else _bytes(completion.refusal)
-        await self._outcome(run, key, (_bytes(completion.text), refusal, None), completion.usage)
+        refusal = None if completion.refusal is None else to_bytes(completion.refusal)
+        await self._outcome(run, key, (to_bytes(completion.text), refusal, None), completion.usage)
 
     async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
-        await self._outcome(run, key, (None, None, _bytes(reason)), usage)
+        await self._outcome(run, key, (None, None, to_bytes(reason)), usage)
 
     async def _outcome(self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage) -> None:
         counts = (usage.calls, usage.input_tokens, usage.output_tokens, usage.cached_tokens, float(usage.cost_usd))
@@ -157,7 +157,9 @@ class PostgresJournal:
         )
         found = {
             key: Completion(
-                text=_text(reply), refusal=None if refusal is None else _text(refusal), usage=usage(counts)
+                text=from_bytes(reply),
+                refusal=None if refusal is None else from_bytes(refusal),
+                usage=usage(counts),
             )
             for key, reply, refusal, *counts in self._read(sql, (keys,))
         }
@@ -170,7 +172,7 @@ class PostgresJournal:
             "(SELECT FROM calls AS same JOIN outcomes ON outcomes.call = same.seq "
             "WHERE same.key = calls.key AND reply IS NOT NULL) ORDER BY failed.seq"
         )
-        return {key.hex(): _text(reason) for key, reason in self._read(sql, (run,))}
+        return {key.hex(): from_bytes(reason) for key, reason in self._read(sql, (run,))}
 
     async def settle_lost(self, run: str) -> Usage:
         mark, at = secrets.randbits(63), self._clock()
@@ -270,17 +272,8 @@ class PostgresJournal:
 
 def _told(run: str, rows: Iterable[Row]) -> Iterator[Record]:
     for seq, kind, key, at, body in rows:
-        yield Record(seq=seq, run=run, kind=kind, key=_text(key), at=at, body=json.loads(body))
+        yield Record(seq=seq, run=run, kind=kind, key=from_bytes(key), at=at, body=json.loads(body))
 
 
 def _body(entry: Entry) -> bytes:
-    return entry.body if isinstance(entry.body, bytes) else _bytes(to_json(entry.body))
-
-
-def _bytes(text: str) -> bytes:
-    """Python's text may hold half of a surrogate pair, from a file's name or from a provider's escapes."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")
+    return entry.body if isinstance(entry.body, bytes) else to_bytes(to_json(entry.body))

@@ -11,7 +11,7 @@ import apsw
 
 from swarm.models.base import Completion
 from swarm.store.database import Database
-from swarm.store.journal import LOST, Account, Entry, Intent, Projection, Record, to_json
+from swarm.store.journal import LOST, Account, Entry, Intent, Projection, Record, from_bytes, to_bytes, to_json
 from swarm.task import Usage
 
 # Texts go in and come out as bytes: apsw refuses half of a surrogate pair, which a file's name or reply may hold.
@@ -50,7 +50,7 @@ class SqliteJournal:
         self, run: str, entries: tuple[Entry, ...], also: Projection | None
     ) -> Callable[[apsw.Connection], None]:
         at = self._clock()
-        rows = [(entry.kind, _bytes(entry.key), at, _bytes(to_json(entry.body))) for entry in entries]
+        rows = [(entry.kind, to_bytes(entry.key), at, to_bytes(to_json(entry.body))) for entry in entries]
 
         def insert(connection: apsw.Connection) -> None:
             num = self._num(connection, run)
@@ -87,18 +87,18 @@ class SqliteJournal:
 
     def record(self, run: str, kind: str, key: str) -> Record | None:
         sql = f"{_RECORDS} AND kind = ? AND key = CAST(? AS TEXT)"
-        return next(self._read(run, sql, (run, kind, _bytes(key))), None)
+        return next(self._read(run, sql, (run, kind, to_bytes(key))), None)
 
     def latest(self, run: str, kind: str) -> Record | None:
         return next(self._read(run, f"{_RECORDS} AND kind = ? ORDER BY seq DESC LIMIT 1", (run, kind)), None)
 
     def _read(self, run: str, sql: str, parameters: tuple[str | bytes, ...]) -> Iterator[Record]:
         for seq, kind, key, at, body in self._database.read(sql, parameters):
-            yield Record(seq=seq, run=run, kind=kind, key=_text(key), at=at, body=json.loads(body))
+            yield Record(seq=seq, run=run, kind=kind, key=from_bytes(key), at=at, body=json.loads(body))
 
     def keys(self, run: str, kind: str) -> list[str]:
         sql = "SELECT CAST(key AS BLOB) FROM records WHERE run = ? AND kind = ? ORDER BY seq"
-        return [_text(key) for (key,) in self._database.read(sql, (self._known(run), kind))]
+        return [from_bytes(key) for (key,) in self._database.read(sql, (self._known(run), kind))]
 
     async def begin_call(self, intent: Intent) -> None:
         self._known(intent.run)
@@ -116,11 +116,11 @@ class SqliteJournal:
         await self._database.write(insert)
 
     async def finish_call(self, run: str, key: str, completion: Completion) -> None:
-        refusal = None if completion.refusal is None else _bytes(completion.refusal)
-        await self._outcome(run, key, (_bytes(completion.text), refusal, None), completion.usage)
+        refusal = None if completion.refusal is None else to_bytes(completion.refusal)
+        await self._outcome(run, key, (to_bytes(completion.text), refusal, None), completion.usage)
 
     async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
-        await self._outcome(run, key, (None, None, _bytes(reason)), usage)
+        await self._outcome(run, key, (None, None, to_bytes(reason)), usage)
 
     async def _outcome(self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage) -> None:
         row = (*said, *_counts(usage), self._clock(), bytes.fromhex(key))
@@ -143,7 +143,9 @@ class SqliteJournal:
         )
         for reply, refusal, *counts in self._database.read(sql, (bytes.fromhex(key),)):
             return Completion(
-                text=_text(reply), refusal=None if refusal is None else _text(refusal), usage=_usage(counts)
+                text=from_bytes(reply),
+                refusal=None if refusal is None else from_bytes(refusal),
+                usage=_usage(counts),
             )
         return None
 
@@ -154,7 +156,7 @@ class SqliteJournal:
             "(SELECT 1 FROM calls AS same JOIN outcomes AS other ON other.call = same.seq "
             "WHERE same.key = calls.key AND other.reply IS NOT NULL) ORDER BY outcomes.seq"
         )
-        return {key.lower(): _text(reason) for key, reason in self._database.read(sql, (self._known(run),))}
+        return {key.lower(): from_bytes(reason) for key, reason in self._database.read(sql, (self._known(run),))}
 
     async def settle_lost(self, run: str) -> Usage:
         at = self._clock()
@@ -235,11 +237,3 @@ def _usage(counts: Any) -> Usage:
         cached_tokens=cached_tokens,
         cost_usd=float(cost_usd),
     )
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")

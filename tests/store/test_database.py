@@ -136,6 +136,12 @@ def test_what_is_not_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
         Database.open(text)
     assert text.read_text().startswith("These are notes")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    short = tmp_path / "short.txt"
+    short.write_text("x")
+    for opening in (Database.open, Database.look):
+        with pytest.raises(StoreError, match="not a Swarm store"):
+            opening(short)
+    assert short.read_text() == "x"
     other = tmp_path / "other.db"
     apsw.Connection(str(other)).execute("CREATE TABLE t (x)")
     with pytest.raises(StoreError, match="another program"):
