@@ -2,20 +2,25 @@
 
 In reading order, as data flows from a task to its answer; a module imports only from those above it:
 
-    errors  source  task  events      the words of the project, and text counted as tokens and as terms
+    errors  source  orders  task      the words of the project, and text counted as tokens and as terms
+    program  events
     tokens  terms  names  claims
     prompts/                          what a model is asked, and the shape of what it answers
     models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
     store/                            the journal of runs, in a file or in PostgreSQL; the library of what was read
     sources/                          from paths to text with offsets, and from text to slices
     graph/                            the shared graph: what was found, merged, compared and summarised
+    agenda/                           a plan on its way: what may enter it, what is ready
     observe/                          logs
+    checks                            checks that are programs: a command, a metric
     limits/                           what a run may spend; the one gate that every call passes
     views/                            what one agent is shown of the graph
     engine/                           where slices execute
     worker/                           one sub-agent: a fresh window in, a report out
     coordinator/                      plan, dispatch, judge, consolidate, finish: a LangGraph graph of phases
+    mounted                           a swarm as a graph of LangGraph: what stands behind each invocation
     run  memory  playback  history    the facades: run, look into, run again from the journal, list and forget
+    steer                             a word to a run that is at work in another process
     recipe  testing                   scripts that shape a task; what users test with
     cli/                              the command line
 """
@@ -31,7 +36,9 @@ if TYPE_CHECKING:
     from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
     from swarm.memory import Memory, open_memory
+    from swarm.orders import Order
     from swarm.playback import replay
+    from swarm.program import Program, Role, Vote
     from swarm.run import Swarm, run_sync
     from swarm.source import Corpus, Source, Span
     from swarm.sources.inside import inside
@@ -47,14 +54,18 @@ _HOMES = {
     "Finding": "task",
     "Limits": "task",
     "Memory": "memory",
+    "Order": "orders",
+    "Program": "program",
     "RecipeError": "errors",
     "Report": "task",
+    "Role": "program",
     "Slice": "task",
     "Source": "source",
     "Span": "source",
     "Swarm": "run",
     "SwarmError": "errors",
     "Task": "task",
+    "Vote": "program",
     "inside": "sources.inside",
     "open_memory": "memory",
     "replay": "playback",
@@ -71,14 +82,18 @@ __all__ = [
     "Finding",
     "Limits",
     "Memory",
+    "Order",
+    "Program",
     "RecipeError",
     "Report",
+    "Role",
     "Slice",
     "Source",
     "Span",
     "Swarm",
     "SwarmError",
     "Task",
+    "Vote",
     "inside",
     "open_memory",
     "recipe",

@@ -12,11 +12,13 @@
         ├── PromptTooLong          more tokens than the window holds: split and go on
         ├── ReplayDiffers          a run came out otherwise than it was recorded
         ├── LimitReached           a limit of the run: an outcome, never a crash
+        ├── SliceCancelled         a person cancelled a slice: it is not worked any more
         └── CallFailed             one model call failed
             ├── Unavailable        transient: overload, time-out, connection; retried
             │   └── RateLimited    the provider said to slow down; retried after `retry_after` seconds
             ├── Refused            the model declined; not retried
             ├── InvalidReply       the reply does not parse; repaired once, then retried fresh
+            ├── NoAgreement        replies were asked for until one should lead, and none does
             └── Rejected           the provider will never accept this request (bad key, bad model name)
 
 This module knows nothing else of Swarm. Every error pickles and carries no secret.
@@ -106,6 +108,10 @@ class ReplayDiffers(RunError):
         return self.message
 
 
+class SliceCancelled(RunError):
+    """A person cancelled a slice: it is not worked any more, and the run goes on without it."""
+
+
 class CallFailed(RunError):
     """One model call failed."""
 
@@ -157,6 +163,10 @@ class InvalidReply(CallFailed):
 
     def __str__(self) -> str:
         return self.message
+
+
+class NoAgreement(CallFailed):
+    """A vote that ended undecided: the message says how the votes stand."""
 
 
 class Rejected(CallFailed):

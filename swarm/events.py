@@ -96,11 +96,36 @@ class PhaseChanged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SliceDropped:
+    """The slice is not worked, or not any more: a person cancelled it, say."""
+
+    slice: Slice
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """Nothing new is begun; calls in flight finish. A person asked for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WentOn:
+    """After a pause."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steered:
+    """An instruction was taken: it holds for what begins from now on. Its text is in the record of this id."""
+
+    instruction: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
     answer: Answer
 
 
 Event = (
     RunStarted | SourceRead | CorpusReady | Estimated | Resumed | SlicesPlanned | SliceStarted | SliceFinished
-    | SliceSplit | SliceFailed | Spent | PhaseChanged | Finished
+    | SliceSplit | SliceFailed | SliceDropped | Spent | PhaseChanged | Paused | WentOn | Steered | Finished
 )  # fmt: skip

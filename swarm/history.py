@@ -10,6 +10,7 @@ itself. This module reads the journal; it begins nothing and goes on with nothin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,13 +19,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from swarm.errors import StoreError, UsageError
 from swarm.store.journal import LOST, Account, Journal, Record
-from swarm.store.opening import Store, open_store, shown
+from swarm.store.opening import Store, open_mailbox, open_store, shown
 from swarm.task import Answer, Limits, Task, Usage
 
 if TYPE_CHECKING:
     import apsw
 
-RunStatus = Literal["running", "answered", "no_evidence", "partial", "interrupted"]
+    from swarm.coordinator.work.account import PlanAccount
+
+RunStatus = Literal["running", "paused", "answered", "no_evidence", "partial", "interrupted"]
 """`interrupted`: the process died, and nobody is at it. One that was stopped has an answer, and is `partial`."""
 
 LAST = "last"
@@ -81,13 +84,18 @@ class Session:
 class Shown:
     """A run with all that is known of it. `in_doubt` are calls of which no reply came when a process died: they
     may have been billed, and are counted at the most. `failures` are the slices that failed and were not done
-    since, with the reason. `answer` is that of the last session that came to one."""
+    since, with the reason, and those that a person cancelled. `instructions` were added while it was at work;
+    `waiting` requests were not taken yet. `answer` is that of the last session that came to one."""
 
     run: Run
     sessions: tuple[Session, ...]
     in_doubt: int
     failures: tuple[tuple[str, str], ...]
+    instructions: tuple[str, ...]
+    waiting: int
     answer: Answer | None
+    plan: PlanAccount | None
+    """Of a run that works towards a goal: what became of its plan."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +150,10 @@ def show(name: str, store: str | Path | None = None) -> Shown:
             sessions=tuple(_session(record) for record in journal.records(run, "session")),
             in_doubt=sum(reason == LOST for reason in journal.failed_calls(run).values()),
             failures=tuple(_failures(journal, run)),
+            instructions=tuple(record.body["text"] for record in journal.records(run, "instruction")),
+            waiting=_waiting(run, store),
             answer=_answer(answer) if answer is not None else None,
+            plan=_plan(journal, run),
         )
 
 
@@ -160,6 +171,8 @@ async def forget(name: str, store: str | Path | None = None) -> Forgotten:
         journal.hold(run)
         before, usage = _size(opened), journal.spent(run)
         read, only = _sources(journal, run)
+        with suppress(StoreError), closing(open_mailbox(store)) as mailbox:
+            mailbox.clear(run)
         await journal.forget(run)
         chars, sources = await opened.database.write(lambda connection: _clear(connection, run, read, only))
         _compact(opened.database.path)
@@ -197,7 +210,7 @@ def _run(journal: Journal, account: Account) -> Run:
     run = account.run
     record, session, answer = (journal.record(run, "task", ""), *_latest(journal, run))
     body = session.body if session is not None else record.body.get("settings", {}) if record is not None else {}
-    status, why = _status(journal, run, session, answer)
+    status, why = status_of(journal, run, session, answer)
     done, planned = _progress(journal, run)
     return Run(
         id=run,
@@ -218,24 +231,49 @@ def _latest(journal: Journal, run: str) -> tuple[Record | None, Record | None]:
     return journal.latest(run, "session"), journal.latest(run, "answer")
 
 
-def _status(
+def status_of(
     journal: Journal, run: str, session: Record | None, answer: Record | None
 ) -> tuple[RunStatus, str | None]:
+    """How a run stands, and why it is partial: by its last session and its last answer."""
     ended = answer is not None and (session is None or session.key == answer.key)
     if answer is not None and ended:
         status: RunStatus = answer.body["status"]
         return status, answer.body["stopped"] or ("slices failed" if status == "partial" else None)
-    return ("running", None) if journal.held(run) else ("interrupted", None)
+    if not journal.held(run):
+        return "interrupted", None
+    return ("paused" if _is_paused(journal, run, session) else "running"), None
+
+
+def _is_paused(journal: Journal, run: str, session: Record | None) -> bool:
+    """Whether the last that was asked of it this time was to pause."""
+    asked = journal.latest(run, "request")
+    if asked is None or session is None or asked.seq < session.seq:
+        return False
+    ends = [record for record in journal.records(run, "request") if record.body["what"] != "cancel"]
+    return bool(ends) and ends[-1].body["what"] == "pause" and ends[-1].seq > session.seq
+
+
+def _waiting(run: str, store: str | Path | None) -> int:
+    with suppress(StoreError), closing(open_mailbox(store)) as mailbox:
+        return len(mailbox.waiting(run))
+    return 0
 
 
 def _progress(journal: Journal, run: str) -> tuple[int, int]:
     """Slices that are done, and all that there are: halves take the place of one that was too long, and come to
     one whose reader had more to say."""
     planned = sum(len(record.body["slices"]) for record in journal.records(run, "plan"))
+    planned += len(journal.keys(run, "slice"))
     planned += len(journal.keys(run, "split")) + 2 * len(journal.keys(run, "closer"))
     done = len(journal.keys(run, "report"))
     done += sum(len(record.body["slices"]) for record in journal.records(run, "unmatched"))
     return done, max(planned, done)  # older versions kept no plans
+
+
+def _plan(journal: Journal, run: str) -> PlanAccount | None:
+    from swarm.coordinator.work.account import account_of
+
+    return account_of(journal, run)
 
 
 def _task(record: Record | None) -> Task | None:
@@ -272,9 +310,16 @@ def _session(record: Record) -> Session:
 
 def _failures(journal: Journal, run: str) -> Iterator[tuple[str, str]]:
     """The last reason of each slice that failed and was not done since."""
-    settled = {*journal.keys(run, "report"), *journal.keys(run, "split")}
+    from swarm.coordinator.steering import CANCELLED
+
+    dropped = {}
+    for record in journal.records(run, "dropped"):
+        if record.body["reason"] == CANCELLED:
+            dropped[record.key] = CANCELLED
+    settled = {*journal.keys(run, "report"), *journal.keys(run, "split"), *dropped}
     reasons = {record.key.partition(":")[0]: record.body["failure"] for record in journal.records(run, "failure")}
     yield from ((slice_, reason) for slice_, reason in reasons.items() if slice_ not in settled)
+    yield from dropped.items()
 
 
 # Forgetting
@@ -287,6 +332,7 @@ def _sources(journal: Journal, run: str) -> tuple[set[str], set[str]]:
 
     own = corpus_of(journal, run)
     ids = {source.id for source in own.sources} if own is not None else set()
+    ids |= set(journal.keys(run, "kept"))
     only = set(ids)
     for account in journal.accounts():
         if account.run == run or not only:
@@ -294,6 +340,7 @@ def _sources(journal: Journal, run: str) -> tuple[set[str], set[str]]:
         corpus = corpus_of(journal, account.run)
         if corpus is not None:
             only -= {source.id for source in corpus.sources}
+            only -= set(journal.keys(account.run, "kept"))
         elif journal.keys(account.run, "report"):
             only.clear()
     return ids, only

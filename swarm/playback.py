@@ -9,17 +9,17 @@ replies what the recorded one made, and a recorded run is a test.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from swarm.coordinator.recorded import Ended, Played, Session
 from swarm.errors import (
     CallFailed,
     LimitReached,
@@ -28,44 +28,42 @@ from swarm.errors import (
     ReplayDiffers,
     RunError,
     StoreError,
-    SwarmError,
 )
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
 from swarm.limits.rates import Rates
 from swarm.models.base import Completion
 from swarm.models.told import Told
+from swarm.program import Program
 from swarm.store.cuts import Cuts
 from swarm.store.database import Database
-from swarm.store.journal import Account, Entry, Intent, Journal, Projection, Record, to_json
+from swarm.store.journal import Account, Entry, Intent, Projection, Record, to_json
 from swarm.store.library import Library
 from swarm.store.opening import Store, open_store
 from swarm.store.sqlite import SqliteJournal
 from swarm.task import Answer, Limits, Usage
 
 _LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
-_INPUTS = {"task", "session", "corpus", "room", "pairs", "removal"}
+_INPUTS = {"task", "session", "corpus", "room", "pairs", "removal", "instruction", "request"}
 """Kinds of records that are taken as they are: what they hold came from outside, or from the clock."""
+_GIVEN = {"room", "pairs", "kept", "looked", "checked"}
+"""Kinds that may be looked up before the record of them is due: another slice may have been first."""
 _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
-
-
 _TOO_LONG = "it did not fit the window when it was recorded"
 
 
-class _Ended(SwarmError):
-    """The process that was at work died here."""
-
-
-async def replay(run: str, store: Path | str | None = None) -> Answer:
-    """Run a run again from its journal, and return its last answer, which came out the same.
+async def replay(run: str, store: Path | str | None = None, *, plan: Program | None = None) -> Answer:
+    """Run a run again from its journal, and return its last answer, which came out the same. What the program of a
+    run of work gave, with what its checks said and the answer that it wrote, is taken as recorded, unless it is
+    given again as `plan`: then it is asked and compared.
 
     Raises:
         ReplayDiffers: something came out otherwise; the first record that does is named.
         StoreError: there is no such run, or it was made by a version whose journal does not tell enough.
     """
     with open_store(store, read_only=True) as opened:
-        played = _Played(opened.journal, run)
+        played = Played(opened.journal, run, plan)
         with tempfile.TemporaryDirectory(prefix="swarm-replay-") as folder:
             scratch = Database.open(Path(folder) / "replay.db")
             try:
@@ -74,7 +72,7 @@ async def replay(run: str, store: Path | str | None = None) -> Answer:
                 scratch.close()
 
 
-async def _play(played: _Played, store: Store, scratch: Database) -> Answer:
+async def _play(played: Played, store: Store, scratch: Database) -> Answer:
     from swarm.coordinator.machine import run as run_machine
     from swarm.coordinator.restore import restore
     from swarm.graph.graph import SharedGraph
@@ -88,13 +86,15 @@ async def _play(played: _Played, store: Store, scratch: Database) -> Answer:
         for record in session.before:
             removal = graph.change(Removal(source=record.body["source"]))
             await made.append(played.run, Entry(kind="removal", key=record.key, body=record.body), also=removal)
-        desk = played.desk(session, journal, store, scratch, graph)
+        desk = _desk(played, session, journal, store, scratch, graph)
         restore(desk)
         try:
             made_now = await run_machine(desk)
             journal.check_answer(made_now)
-        except _Ended:
+        except Ended:
             continue
+        finally:
+            await made.append(played.run, *session.asked())
         journal.check_all_made()
         answer = made_now
     if answer is None:
@@ -102,135 +102,49 @@ async def _play(played: _Played, store: Store, scratch: Database) -> Answer:
     return answer
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Session:
-    """One time that the run began or went on. `before` are the records between the last time and this one."""
+def _desk(played: Played, session: Session, journal: _Checked, store: Store, scratch: Database, graph: Any) -> Any:
+    from swarm.coordinator.desk import Desk
+    from swarm.coordinator.records import TASK, corpus_of
 
-    number: int
-    body: dict[str, Any]
-    before: tuple[Record, ...]
-    records: dict[tuple[str, str], Record]
-
-    @property
-    def answer(self) -> dict[str, Any] | None:
-        record = self.records.get(("answer", str(self.number)))
-        return record.body if record is not None else None
-
-
-class _Played:
-    """The journal of one run, as it is played. It tells the desk what cannot be worked out."""
-
-    def __init__(self, journal: Journal, run: str) -> None:
-        self.journal, self.run = journal, run
-        self.sessions = list(_sessions(journal, run))
-        if not self.sessions:
-            known = journal.record(run, "task", "") is not None
-            raise StoreError(
-                f"the run {run} was made by an older version, whose journal cannot be replayed"
-                if known
-                else f"the store holds no run {run}: check the id, or name another --store"
-            )
-        self.failed_calls = journal.failed_calls(run)
-        self.rooms = {record.key: record for record in journal.records(run, "room")}
-        self._pairs = {record.key: record for record in journal.records(run, "pairs")}
-
-    def given(self, kind: str, key: str) -> Record | None:
-        return {"room": self.rooms, "pairs": self._pairs}[kind].get(key)
-
-    def order(self, session: int) -> list[str]:
-        kinds = {"report", "failure", "split"}
-        records = sorted(self.sessions[session - 1].records.values(), key=lambda record: record.seq)
-        return [record.key.partition(":")[0] for record in records if record.kind in kinds]
-
-    def sizes(self, round_: int) -> tuple[int, int]:
-        record = self.journal.record(self.run, "plan", str(round_))
-        if record is None:
-            raise _Ended
-        return record.body["most"], record.body["budget"]
-
-    def too_long(self, slice_: str) -> bool:
-        return any(("split", slice_) in session.records for session in self.sessions)
-
-    def failed(self, slice_: str, session: int) -> str | None:
-        record = self.sessions[session - 1].records.get(("failure", f"{slice_}:{session}"))
-        return record.body["failure"] if record is not None else None
-
-    def decided(self, name: str, session: int) -> bool:
-        return ("decision", name) in self.sessions[session - 1].records
-
-    def unfinished(self, session: int) -> str | None:
-        answer = self.sessions[session - 1].answer
-        asked = (None, "interrupted", "not approved")
-        if answer is None or answer["limit"] is not None or answer["stopped"] in asked:
-            return None
-        reason: str = answer["stopped"]  # what a failed call said: nothing else ends a run
-        return reason
-
-    def stopped(self, session: int) -> tuple[str | None, str | None]:
-        answer = self.sessions[session - 1].answer
-        if answer is None:
-            raise _Ended
-        return answer["stopped"], answer["limit"]
-
-    def desk(self, session: _Session, journal: _Checked, store: Store, scratch: Database, graph: Any) -> Any:
-        from swarm.coordinator.desk import Desk
-        from swarm.coordinator.records import TASK, corpus_of
-
-        corpus = corpus_of(self.journal, self.run)
-        record = self.journal.record(self.run, "task", "")
-        assert record is not None
-        if corpus is None:
-            raise _Ended
-        limits = _LIMITS.validate_python(session.body["limits"])
-        task = replace(TASK.validate_python(record.body["task"]), limits=limits)
-        model, reader = (Told(session.body["facts"][name]) for name in ("model", "reader"))
-        budget = Budget(replace(limits, cost_usd=None, tokens=None, calls=None, wall_seconds=None))
-        return Desk(
-            run=self.run,
-            session=session.number,
-            task=task,
-            limits=limits,
-            model=model,
-            reader=reader if reader.name != model.name else model,
-            library=Library(store.database),
-            cuts=Cuts(scratch),
-            journal=journal,
-            gate=Gate(journal, self.run, budget, Rates(), 1, lambda _: None),
-            emit=lambda _: None,
-            concurrency=1,
-            window=max(model.window, reader.window),
-            clock=time.monotonic,
-            began=time.monotonic(),
-            stopping=asyncio.Event(),
-            corpus=corpus,
-            graph=graph,
-            recorded=self,
-        )
-
-
-def _sessions(journal: Journal, run: str) -> Iterator[_Session]:
-    current: _Session | None = None
-    removals: list[Record] = []
-    for record in journal.history(run):
-        if record.kind == "session":
-            if current is not None:
-                yield current
-            current = _Session(number=int(record.key), body=record.body, before=tuple(removals), records={})
-            removals = []
-        elif record.kind == "removal":
-            removals.append(record)
-        elif current is not None:
-            current.records[record.kind, record.key] = record
-    if current is not None:
-        yield current
+    corpus = corpus_of(played.journal, played.run)
+    record = played.journal.record(played.run, "task", "")
+    assert record is not None
+    if corpus is None:
+        raise Ended
+    limits = _LIMITS.validate_python(session.body["limits"])
+    task = replace(TASK.validate_python(record.body["task"]), limits=limits)
+    model, reader = (Told(session.body["facts"][name]) for name in ("model", "reader"))
+    budget = Budget(replace(limits, cost_usd=None, tokens=None, calls=None, wall_seconds=None))
+    return Desk(
+        run=played.run,
+        session=session.number,
+        task=task,
+        limits=limits,
+        model=model,
+        reader=reader if reader.name != model.name else model,
+        library=Library(store.database),
+        cuts=Cuts(scratch),
+        journal=journal,
+        gate=Gate(journal, played.run, budget, Rates(), 1, lambda _: None),
+        emit=lambda _: None,
+        concurrency=1,
+        window=max(model.window, reader.window),
+        clock=time.monotonic,
+        began=time.monotonic(),
+        corpus=corpus,
+        graph=graph,
+        program=played.program(session),
+        recorded=played,
+    )
 
 
 class _Checked:
     """A journal of its own for a replay: replies come from the one that is played, every record is compared."""
 
     apart = False
+    begins_late = False
 
-    def __init__(self, played: _Played, made: SqliteJournal, session: _Session) -> None:
+    def __init__(self, played: Played, made: SqliteJournal, session: Session) -> None:
         self._played, self._made, self._session = played, made, session
         self._seen: set[tuple[str, str]] = set()
 
@@ -256,7 +170,7 @@ class _Checked:
 
     def _missing(self, said: str) -> None:
         if self._session.answer is None:
-            raise _Ended
+            raise Ended
         after = self._unseen()
         raise ReplayDiffers(
             f"{said}; the journal goes on with {_named(after)}" if after else said, after.seq if after else 0
@@ -269,7 +183,7 @@ class _Checked:
         name = ("answer", str(self._session.number))
         record = self._session.records.get(name)
         if record is None:
-            raise _Ended
+            raise Ended
         made = json.loads(ANSWER.dump_json(answer))
         for key, value in json.loads(ANSWER.dump_json(ANSWER.validate_python(record.body))).items():
             if key not in _OWN and made[key] != value:
@@ -297,17 +211,17 @@ class _Checked:
         if reason is not None:
             raise _error(reason)
         answer = self._session.answer
-        if intent.kind == "read" or (intent.kind == "plan" and ("plan", "1") in self._session.records):
+        if intent.kind in ("read", "work") or (intent.kind == "plan" and ("plan", "1") in self._session.records):
             raise PromptTooLong(_TOO_LONG)  # a repair, or a plan without advice: else the next record differs
         if answer is None:
-            raise _Ended
+            raise Ended
         if answer["stopped"] is not None:
             raise LimitReached(answer["stopped"], answer.get("limit") or "")
         if intent.kind in ("compare", "consolidate"):
             raise PromptTooLong(_TOO_LONG)
         self._missing(f"this version asks a {intent.kind} prompt to which the journal holds no reply")
 
-    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+    async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         """Never: nothing is sent."""
 
     async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
@@ -317,7 +231,7 @@ class _Checked:
         return await self._played.journal.finished_call(key)
 
     def record(self, run: str, kind: str, key: str) -> Record | None:
-        if kind in ("room", "pairs"):
+        if kind in _GIVEN:
             return self._played.given(kind, key)
         return self._made.record(run, kind, key)
 

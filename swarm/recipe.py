@@ -51,6 +51,8 @@ class Recipe:
     help: str
     options: tuple[Option, ...]
     function: Function
+    needs_paths: bool = True
+    """False where the recipe's `paths` have a default."""
 
     async def run(self, swarm: Swarm, paths: list[str], **options: Any) -> Answer | None:
         """Call the recipe; what it raises by mistake comes as a RecipeError that names the line."""
@@ -198,6 +200,7 @@ def _recipe(function: Function, name: str) -> Recipe:
         help=text,
         options=options,
         function=function,
+        needs_paths=signature.parameters["paths"].default is inspect.Parameter.empty,
     )
 
 

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import TypeAdapter
-
+from swarm.coordinator.steering import Reins
 from swarm.errors import SourceError
 from swarm.events import (
     CorpusReady,
@@ -31,15 +30,18 @@ from swarm.limits.rates import Rates
 from swarm.models.base import Model
 from swarm.models.registry import connect
 from swarm.observe.log import redact_text
+from swarm.program import Program
 from swarm.source import Corpus
 from swarm.store.cuts import Cuts
 from swarm.store.journal import Entry
 from swarm.store.library import Library
-from swarm.store.opening import DEFAULT_STORE, Store, open_store
+from swarm.store.mailbox import request
+from swarm.store.opening import DEFAULT_STORE, Store, open_mailbox, open_store
 from swarm.task import Answer, Limits, Task, Usage
 
 if TYPE_CHECKING:
     from swarm.coordinator.desk import Desk
+    from swarm.coordinator.machine import Mounted
     from swarm.graph.likeness import Embed
     from swarm.task import Estimate
 
@@ -47,7 +49,6 @@ Approve = Callable[["Estimate"], bool]
 Emit = Callable[[Event], None]
 
 _PLACES = 16  # calls in flight; a model that computes here gets as many slices on their way into the journal
-_LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
 
 
 class Swarm:
@@ -65,6 +66,9 @@ class Swarm:
     Raises:
         ModelError: an unknown name, or a missing key.
     """
+
+    _clock: Callable[[], float] = staticmethod(time.monotonic)
+    """In seconds: a rehearsal goes by its own."""
 
     def __init__(
         self,
@@ -93,8 +97,8 @@ class Swarm:
             "concurrency": concurrency,
             "base_url": redact_text(base_url) if base_url else None,
         }
-        self._stopping: asyncio.Event | None = None
-        self._stop_requested = False
+        self._reins = Reins()
+        self._users = 0
 
     @classmethod
     def of_run(cls, run_id: str, store: Path | str | None = None, **settings: Any) -> Self:
@@ -114,8 +118,9 @@ class Swarm:
         known = {key: value for key, value in known.items() if value is not None}
         return cls(store=store, **(known | given))
 
-    async def run(self, task: Task, *, run_id: str | None = None) -> Answer:
-        """Work a task to its answer. `run_id` names the run; one that the store holds goes on.
+    async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:
+        """Work a task to its answer. `run_id` names the run; one that the store holds goes on. `plan` is for work:
+        a plan that is code, or roles and checks for one that a model makes; a run that goes on is given it again.
 
         A limit that is reached, or `stop`, is no error: the answer is then `partial`.
 
@@ -123,9 +128,9 @@ class Swarm:
             StoreError: the store cannot be used, another process is at this run, or the id is of another task.
             SwarmError: something is used wrongly, or the provider accepts no call at all.
         """
-        return await self._run(task, run_id or _new_id(), lambda _: None)
+        return await self._run(task, run_id or _new_id(), lambda _: None, plan)
 
-    async def resume(self, run_id: str, *, limits: Limits | None = None) -> Answer:
+    async def resume(self, run_id: str, *, limits: Limits | None = None, plan: Program | None = None) -> Answer:
         """Go on with what a run has not done; what it has done is taken from the journal. `limits` are those that
         hold from now on; None: those that it last went on with.
 
@@ -133,7 +138,7 @@ class Swarm:
             StoreError: as `run`, or the store does not hold that run.
             SwarmError: as `run`.
         """
-        return await self.run(self.task_of(run_id, limits), run_id=run_id)
+        return await self.run(self.task_of(run_id, limits), run_id=run_id, plan=plan)
 
     def task_of(self, run_id: str, limits: Limits | None = None) -> Task:
         """What a run was asked, with the limits that it last went on with, or those given.
@@ -155,15 +160,15 @@ class Swarm:
         from swarm.coordinator.begin import gathered
         from swarm.coordinator.estimate import estimate
 
-        with open_store(self._store) as store:
-            try:
+        async with self._models():
+            with open_store(self._store) as store:
                 corpus = await gathered(task, store, lambda _: None)
                 return await estimate(self._desk(task, "", 1, store, corpus, lambda _: None))
-            finally:
-                await self._close_models()
 
     @asynccontextmanager
-    async def stream(self, task: Task, *, run_id: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+    async def stream(
+        self, task: Task, *, run_id: str | None = None, plan: Program | None = None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         """As `run`, with its events as they come; the last is `Finished`. Leaving the block cancels the run.
 
         Raises:
@@ -173,7 +178,7 @@ class Swarm:
 
         async def work() -> Answer:
             try:
-                return await self._run(task, run_id or _new_id(), events.put_nowait)
+                return await self._run(task, run_id or _new_id(), events.put_nowait, plan)
             finally:
                 events.put_nowait(None)
 
@@ -190,43 +195,104 @@ class Swarm:
             running.cancel()
             await asyncio.wait([running])
 
+    def compiled(
+        self,
+        task: Task | None = None,
+        *,
+        plan: Program | None = None,
+        approve: Literal["budget", "plan"] | None = None,
+        on_limit: Literal["end", "ask"] = "end",
+        checkpointer: Any = None,
+    ) -> Mounted:
+        """This swarm as a compiled LangGraph graph, to be invoked, streamed, mounted in a graph of yours,
+        interrupted, forked and opened in Studio. `task` holds where the input says nothing; `plan` is as in `run`.
+
+        `approve` asks a person by an interrupt, before anything is sent (`budget`) or before the first slice
+        (`plan`); with `on_limit="ask"` so does a limit that is reached. Both need a checkpointer: this one, or
+        that of the graph that this is mounted in.
+        """
+        from swarm.coordinator.machine import mounted
+        from swarm.mounted import Invocation, Mount
+
+        mount = Mount(
+            store=self._store,
+            task=task or Task(questions=(), paths=()),
+            approve=approve,
+            ask_at_limit=on_limit == "ask",
+            new_id=_new_id,
+            begin=lambda asked, run_id, store, emit: self._begin(asked, run_id, store, emit, plan),
+            end=_end,
+            models=self._models,
+        )
+        return mounted(lambda: Invocation(mount), checkpointer)
+
     def stop(self) -> None:
         """Hand out no more slices; calls in flight finish, and the run ends with what it has. Safe to call from
-        a signal handler of the event loop, more than once, and before the run has begun."""
-        self._stop_requested = True
-        if self._stopping is not None:
-            self._stopping.set()
+        a signal handler of the event loop, more than once, and before the run has begun; so are those below."""
+        self._reins.stop()
 
-    async def _run(self, task: Task, run_id: str, emit: Emit) -> Answer:
+    def pause(self) -> None:
+        """Begin and send nothing until `go_on`; calls in flight finish. No limit in seconds runs meanwhile."""
+        self._reins.ask(request("pause"))
+
+    def go_on(self) -> None:
+        """After `pause`."""
+        self._reins.ask(request("go_on"))
+
+    def steer(self, instruction: str) -> None:
+        """Add an instruction, of 4,000 characters at most: it holds for what begins from now on.
+
+        Raises:
+            UsageError: it is empty or too long.
+        """
+        self._reins.ask(request("steer", text=instruction))
+
+    def cancel(self, slice_id: str) -> None:
+        """Leave a slice alone: it ends here, where it has begun, and what is in it stays unread."""
+        self._reins.ask(request("cancel", slice_=slice_id))
+
+    async def _run(self, task: Task, run_id: str, emit: Emit, plan: Program | None = None) -> Answer:
+        from swarm.coordinator.listen import listening
+
+        async with self._models():
+            with open_store(self._store) as store:
+                begun = await self._begin(task, run_id, store, emit, plan)
+                if isinstance(begun, Answer):
+                    return begun
+                async with listening(begun, lambda: open_mailbox(self._store)):
+                    answer = await self._work(begun)
+                await _end(begun, answer)
+                return answer
+
+    async def _begin(
+        self, task: Task, run_id: str, store: Store, emit: Emit, plan: Program | None = None
+    ) -> Desk | Answer:
+        """The desk of a run that begins or goes on, brought to where the journal leaves off; its answer, where
+        nothing is left to do."""
         from swarm.coordinator.begin import answer_of, begin, forget_unread
-        from swarm.coordinator.records import ANSWER
+        from swarm.coordinator.restore import catch_up, restore
 
-        began = time.monotonic()
-        self._stopping = asyncio.Event()
-        if self._stop_requested:
-            self._stopping.set()
+        began = self._clock()
         window = max(self._model.window, self._reader.window)
         emit(RunStarted(run_id=run_id, model=self._model.name, reader=self._reader.name, window=window))
+        journal = store.journal
+        journal.hold(run_id)
+        if (answer := answer_of(store, run_id, task)) is not None:
+            return answer
+        task = replace(task, limits=effective(task.limits, (self._model, self._reader)))
+        session = await begin(journal, run_id, task, self._settings, self._model, self._reader)
         try:
-            with open_store(self._store) as store:
-                journal = store.journal
-                journal.hold(run_id)
-                if (answer := answer_of(store, run_id, task)) is not None:
-                    return answer
-                task = replace(task, limits=effective(task.limits, (self._model, self._reader)))
-                session = await begin(journal, run_id, task, self._settings, self._model, self._reader)
-                try:
-                    corpus = await self._gather(task, store, run_id, emit)
-                except SourceError:
-                    await forget_unread(journal, run_id)
-                    raise
-                desk = self._desk(task, run_id, session, store, corpus, emit)
-                desk.began = began
-                answer = await self._work(desk)
-                await journal.append(run_id, Entry(kind="answer", key=str(session), body=ANSWER.dump_json(answer)))
-                return answer
-        finally:
-            await self._close_models()
+            corpus = await self._gather(task, store, run_id, emit)
+        except SourceError:
+            await forget_unread(journal, run_id)
+            raise
+        desk = self._desk(task, run_id, session, store, corpus, emit)
+        desk.began, desk.program = began, plan
+        await asyncio.to_thread(catch_up, desk.journal, desk.graph)
+        restore(desk)
+        if desk.done:
+            emit(Resumed(done=len(desk.done), slices=len(desk.slices) - len(desk.split)))
+        return desk
 
     async def _gather(self, task: Task, store: Store, run_id: str, emit: Emit) -> Corpus:
         from swarm.coordinator.begin import gathered
@@ -248,8 +314,10 @@ class Swarm:
         def spent(usage: Usage) -> None:
             emit(Spent(usage=usage))
 
-        budget = Budget(task.limits, store.journal.spent(run_id))
-        rates = Rates.of(task.limits)
+        steering = self._reins.of_run(self._clock)
+        budget = Budget(task.limits, store.journal.spent(run_id), steering.seconds)
+        gate = Gate(store.journal, run_id, budget, Rates.of(task.limits), self._concurrency, spent)
+        gate.wait_for(steering.sending)
         return Desk(
             run=run_id,
             session=session,
@@ -260,13 +328,13 @@ class Swarm:
             library=Library(store.database),
             cuts=Cuts(store.database),
             journal=store.journal,
-            gate=Gate(store.journal, run_id, budget, rates, self._concurrency, spent),
+            gate=gate,
             emit=emit,
             concurrency=self._concurrency,
             window=max(self._model.window, self._reader.window),
-            clock=time.monotonic,
-            began=time.monotonic(),
-            stopping=self._stopping or asyncio.Event(),
+            clock=self._clock,
+            began=self._clock(),
+            steering=steering,
             corpus=corpus,
             graph=SharedGraph(store.database, run_id),
             embed=self._embed,
@@ -276,12 +344,7 @@ class Swarm:
         from swarm.coordinator import machine
         from swarm.coordinator.estimate import estimate
         from swarm.coordinator.finish import finish
-        from swarm.coordinator.restore import catch_up, restore
 
-        await asyncio.to_thread(catch_up, desk.journal, desk.graph)
-        restore(desk)
-        if desk.done:
-            desk.emit(Resumed(done=len(desk.done), slices=len(desk.slices) - len(desk.split)))
         if costs_money(self._model, self._reader):
             expected = await estimate(desk)
             desk.emit(Estimated(estimate=expected))
@@ -290,10 +353,25 @@ class Swarm:
                 return await finish(desk)
         return await machine.run(desk)
 
-    async def _close_models(self) -> None:
-        await self._model.close()
-        if self._reader is not self._model:
-            await self._reader.close()
+    @asynccontextmanager
+    async def _models(self) -> AsyncIterator[None]:
+        """While they are used: what they have open is closed by the last run of this swarm that ends."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                await self._model.close()
+                if self._reader is not self._model:
+                    await self._reader.close()
+
+
+async def _end(desk: Desk, answer: Answer) -> None:
+    from swarm.coordinator.records import ANSWER
+
+    body = ANSWER.dump_json(answer)
+    await desk.journal.append(desk.run, Entry(kind="answer", key=str(desk.session), body=body))
 
 
 def _new_id() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from swarm.orders import Order
 from swarm.source import Corpus, Skip, Span
 
 Slicing = Literal["window", "source", "record"]
@@ -16,6 +17,9 @@ Slicing = Literal["window", "source", "record"]
 
 Output = Literal["answer", "digest", "table"]
 """What is made of the findings: an answer, a digest of a given length, or a table of items by questions."""
+
+Mode = Literal["read", "work"]
+"""What a run does: it reads a corpus for questions, or works towards a goal by a plan of slices."""
 
 Status = Literal["answered", "partial", "no_evidence"]
 
@@ -36,16 +40,19 @@ class Limits:
     """Slices that are worked in a run, all of those that they are cut into included."""
     depth: int = 8
     """How often a slice may be cut into halves, because it was too long or had more to say. 0: never."""
-    rounds: int = 3
-    """Passes of the coordinator's loop: the first reads the corpus, later ones follow what was found."""
+    rounds: int | None = None
+    """Passes of the coordinator's loop: of reading, of which the first reads the corpus and later ones follow what
+    was found (None: 3); of work, how often one planner may plan (None: 100, and measures of progress end it long
+    before)."""
     requests_per_minute: int | None = None
     """Calls sent to providers in any 60 seconds; calls wait, none is refused. So with the next two."""
     input_tokens_per_minute: int | None = None
     output_tokens_per_minute: int | None = None
     each_slice: Limits | None = None
     """What one slice, with all that it is cut into, may spend of the above: its dollars, tokens, calls and
-    seconds. A slice that reaches one of them fails, and the run goes on. When a run goes on after a stop, a
-    slice that was under way begins with all of it again."""
+    seconds. A slice that reaches one of them fails, and the run goes on. Its seconds are counted from when it is
+    begun, pauses left out, and end a call that is on its way, which then counts at the most that it can have come
+    to. When a run goes on after a stop, a slice that was under way begins with all of it again."""
     cost_is_default: bool = False
     """True where nobody said `cost_usd` and it is the default: set by `swarm.limits.budget.effective`."""
 
@@ -54,8 +61,9 @@ class Limits:
 class Task:
     """What the user asked for.
 
-    `questions` holds one question for an answer, what to look for (or nothing) for a digest, and the checks of
-    a table. `paths` are files, folders, globs, or `-` for standard input. `words` is the length of a digest.
+    `questions` holds one question for an answer, what to look for (or nothing) for a digest, the checks of a
+    table, and the goal of one that is worked. `paths` are files, folders, globs, or `-` for standard input; work
+    may have none. `words` is the length of a digest. `done_when` says when work is done.
     """
 
     questions: tuple[str, ...]
@@ -64,6 +72,11 @@ class Task:
     slicing: Slicing = "window"
     words: int = 400
     limits: Limits = field(default_factory=Limits)
+    mode: Mode = "read"
+    done_when: str = ""
+    check: str = ""
+    """Of work: a command of the user's, as a shell would take it but without one, that exits with 0 once it is
+    done. It is run in the current folder, and what it says comes before any opinion."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +85,9 @@ class Slice:
 
     `tokens` is the size of the spans in o200k tokens. A slice that was too long is succeeded by its halves,
     whose `parent` it is. `item` names what a table has a row for, and is empty elsewhere.
+
+    Of work, `question` is the objective, `order` what was asked for, `needs` the ids of the slices that it begins
+    from, `parent` the planner that asked for it, and `depth` how many planners stand above it.
     """
 
     id: str
@@ -81,6 +97,9 @@ class Slice:
     round: int = 1
     parent: str | None = None
     item: str = ""
+    order: Order | None = None
+    needs: tuple[str, ...] = ()
+    depth: int = 0
 
     @property
     def chars(self) -> int:
@@ -135,7 +154,9 @@ class Report:
 
     `rejected` are quotes that were not found in the slice's own text. `echoed` counts findings that only said
     again what the sub-agent had been shown of the graph. `failure` says why a slice could not be worked; its
-    findings are then empty.
+    findings are then empty. Of work, `result` is what it came to, `proposed` what the sub-agent thinks should be
+    done as well, and `votes` and `discarded` how many replies were counted and how many thrown away for their
+    form; `legs` is how many sub-agents worked at it, one after the other.
     """
 
     slice: str
@@ -148,6 +169,11 @@ class Report:
     decisions: tuple[Decision, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     failure: str | None = None
+    result: str = ""
+    proposed: tuple[Order, ...] = ()
+    votes: int = 0
+    discarded: int = 0
+    legs: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -327,6 +353,6 @@ class TermStatistics:
 
 __all__ = [
     "Answer", "Artifact", "Cell", "Citation", "Contradiction", "Corpus", "Coverage", "Decision",
-    "Estimate", "Finding", "Limits", "Output", "OverLimit", "Report", "Slice",
+    "Estimate", "Finding", "Limits", "Mode", "Output", "OverLimit", "Report", "Slice",
     "SliceFailure", "Slicing", "Statement", "Status", "Task", "TermStatistics", "Usage",
 ]  # fmt: skip

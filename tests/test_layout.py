@@ -20,14 +20,14 @@ import swarm
 PACKAGE = Path(swarm.__file__).parent
 
 FLOORS = (
-    {"errors", "source", "task", "events", "tokens", "terms", "names", "claims"},
+    {"errors", "source", "orders", "task", "program", "events", "tokens", "terms", "names", "claims"},
     {"prompts"},
-    {"models", "store", "sources", "observe"},
-    {"graph"},
+    {"models", "store", "sources", "observe", "checks"},
+    {"graph", "agenda"},
     {"limits", "views", "engine"},
     {"worker"},
     {"coordinator"},
-    {"run", "memory", "playback", "history", "recipe", "testing"},
+    {"mounted", "run", "memory", "playback", "history", "steer", "recipe", "testing"},
     {"cli", "__main__"},
 )
 FLOOR_OF = {part: number for number, floor in enumerate(FLOORS) for part in floor}

@@ -141,19 +141,19 @@ def test_the_decorated_function_stays_what_it_was() -> None:
 def test_recipes_are_found_by_path_or_by_the_name_of_one_that_is_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert set(shipped()) == {"answer", "audit", "digest"}
+    assert set(shipped()) == {"answer", "audit", "digest", "work"}
     monkeypatch.chdir(tmp_path)
     write(tmp_path, GOOD, "digest")  # a file of that name in the folder does not take its place
     assert find("digest") == shipped()["digest"]
     write(tmp_path, GOOD)
     assert find("mine.py") == Path("mine.py")
-    with pytest.raises(RecipeError, match=r"no recipe 'digst' .*\(answer, audit, digest\): did you mean digest\?"):
+    with pytest.raises(RecipeError, match=r"no recipe 'digst' .*\(answer, audit, digest, work\): did you mean digest\?"):
         find("digst")
     with pytest.raises(RecipeError, match=r"no recipe at nowhere\.py"):
         find("nowhere.py")
 
 
-@pytest.mark.parametrize("name", ["answer", "audit", "digest"])
+@pytest.mark.parametrize("name", ["answer", "audit", "digest", "work"])
 def test_a_shipped_recipe_loads_says_what_it_does_and_is_short(name: str) -> None:
     path = shipped()[name]
     loaded = load(path)

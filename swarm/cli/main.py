@@ -12,12 +12,14 @@ from typing import Annotated
 
 import typer
 
+from swarm.cli import steer as steering
 from swarm.cli.again import resume_with
 from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.graph import graph
-from swarm.cli.options import PATHS, RUN, WHOLE, Settings, argument, command
+from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, WHOLE, Settings, argument, command, option
 from swarm.cli.plain import one_line
 from swarm.cli.recipes import estimated_recipes, recipes
+from swarm.cli.rehearse import rehearsals
 from swarm.cli.runs import forget, replay, runs, show
 from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
 from swarm.errors import SwarmError, UsageError
@@ -80,6 +82,14 @@ def _ask(settings: Settings, question: str, paths: list[str]) -> int:
     )
 
 
+def _work(settings: Settings, goal: str, paths: list[str] | None, done_when: str, check: str) -> int:
+    recipe = load(shipped()["work"])
+    options = {"goal": goal, "done_when": done_when, "check": check}
+    return execute(
+        settings, begin(settings), lambda it: recipe.run(it, paths or [], **options), resume_with(settings)
+    )
+
+
 def _estimate(settings: Settings, question: str, paths: list[str]) -> int:
     recipe = load(shipped()["answer"])
     return execute_estimate(settings, lambda it: recipe.run(it, paths, question=question))
@@ -90,12 +100,25 @@ def _resume(settings: Settings, run: str) -> int:
     from swarm.history import find
 
     id_ = find(run, settings.store)
+    if (code := steering.go_on_if_paused(id_, settings.store, as_json=settings.json)) is not None:
+        return code
     return execute(settings, go_on(settings, id_), lambda it: it.resume(id_), resume_with(settings))
 
 
 _QUESTION = argument("question", str, metavar="QUESTION", help="What you want to know.")
 
 app.command()(command(_ask, (_QUESTION, PATHS), WHOLE, name="ask", text="Answer a question from files."))
+_WORK = (
+    argument("goal", str, metavar="GOAL", help="What is to be done."),
+    PATHS_IF_ANY,
+    option("done_when", str, "", "--done-when", metavar="TEXT", help="How anyone can tell that it is done."),
+    option(
+        "check", str, "", "--check", metavar="COMMAND", help="Exits with 0 once it is done; before any opinion."
+    ),
+)
+app.command()(
+    command(_work, _WORK, WHOLE, name="work", text="Work towards a goal by a plan; needs a language model.")
+)
 app.command()(
     command(_resume, (RUN,), WHOLE, name="resume", text="Go on with a run that was stopped, or is partial.")
 )
@@ -107,6 +130,10 @@ estimates.command()(
 )
 estimates.add_typer(estimated_recipes, name="run")
 app.add_typer(estimates, name="estimate", help="Say what something would come to, and spend nothing.")
+app.add_typer(rehearsals, name="rehearse")
+app.command(name="steer")(steering.steer)
+app.command(name="pause")(steering.pause)
+app.command(name="stop")(steering.stop)
 app.command(name="runs")(runs)
 app.command(name="show")(show)
 app.command(name="forget")(forget)

@@ -75,6 +75,15 @@ def _dollars(text: str) -> float:
 
 
 PATHS = argument("paths", list[str], metavar="PATH", help="Files, folders, quoted globs, or - for standard input.")
+PATHS_IF_ANY = Parameter(
+    "paths",
+    Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        list[str] | None,
+        typer.Argument(show_default=False, metavar="[PATH]", help="Material, where there is any."),
+    ],
+)
 RUN = argument("run", str, metavar="RUN", help="The id of the run, the beginning of it, or last.")
 
 SHAPE = (

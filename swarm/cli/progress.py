@@ -48,6 +48,7 @@ class Tally:
     before: int = 0
     failed: int = 0
     usage: Usage = field(default_factory=Usage)
+    paused: bool = False
     started: float = 0.0
     running: set[str] = field(default_factory=set)
     dispatched: float | None = None
@@ -85,6 +86,8 @@ class Tally:
                 self.total, self.done, self.before = slices, done, done
             case events.Spent(usage=usage):
                 self.usage = usage
+            case events.Paused() | events.WentOn():
+                self.paused = isinstance(event, events.Paused)
             case _:
                 self._tell_of_slices(event)
 
@@ -102,7 +105,7 @@ class Tally:
                 # one that is read closer is done, and its halves come to it
                 self.total += into - 1 if slice.id in self.running else into
                 self.running.discard(slice.id)
-            case events.SliceFailed(slice=slice):
+            case events.SliceFailed(slice=slice) | events.SliceDropped(slice=slice):
                 self.running.discard(slice.id)
                 self.failed += 1
             case _:
@@ -149,11 +152,11 @@ class Lines(Silent):
     def tell(self, event: events.Event) -> None:
         tally = self.tally
         tally.tell(event)
-        if isinstance(event, events.SliceFailed):
-            self.note(f"a slice failed: {one_line(event.reason, 120)}")
+        if text := noted(event):
+            self.note(text)
         if tally.clock() - self._last >= _LINE_EVERY_SECONDS:
             self._last = tally.clock()
-            self.note(" · ".join([_WORDS.get(tally.phase, tally.phase), *progress(tally), *costs(tally)]))
+            self.note(" · ".join([doing(tally), *progress(tally), *costs(tally)]))
 
 
 class Live:
@@ -183,8 +186,8 @@ class Live:
 
     def tell(self, event: events.Event) -> None:
         self.tally.tell(event)
-        if isinstance(event, events.SliceFailed):
-            self.note(f"a slice failed: {one_line(event.reason, 120)}")
+        if text := noted(event):
+            self.note(text)
 
     def note(self, text: str) -> None:
         from rich.text import Text
@@ -212,7 +215,7 @@ class Live:
         top = Table.grid(padding=(0, 1))
         top.add_row(
             self._spinner,
-            Text(f"{_WORDS.get(tally.phase, tally.phase or 'starting'):<13}", style="bold"),
+            Text(f"{doing(tally) or 'starting':<13}", style="bold"),
             ProgressBar(total=max(tally.total, 1), completed=over, width=max(10, self._console.width // 3)),
             Text(" · ".join(progress(tally)[:1]), style="dim", no_wrap=True),
         )
@@ -234,6 +237,27 @@ def _keep_output() -> Callable[[], None]:
     except (OSError, ValueError, termios.error):
         return lambda: None
     return lambda: termios.tcsetattr(sys.stderr, termios.TCSANOW, before)
+
+
+def noted(event: events.Event) -> str:
+    """What is worth a line that stays; empty for most."""
+    match event:
+        case events.SliceFailed(reason=reason):
+            return f"a slice failed: {one_line(reason, 120)}"
+        case events.SliceDropped(reason=reason):
+            return f"a slice was left alone: {one_line(reason, 120)}"
+        case events.Paused():
+            return "paused: calls in flight finish, and nothing new is begun"
+        case events.WentOn():
+            return "going on"
+        case events.Steered():
+            return "an instruction came: what begins from now on goes by it"
+    return ""
+
+
+def doing(tally: Tally) -> str:
+    """What is under way, in a word."""
+    return "paused" if tally.paused else _WORDS.get(tally.phase, tally.phase)
 
 
 def progress(tally: Tally) -> list[str]:

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from swarm.cli.again import repeated
 from swarm.cli.estimating import execute_estimate
-from swarm.cli.options import PATHS, RESERVED, WHOLE, Settings, command, option
+from swarm.cli.options import PATHS, PATHS_IF_ANY, RESERVED, WHOLE, Settings, command, option
 from swarm.cli.session import begin, execute
 from swarm.errors import RecipeError
 from swarm.recipe import Option, Recipe, find, load, shipped, summary
@@ -70,17 +70,31 @@ def as_command(recipe: Recipe, *, estimated: bool = False) -> Any:
         RecipeError: a parameter that cannot be an option.
     """
 
-    def body(settings: Settings, paths: list[str], **options: Any) -> int:
+    def body(settings: Settings, paths: list[str] | None = None, **options: Any) -> int:
+        paths = paths or []
         if estimated:
             return execute_estimate(settings, lambda it: recipe.run(it, paths, **options))
         # a recipe may do more than its run, so to go on with it is to give the same command again; what
         # the journal holds is not paid twice
         return execute(settings, begin(settings), lambda it: recipe.run(it, paths, **options), repeated)
 
-    own = [_option(recipe, found) for found in recipe.options]
+    own = own_options(recipe)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command()(command(body, (PATHS, *own), WHOLE, name=recipe.name, text=recipe.help))
+    single.command()(
+        command(
+            body, (PATHS if recipe.needs_paths else PATHS_IF_ANY, *own), WHOLE, name=recipe.name, text=recipe.help
+        )
+    )
     return typer.main.get_command(single)
+
+
+def own_options(recipe: Recipe) -> list[inspect.Parameter]:
+    """The recipe's own options, as a command takes them.
+
+    Raises:
+        RecipeError: a parameter that cannot be one.
+    """
+    return [_option(recipe, found) for found in recipe.options]
 
 
 def _option(recipe: Recipe, found: Option) -> inspect.Parameter:

@@ -22,6 +22,7 @@ from swarm.cli.options import Settings
 from swarm.cli.plain import age, clean, dollars, number, one_line, plural
 
 if TYPE_CHECKING:
+    from swarm.coordinator.work.account import PlanAccount
     from swarm.history import Run, Session, Shown
     from swarm.task import Limits
 
@@ -60,7 +61,8 @@ def show(run: _Run, store: _Store = None, as_json: _Json = False) -> int:
 
     told = history.show(run, store)
     answer = told.answer
-    done = told.run.status == "running" or (answer is not None and answer.complete and told.run.why is None)
+    over = answer is not None and answer.complete and told.run.why is None
+    done = over or told.run.status in ("running", "paused")
     again = None if done else resume_with(Settings(store=store))(told.run.id, answer)
     if as_json:
         _print_json(_shown_document(told, again))
@@ -156,6 +158,11 @@ def _shown_lines(told: Shown, again: str | None) -> Iterable[str]:
         yield ("begun" if number_ == 0 else "went on") + f" {_when(session.at)}: {_worked(session)}"
         before = told.sessions[number_ - 1].limits if number_ else None
         yield f"  limits: {_limits(session.limits, before)}"
+    yield from _plan_lines(told.plan)
+    for text in told.instructions:
+        yield f"added: {one_line(text, 200)}"
+    if told.waiting:
+        yield f"waiting: {plural(told.waiting, 'request')}, taken when it goes on"
     yield f"slices: {run.slices_done:,} of {run.slices_planned:,} done"
     doubt = f", {plural(told.in_doubt, 'call')} in doubt counted at the most" if told.in_doubt else ""
     cached = f" ({number(usage.cached_tokens)} of them from a cache)" if usage.cached_tokens else ""
@@ -164,13 +171,34 @@ def _shown_lines(told: Shown, again: str | None) -> Iterable[str]:
         f"{number(usage.output_tokens)} out, {dollars(usage.cost_usd)}{doubt}"
     )
     for slice_, reason in told.failures[:_FAILURES]:
-        yield f"failed: slice {slice_[:12]}: {one_line(reason, 160)}"
+        yield f"not done: slice {slice_[:12]}: {one_line(reason, 160)}"
     if len(told.failures) > _FAILURES:
-        yield f"... and {len(told.failures) - _FAILURES:,} more failed"
+        yield f"... and {len(told.failures) - _FAILURES:,} more not done"
     if told.answer is not None and told.answer.text:
         yield from ("", clean(told.answer.text).strip(), "")
     if again is not None:
         yield f"go on with: {again}"
+
+
+def _plan_lines(plan: PlanAccount | None) -> Iterable[str]:
+    """What became of a plan."""
+    if plan is None:
+        return
+    by = (
+        f"planned {plural(plan.plannings, 'time')} by {plural(plan.planners, 'planner')}: "
+        if plan.plannings
+        else ""
+    )
+    counts = [f"{plural(plan.slices, 'slice')} let in", f"{plan.done:,} done"]
+    counts += [f"{plan.dropped:,} dropped"] if plan.dropped else []
+    counts += [f"{plan.refused:,} refused"] if plan.refused else []
+    counts += [f"{plural(plan.handoffs, 'handoff')}"] if plan.handoffs else []
+    counts += [f"{plan.votes:,} votes and {plan.discarded:,} replies thrown away"] if plan.votes else []
+    yield f"plan: {by}{', '.join(counts)}"
+    for refused in plan.reasons:
+        yield f"  refused {refused.count:,}: such as, it {one_line(refused.example, 160)}"
+    if plan.judged is not None:
+        yield f"judged: {plan.judged[0]}: {one_line(plan.judged[1], 200)}"
 
 
 def _when(at: float) -> str:
@@ -242,7 +270,10 @@ def _shown_document(told: Shown, again: str | None) -> dict[str, Any]:
         "paths": list(told.run.task.paths) if told.run.task is not None else [],
         "sessions": sessions,
         "calls_in_doubt": told.in_doubt,
+        "instructions": list(told.instructions),
+        "requests_waiting": told.waiting,
         "failures": [{"slice": slice_, "reason": reason} for slice_, reason in told.failures],
+        "plan": asdict(told.plan) if told.plan is not None else None,
         "answer": document(told.answer) if told.answer is not None else None,
         "go_on": again,
     }

@@ -16,6 +16,7 @@ from swarm.cli.estimate import told
 from swarm.cli.options import Settings
 from swarm.cli.progress import Display, Silent
 from swarm.errors import SwarmError
+from swarm.program import Program
 from swarm.run import Swarm
 from swarm.task import Answer, Estimate, Limits, Task
 
@@ -36,8 +37,8 @@ class Watched(Swarm):
         self.display, self.settings = display, settings
         return self
 
-    async def run(self, task: Task, *, run_id: str | None = None) -> Answer:
-        async with self.stream(self._held(task), run_id=run_id) as stream:
+    async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:
+        async with self.stream(self._held(task), run_id=run_id, plan=plan) as stream:
             async for event in stream:
                 self.display.tell(event)
                 if isinstance(event, events.RunStarted):
@@ -56,7 +57,7 @@ class Watched(Swarm):
         with self.display.paused():
             if asks or not self.settings.quiet:
                 self.display.note("\n  ".join(told(estimate)))
-            return not asks or yes("go on?", given_up=lambda: self._stop_requested)
+            return not asks or yes("go on?", given_up=lambda: self._reins.stopping)
 
 
 class Estimated(SwarmError):
@@ -70,7 +71,7 @@ class Estimated(SwarmError):
 class Estimating(Watched):
     """Runs nothing: says what the first run of a recipe would come to."""
 
-    async def run(self, task: Task, *, run_id: str | None = None) -> Answer:  # noqa: ARG002 - as the base class
+    async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:  # noqa: ARG002
         raise Estimated(await self.estimate(self._held(task)))
 
 

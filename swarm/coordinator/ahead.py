@@ -94,7 +94,7 @@ class Ahead:
     def rounds_left(self) -> int:
         """Times that the findings may still be judged."""
         desk = self.desk
-        return max(0, desk.limits.rounds - max(1, desk.round)) if desk.task.output == "answer" else 0
+        return max(0, desk.rounds_allowed - max(1, desk.round)) if desk.task.output == "answer" else 0
 
     @cached_property
     def answer_frame(self) -> int:

@@ -113,7 +113,10 @@ async def gathered(task: Task, store: Store, emit: Callable[[Event], None], run_
     known = corpus_of(store.journal, run_id) if run_id is not None else None
     if known is not None and library.holds(known):
         return known
-    corpus = await gather(task.paths, library, on_source=emit)
+    if task.paths or task.mode != "work":
+        corpus = await gather(task.paths, library, on_source=emit)
+    else:
+        corpus = Corpus(sources=())
     if known is not None:
         changed = {source.id: source.path for source in known.sources}.keys() - {one.id for one in corpus.sources}
         for source in known.sources:

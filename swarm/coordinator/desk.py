@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from swarm.coordinator.kept import PathsOf, Sources
 from swarm.coordinator.records import Plan
+from swarm.coordinator.steering import Steering
 from swarm.errors import LimitReached
 from swarm.events import Event
 from swarm.graph.graph import SharedGraph
@@ -21,12 +23,20 @@ from swarm.graph.likeness import Embed
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
+from swarm.program import Program
 from swarm.source import Corpus, Source
 from swarm.store.cuts import Cuts
-from swarm.store.journal import Journal
+from swarm.store.journal import Journal, Record
 from swarm.store.library import Library
 from swarm.task import Answer, Limits, Slice, SliceFailure, Task
 from swarm.worker.read import Brief
+
+if TYPE_CHECKING:
+    from swarm.coordinator.work.state import Work
+
+
+ROUNDS_OF_READING, ROUNDS_OF_WORK = 3, 100
+"""Passes of the loop, where nobody says how many. Work that leads nowhere is stopped long before."""
 
 
 class Recorded(Protocol):
@@ -54,6 +64,32 @@ class Recorded(Protocol):
     def stopped(self, session: int) -> tuple[str | None, str | None]:
         """Why a session ended early, and at which limit."""
 
+    def instructions(self, session: int) -> list[Record]:
+        """What a person said in a session, in the order in which it was taken."""
+
+    def cancelled(self, slice_: str, session: int) -> bool:
+        """Whether a slice was dropped in a session, because a person cancelled it."""
+
+    @property
+    def checks(self) -> bool:
+        """Whether what programs said is worked out again, since the program is there; else it is as recorded."""
+
+    def checked(self, branch: str, number: int) -> tuple[str | None, float | None]:
+        """What a program said was missing when a branch was judged, and its score."""
+
+    def claims(self, branch: str, number: int) -> int:
+        """How much was claimed in the whole run when a branch was judged."""
+
+    def left_out(self, session: int) -> set[str]:
+        """The slices that an answer names as those that nothing came of."""
+
+    def records(self, session: int) -> list[Record]:
+        """All that was recorded in a session, in its order."""
+
+    def marks(self, name: str, session: int) -> list[set[str]]:
+        """How the names go on of the views that begin so: of those first shown in this session, then of those
+        before."""
+
 
 @dataclass(kw_only=True)
 class Desk:
@@ -78,12 +114,17 @@ class Desk:
     """The limit in tokens that the run began with; a provider that takes less makes later requests smaller."""
     clock: Callable[[], float]
     began: float
-    stopping: asyncio.Event
+    steering: Steering = field(default_factory=Steering)
+    """What people have asked of the run."""
     embed: Embed | None = None
     """The user's embeddings, where they gave any: they propose findings that may say the same."""
 
     recorded: Recorded | None = None
     """What is known beforehand, where a run is replayed."""
+    program: Program | None = None
+    """The plan of work, where it is code."""
+    work: Work | None = None
+    """What is known of the work, where the task is worked and not only read."""
 
     plans: list[Plan] = field(default_factory=list)
     """The rounds, in their order."""
@@ -95,6 +136,8 @@ class Desk:
     """Ids that wait for dispatch."""
     done: set[str] = field(default_factory=set)
     split: set[str] = field(default_factory=set)
+    dropped: dict[str, SliceFailure] = field(default_factory=dict)
+    """Slices that are not read any more, though nothing is known of them: a person cancelled them."""
     failures: dict[str, SliceFailure] = field(default_factory=dict)
     items: dict[str, list[str]] = field(default_factory=dict)
     """Findings of each slice that fills a cell of a table."""
@@ -113,16 +156,25 @@ class Desk:
     answer: Answer | None = None
 
     @property
+    def stopping(self) -> asyncio.Event:
+        return self.steering.stopping
+
+    @property
     def question(self) -> str:
         return self.task.questions[0] if self.task.questions else ""
 
     @cached_property
     def paths(self) -> Mapping[str, str]:
-        return {source.id: source.path for source in self.corpus.sources}
+        return PathsOf(self.sources)
 
     @cached_property
-    def sources(self) -> Mapping[str, Source]:
-        return {source.id: source for source in self.corpus.sources}
+    def sources(self) -> Sources:
+        """Of the corpus, and of what the run itself made and keeps, which is looked up when it is asked for."""
+        return Sources(self.corpus, self.journal, self.run)
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Source]:
+        return {source.path: source for source in self.corpus.sources}
 
     @cached_property
     def rank(self) -> Mapping[str, int]:
@@ -135,10 +187,18 @@ class Desk:
         return self.plans[-1].round if self.plans else 0
 
     @property
+    def rounds_allowed(self) -> int:
+        """Passes of the loop: of reading, or of one planner's planning."""
+        usual = ROUNDS_OF_WORK if self.task.mode == "work" else ROUNDS_OF_READING
+        return usual if self.limits.rounds is None else self.limits.rounds
+
+    @property
     def basis(self) -> str:
         """A name for what is known so far and for who is asked about it: what was decided on it, and how much of
         it was shown, holds until one of them changes."""
         allowed = (self.limits.cost_usd, self.limits.tokens)
+        if self.work is not None:
+            return digest("basis", self.graph.fingerprint(), self.removed, self.model.name, allowed)
         return digest("basis", sorted(self.done), sorted(self.failures), self.removed, self.model.name, allowed)
 
     def stop_at(self, error: LimitReached) -> None:

@@ -7,17 +7,22 @@ handing out, while what is in flight finishes.
 
 from __future__ import annotations
 
+from swarm.agenda.agenda import Agenda
 from swarm.coordinator.desk import Desk
-from swarm.coordinator.plan import brief_of
-from swarm.coordinator.records import REPORT, Half, children, halves_entry
+from swarm.coordinator.listen import hear
+from swarm.coordinator.plan import brief_for, brief_of
+from swarm.coordinator.records import DROPPED, REPORT, Half, children, halves_entry
+from swarm.coordinator.steering import CANCELLED
 from swarm.engine.local import LocalEngine
-from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
-from swarm.events import SliceFailed, SliceFinished, SliceSplit, SliceStarted
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, SliceCancelled
+from swarm.events import SliceDropped, SliceFailed, SliceFinished, SliceSplit, SliceStarted
 from swarm.graph.identity import digest
+from swarm.limits.hedged import Hedged
+from swarm.limits.timed import in_time
 from swarm.observe.log import get_logger
 from swarm.source import Source
 from swarm.sources.slicing import halve, tokens_of
-from swarm.store.journal import Entry
+from swarm.store.journal import Entry, Record
 from swarm.task import Report, Slice, SliceFailure
 from swarm.worker.read import read
 
@@ -33,48 +38,81 @@ async def dispatch(desk: Desk) -> None:
         Rejected: the provider will accept no call at all (a bad key, an unknown model).
     """
     await _pass_over(desk)
-    engine = LocalEngine(desk.concurrency if desk.recorded is None else 1)
-
-    begun = len(desk.done | desk.split | desk.failures.keys())
-
-    async def work(ref: str) -> None:
-        nonlocal begun
-        if desk.stopped is None and desk.stopping.is_set():
-            desk.stopped = "interrupted"
-        if desk.stopped is not None:
-            engine.cancel_ready()
-            return
-        try:
-            desk.gate.budget.check_slices(begun)
-        except LimitReached as error:
-            desk.stop_at(error)
-            engine.cancel_ready()
-            return
-        begun += 1
-        slice_ = desk.slices[ref]
-        desk.emit(SliceStarted(slice=slice_))
-        await _work(desk, engine, slice_)
-
+    agenda = Agenda()
     if desk.recorded is None:
-        engine.submit(ref for ref in desk.planned if not _settled(desk, ref))
-        await engine.serve(work)
+        await _serve(desk, agenda)
     else:
-        await _work_again(desk, engine)
+        await _work_again(desk, agenda)
     desk.planned = [ref for ref in desk.planned if not _settled(desk, ref)]
 
 
-async def _work_again(desk: Desk, engine: LocalEngine) -> None:
+async def _serve(desk: Desk, agenda: Agenda) -> None:
+    """Work what is planned, and what becomes of it, on all places."""
+    engine = LocalEngine(desk.concurrency)
+    resumed = desk.session > 1 and desk.reader.remote
+    gate = Hedged(desk.gate, lambda: _spare(desk, agenda, engine), ahead=lambda: len(agenda), resumed=resumed)
+    begun = len(desk.done | desk.split | desk.failures.keys())
+
+    def may_begin() -> bool:
+        if desk.stopped is None and desk.stopping.is_set():
+            desk.stopped = "interrupted"
+        if desk.stopped is None:
+            try:
+                desk.gate.budget.check_slices(begun)
+            except LimitReached as error:
+                desk.stop_at(error)
+        return desk.stopped is None
+
+    async def work(ref: str) -> None:
+        nonlocal begun
+        await desk.steering.turn()
+        if may_begin():
+            begun += 1
+            desk.emit(SliceStarted(slice=desk.slices[ref]))
+            with desk.steering.under_way(ref):
+                await _work(desk, agenda, gate, desk.slices[ref])
+        if desk.stopped is not None:
+            agenda.clear()
+        agenda.settle(ref)
+
+    for ref in desk.planned:
+        if not _settled(desk, ref):
+            _add(agenda, desk.slices[ref])
+    agenda.wake = engine.wake
+    await engine.serve(agenda, work)
+
+
+def _spare(desk: Desk, agenda: Agenda, engine: LocalEngine) -> int:
+    """Places for which there is nothing to do."""
+    return 0 if agenda.ready or desk.steering.paused or desk.stopping.is_set() else engine.spare
+
+
+def _add(agenda: Agenda, slice_: Slice) -> None:
+    """A question is a branch: one that a search found much for does not hold up the others."""
+    agenda.add(slice_.id, branch=slice_.question)
+
+
+async def _work_again(desk: Desk, agenda: Agenda) -> None:
     """In a replay: the slices that were settled this time, in the order in which they were."""
     assert desk.recorded is not None
+    gate = Hedged(desk.gate, lambda: 0, resumed=True)
+    said = {record.key: record for record in desk.recorded.instructions(desk.session)}
+    waiting: list[
+        Record
+    ] = []  # until a slice is worked after them: what comes last may have come after the reading
     for ref in desk.recorded.order(desk.session):
-        if ref in desk.slices and not _settled(desk, ref):
-            await _work(desk, engine, desk.slices[ref])
+        if ref in said:
+            waiting.append(said[ref])
+        elif ref in desk.slices and not _settled(desk, ref):
+            while waiting:
+                await hear(desk, waiting.pop(0))
+            await _work(desk, agenda, gate, desk.slices[ref])
     if any(not _settled(desk, ref) for ref in desk.slices):
         desk.stopped, desk.limit = desk.recorded.stopped(desk.session)
 
 
 def _settled(desk: Desk, ref: str) -> bool:
-    return ref in desk.done or ref in desk.split or ref in desk.failures
+    return ref in desk.done or ref in desk.split or ref in desk.failures or ref in desk.dropped
 
 
 async def _pass_over(desk: Desk) -> None:
@@ -97,20 +135,21 @@ async def _pass_over(desk: Desk) -> None:
         _done(desk, desk.slices[ref], Report(slice=ref, question=desk.slices[ref].question))
 
 
-async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
+async def _work(desk: Desk, agenda: Agenda, gate: Hedged, slice_: Slice) -> None:
     """Have one slice read, and settle what became of it."""
     try:
         _fail_again(desk, slice_)
-        brief, share = brief_of(desk, slice_.question), desk.share_of(slice_)
-        report = await read(slice_, brief, desk.library, desk.gate, desk.reader, share)
+        report = await desk.steering.work(slice_.id, lambda: _read(desk, gate, slice_))
+    except SliceCancelled as error:
+        await _drop(desk, slice_, str(error))
     except PromptTooLong as error:
-        await _split(desk, engine, slice_, error)
+        await _split(desk, agenda, slice_, error)
     except LimitReached as error:
         if error.scope == "slice":
             await _fail(desk, slice_, str(error))
         else:
             desk.stop_at(error)
-            engine.cancel_ready()
+            agenda.clear()
     except Rejected:
         raise
     except CallFailed as error:
@@ -121,7 +160,13 @@ async def _work(desk: Desk, engine: LocalEngine, slice_: Slice) -> None:
         entries += [halves_entry("closer", slice_, halves)] if halves else []
         await _record(desk, slice_, report, *entries)
         _done(desk, slice_, report)
-        _succeed_by(desk, engine, slice_, halves)
+        _succeed_by(desk, agenda, slice_, halves)
+
+
+async def _read(desk: Desk, gate: Hedged, slice_: Slice) -> Report:
+    brief, share = brief_for(desk, slice_), desk.share_of(slice_)
+    reading = read(slice_, brief, desk.library, gate, desk.reader, share)
+    return await in_time(reading, share if desk.recorded is None else None)
 
 
 def _fail_again(desk: Desk, slice_: Slice) -> None:
@@ -130,6 +175,8 @@ def _fail_again(desk: Desk, slice_: Slice) -> None:
         return
     if (reason := desk.recorded.failed(slice_.id, desk.session)) is not None:
         raise CallFailed(reason)
+    if desk.recorded.cancelled(slice_.id, desk.session):
+        raise SliceCancelled(CANCELLED)
     if desk.recorded.too_long(slice_.id):
         raise PromptTooLong("too long when it was recorded")
 
@@ -154,7 +201,7 @@ def _done(desk: Desk, slice_: Slice, report: Report) -> None:
     desk.emit(SliceFinished(slice=slice_, report=report))
 
 
-async def _split(desk: Desk, engine: LocalEngine, slice_: Slice, error: PromptTooLong) -> None:
+async def _split(desk: Desk, agenda: Agenda, slice_: Slice, error: PromptTooLong) -> None:
     halves = _halves(desk, slice_) if _depth(desk, slice_) < desk.limits.depth else []
     if not halves:
         await _fail(desk, slice_, str(error))
@@ -162,7 +209,7 @@ async def _split(desk: Desk, engine: LocalEngine, slice_: Slice, error: PromptTo
     await desk.journal.append(desk.run, halves_entry("split", slice_, halves))
     log.info("slice split", slice=slice_.id, reason=str(error))
     desk.split.add(slice_.id)
-    _succeed_by(desk, engine, slice_, halves)
+    _succeed_by(desk, agenda, slice_, halves)
 
 
 def _halves(desk: Desk, slice_: Slice) -> list[Half]:
@@ -172,14 +219,15 @@ def _halves(desk: Desk, slice_: Slice) -> list[Half]:
     ]
 
 
-def _succeed_by(desk: Desk, engine: LocalEngine, slice_: Slice, halves: list[Half]) -> None:
+def _succeed_by(desk: Desk, agenda: Agenda, slice_: Slice, halves: list[Half]) -> None:
     if not halves:
         return
     made = children(slice_, halves)
     desk.slices |= {child.id: child for child in made}
     desk.planned += [child.id for child in made]
     desk.emit(SliceSplit(slice=slice_, into=len(made)))
-    engine.submit(child.id for child in made)
+    for child in made:
+        _add(agenda, child)
 
 
 def _closer(desk: Desk, slice_: Slice, report: Report) -> list[Half]:
@@ -199,6 +247,15 @@ def _depth(desk: Desk, slice_: Slice) -> int:
         slice_ = desk.slices[slice_.parent]
         depth += 1
     return depth
+
+
+async def _drop(desk: Desk, slice_: Slice, reason: str) -> None:
+    """Leave a slice as it is, unread, for good: it is not worked when the run goes on."""
+    desk.dropped[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
+    desk.failures.pop(slice_.id, None)
+    await desk.journal.append(desk.run, Entry(kind=DROPPED, key=slice_.id, body={"reason": reason}))
+    log.info("slice dropped", slice=slice_.id, reason=reason)
+    desk.emit(SliceDropped(slice=slice_, reason=reason))
 
 
 async def _fail(desk: Desk, slice_: Slice, reason: str) -> None:

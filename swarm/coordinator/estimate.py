@@ -15,6 +15,7 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.dispatch import CLOSER
 from swarm.coordinator.judge import MAX_FOLLOW_UPS
 from swarm.coordinator.plan import LISTED_SOURCES, brief_of
+from swarm.coordinator.work.ahead import estimate_work
 from swarm.limits.budget import HELD_SHARE, effective
 from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
@@ -41,6 +42,10 @@ async def estimate(desk: Desk) -> Estimate:
     Raises:
         WindowTooSmall: as `plan`.
     """
+    if desk.task.mode == "work":
+        priced = tuple(dict.fromkeys(_priced(model) for model in (desk.model, desk.reader)))
+        limits = effective(desk.limits, (desk.model, desk.reader))
+        return await asyncio.to_thread(estimate_work, replace(desk, limits=limits), priced)
     ahead = await ahead_of(replace(desk, limits=effective(desk.limits, (desk.model, desk.reader))))
     return await asyncio.to_thread(_estimate, ahead)
 

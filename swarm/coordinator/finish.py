@@ -7,19 +7,22 @@ relevant findings are the answer so far, and it is marked `partial`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from swarm.coordinator.consolidate import consolidate_prompt, standing
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import open_disputes
-from swarm.coordinator.plan import brief_of
+from swarm.coordinator.listen import conclude
+from swarm.coordinator.plan import brief_of, said_room
 from swarm.coordinator.show import best, disputes_in, is_line, view_prompt
+from swarm.coordinator.work.answer import plain_text, program_text
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import AnswerReply, Cited
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Shown
 from swarm.source import Span
-from swarm.task import Answer, Cell, Citation, Contradiction, Coverage, Finding, Statement, Status
+from swarm.store.journal import Entry
+from swarm.task import Answer, Cell, Citation, Contradiction, Coverage, Finding, Statement, Status, TermStatistics
 from swarm.views.pack import QUOTES
 
 log = get_logger("finish")
@@ -75,35 +78,58 @@ async def finish(desk: Desk) -> Answer:
     cells: tuple[Cell, ...] = ()
     answerable = True
     desk.gate.budget.finishing = True
+    await conclude(desk)
+    written = await program_text(desk)
+    if written is not None:
+        return _assemble(desk, draft, None, (), written, answerable=True)
     if desk.task.output == "table":
         cells = _table(desk, draft)
     elif desk.stopped in ("interrupted", "not approved"):
         _best_so_far(desk, draft)
     else:
-        try:
-            if desk.recorded is not None and (reason := desk.recorded.unfinished(desk.session)) is not None:
-                raise CallFailed(reason)
-            if desk.task.output == "digest":
-                await _digest(desk, draft)
-            else:
-                reply = await _answer(desk, draft)
-                short, answerable = reply.short if reply.answerable else None, reply.answerable
-        except Rejected:
-            raise
-        except LimitReached as error:
-            if desk.stopped is None:
-                desk.stop_at(error)
-            _best_so_far(desk, draft)
-        except (CallFailed, PromptTooLong) as error:
-            desk.stopped = desk.stopped or str(error)
-            _best_so_far(desk, draft)
-    return _assemble(desk, draft, short, cells, answerable=answerable)
+        short, answerable = await _written(desk, draft)
+    if desk.work is not None and not draft.statements:
+        written = plain_text(desk)  # of work nothing may be citable, and there are results all the same
+    return _assemble(desk, draft, short, cells, written, answerable=answerable)
+
+
+async def _written(desk: Desk, draft: _Draft) -> tuple[str | None, bool]:
+    """Have the model write the text. What it comes to in a few words, and whether the findings answer the
+    question; where it cannot be asked, the best findings are the text."""
+    try:
+        if desk.recorded is not None and (reason := desk.recorded.unfinished(desk.session)) is not None:
+            raise CallFailed(reason)
+        if desk.task.output == "digest":
+            await _digest(desk, draft)
+            return None, True
+        reply = await _answer(desk, draft)
+        return (reply.short if reply.answerable else None), reply.answerable
+    except Rejected:
+        raise
+    except LimitReached as error:
+        if desk.stopped is None:
+            desk.stop_at(error)
+        await _unwritten(desk, error)
+        _best_so_far(desk, draft)
+    except (CallFailed, PromptTooLong) as error:
+        desk.stopped = desk.stopped or str(error)
+        await _unwritten(desk, error)
+        _best_so_far(desk, draft)
+    return None, True
+
+
+async def _unwritten(desk: Desk, error: Exception) -> None:
+    """Note that nobody wrote the answer: of work, which may be stopped for another reason, nothing else tells."""
+    if desk.work is not None:
+        entry = Entry(kind="unwritten", key=str(desk.session), body={"reason": str(error)})
+        await desk.journal.append(desk.run, entry)
 
 
 async def _answer(desk: Desk, draft: _Draft) -> AnswerReply:
     if not len(desk.graph):
         return AnswerReply(answerable=False)
     seen: dict[str, Finding] = {}
+    said = desk.steering.said(said_room(desk.model))
 
     def make(items: tuple[Shown, ...], omitted: int) -> AnswerPrompt:
         seen.clear()
@@ -112,12 +138,13 @@ async def _answer(desk: Desk, draft: _Draft) -> AnswerReply:
             question=desk.question,
             shown=items,
             omitted=omitted,
-            statistics=brief_of(desk, desk.question).statistics,
+            statistics=brief_of(desk, desk.question).statistics if desk.work is None else TermStatistics(),
             asked=tuple(desk.asked),
             disputes=disputes_in(desk, items),
+            said=said,
         )
 
-    reply = await view_prompt(desk, f"answer:{desk.basis}", make)
+    reply = await view_prompt(desk, f"answer:{desk.basis}{desk.steering.mark}", make)
     if reply.answerable:
         _say_all(draft, reply.statements, seen)
     return reply
@@ -127,14 +154,18 @@ async def _digest(desk: Desk, draft: _Draft) -> None:
     if not len(desk.graph):
         return
     seen: dict[str, Finding] = {}
+    said = desk.steering.said(said_room(desk.model))
 
     def make(items: tuple[Shown, ...], omitted: int) -> ConsolidatePrompt:
         seen.clear()
         items = tuple(item for item in items if not is_line(item.finding))
         seen.update((item.label, item.finding) for item in items)
-        return consolidate_prompt(desk, items, desk.task.words, final=True, omitted=omitted)
+        prompt = consolidate_prompt(desk, items, desk.task.words, final=True, omitted=omitted)
+        return replace(prompt, said=said)
 
-    reply = await view_prompt(desk, f"digest:{desk.basis}", make, lambda tokens: standing(desk, tokens))
+    reply = await view_prompt(
+        desk, f"digest:{desk.basis}{desk.steering.mark}", make, lambda tokens: standing(desk, tokens)
+    )
     _say_all(draft, reply.statements, seen)
 
 
@@ -172,6 +203,8 @@ def _table(desk: Desk, draft: _Draft) -> tuple[Cell, ...]:
 def coverage(desk: Desk) -> Coverage:
     """The ledger. Every character of a source is in one leaf slice of the first round, so the sums add up; with
     several questions a character counts as read when it was read for all of them."""
+    if desk.work is not None:
+        return _given(desk, desk.work.given)
     unread: set[Span] = set()
     for id_, slice_ in desk.slices.items():
         if slice_.round == 1 and id_ not in desk.split and id_ not in desk.done:
@@ -184,6 +217,20 @@ def coverage(desk: Desk) -> Coverage:
         chars_read=total - skipped - not_read,
         chars_skipped=skipped,
         chars_unread=not_read,
+        skipped=desk.corpus.skipped,
+    )
+
+
+def _given(desk: Desk, given: set[str]) -> Coverage:
+    """The ledger of work: what was given to a sub-agent counts as read."""
+    total, skipped = desk.corpus.chars, sum(skip.chars for skip in desk.corpus.skipped)
+    read = sum(source.chars for source in desk.corpus.sources if source.id in given)
+    return Coverage(
+        sources=len(desk.corpus.sources),
+        chars_total=total,
+        chars_read=read,
+        chars_skipped=skipped,
+        chars_unread=total - skipped - read,
         skipped=desk.corpus.skipped,
     )
 
@@ -216,18 +263,27 @@ def _contradictions(desk: Desk, draft: _Draft) -> tuple[Contradiction, ...]:
 
 
 def _assemble(
-    desk: Desk, draft: _Draft, short: str | None, cells: tuple[Cell, ...], *, answerable: bool
+    desk: Desk,
+    draft: _Draft,
+    short: str | None,
+    cells: tuple[Cell, ...],
+    written: str | None,
+    *,
+    answerable: bool,
 ) -> Answer:
     ledger = coverage(desk)
-    has_text = bool(draft.statements) or any(cell.citations for cell in cells)
-    status: Status = "answered" if has_text and answerable else "no_evidence"
-    if desk.stopped is not None or desk.failures or ledger.chars_unread:
+    has_text = bool(written or draft.statements) or any(cell.citations for cell in cells)
+    status: Status = "answered" if has_text and (answerable or written) else "no_evidence"
+    unread = ledger.chars_unread and desk.work is None  # work reads what its plan asks for
+    if desk.stopped is not None or desk.failures or desk.dropped or unread:
         status = "partial"
     text = " ".join(
         statement.text + "".join(f" [{number + 1}]" for number in statement.citations)
         for statement in draft.statements
     )
-    if status == "no_evidence":
+    if written:
+        text = written
+    elif status == "no_evidence":
         text = NO_EVIDENCE
     budget = desk.gate.budget
     contradictions = _contradictions(desk, draft)
@@ -246,9 +302,9 @@ def _assemble(
         window_limit=desk.window,
         window_peak=desk.gate.peak,
         usage=budget.spent,
-        slices=len(desk.slices) - len(desk.split),
-        rounds=desk.round,
-        failures=tuple(desk.failures.values()),
+        slices=len(desk.slices) - len(desk.split) if desk.work is None else desk.work.done,
+        rounds=desk.round if desk.work is None else desk.work.root.plannings,
+        failures=(*desk.failures.values(), *desk.dropped.values()),
         stopped=desk.stopped,
         limit=desk.limit,
         graph=desk.graph.fingerprint(),

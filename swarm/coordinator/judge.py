@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import judge_pairs, questions_to_settle
-from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief_of, sizes, take_up
+from swarm.coordinator.listen import hear_before
+from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief_of, said_room, sizes, take_up
 from swarm.coordinator.records import Plan, make_slice
 from swarm.coordinator.show import view_prompt
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
@@ -28,10 +29,11 @@ async def judge(desk: Desk) -> bool:
     A judge that fails ends the asking, not the run: it is asked again when the run goes on.
     """
     await judge_pairs(desk)
-    rounds_left = desk.limits.rounds - desk.round
+    rounds_left = desk.rounds_allowed - desk.round
     if rounds_left <= 0:
         return False
-    name = f"{desk.round}:{desk.basis}"
+    await hear_before(desk, f"judge:{desk.round}:{desk.basis}")
+    name, said = f"{desk.round}:{desk.basis}{desk.steering.mark}", desk.steering.said(said_room(desk.model))
     if desk.journal.record(desk.run, "decision", name) is not None:
         return False  # had it been to go on, there would be another round
     if desk.recorded is not None and not desk.recorded.decided(name, desk.session):
@@ -48,6 +50,7 @@ async def judge(desk: Desk) -> bool:
                 statistics=brief_of(desk, desk.question).statistics,
                 asked=tuple(desk.asked),
                 rounds_left=rounds_left,
+                said=said,
             ),
         )
     except Rejected:

@@ -12,16 +12,18 @@ from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.records import Plan, make_slice, plan_entry
+from swarm.coordinator.steering import kept_free
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, WindowTooSmall
 from swarm.events import SlicesPlanned
 from swarm.limits.gate import reserved_output
+from swarm.models.base import Model
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, ReadPrompt
 from swarm.source import Passage, Span
 from swarm.sources.slicing import by_record, by_source, pack
 from swarm.store.journal import Entry
-from swarm.task import Output
+from swarm.task import Output, Slice
 from swarm.worker.read import Brief
 
 log = get_logger("plan")
@@ -37,6 +39,7 @@ _FINDING_TOKENS = 80  # of a reply go to one finding, with its quote
 LISTED_SOURCES = 50  # paths shown to the planner
 _SMALLEST_SLICE = 64  # tokens of material without which a window is of no use
 _ADVICE_CHARS = 400  # of the planner's advice go into every reader's prompt
+_SAID_SHARE = 8  # of the coordinator's window may be what people said while the run was at work
 _QUESTION_STEP = 256  # prompts are taken as so many tokens longer, so that slices stay the same for most questions
 
 
@@ -109,6 +112,17 @@ def brief_of(desk: Desk, question: str) -> Brief:
     return desk.briefs[question]
 
 
+def brief_for(desk: Desk, slice_: Slice) -> Brief:
+    """What the reader of a slice is told: as all who read for its question, and what a person added since, unless
+    the slice had begun by then. A selective model reads no words of advice."""
+    brief = brief_of(desk, slice_.question)
+    if desk.reader.selective or not desk.steering.instructions:
+        return brief
+    material = next(plan.budget for plan in desk.plans if plan.round == slice_.round)
+    said = desk.steering.said_to(slice_.id, material)
+    return replace(brief, reading=f"{brief.reading}\n{said}".strip()) if said else brief
+
+
 def _brief(desk: Desk, question: str, made: Plan) -> Brief:
     reading = made.advice.reading[:_ADVICE_CHARS]
     common = Brief(output=desk.task.output, paths=desk.paths, max_findings=made.most, reading=reading)
@@ -150,6 +164,8 @@ def material_budget(desk: Desk, question: str, most: int, reading: str) -> int:
     rounded = -(-frame // _QUESTION_STEP) * _QUESTION_STEP
     room = reader.window - reserved_output(reader)
     budget = int((room - rounded) / reader.ratio())
+    if not reader.selective:
+        budget -= kept_free(budget)
     if budget < _SMALLEST_SLICE:
         budget = int((room - frame) / reader.ratio())
     if budget < _SMALLEST_SLICE:
@@ -160,6 +176,11 @@ def material_budget(desk: Desk, question: str, most: int, reading: str) -> int:
             f"for the reply; use --window {needed} or more"
         )
     return budget
+
+
+def said_room(model: Model) -> int:
+    """Tokens of o200k that instructions may take in a prompt of the coordinator's model."""
+    return int(model.window // _SAID_SHARE)
 
 
 async def cut(desk: Desk, budget: int) -> list[tuple[tuple[Span, ...], int, str]]:

@@ -14,6 +14,9 @@
     verdict     what a model judged of two findings
     decision    that the findings of a round are enough, or what to ask on
     summary     what stands for a group of findings
+    instruction what a person added while the run was at work, and the slices under way then (key: its own)
+    request     what else a person asked: to pause, to go on, to stop, to cancel a slice (key: its own)
+    dropped     a slice that a person cancelled (key: the slice)
     removal     a source that was unlearnt
     answer      what a session came to (key: the session)
 
@@ -22,12 +25,13 @@ Sources are named in a plan by their place in the corpus, so that a plan takes s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from swarm.coordinator.steering import Instruction
 from swarm.graph.identity import slice_id
 from swarm.graph.nodes import Summary, Verdict
 from swarm.prompts.replies import PlanReply
@@ -40,6 +44,9 @@ SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
 VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
+
+
+INSTRUCTION, REQUEST, DROPPED = "instruction", "request", "dropped"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +148,10 @@ def _plan(round_: int, body: dict[str, Any], corpus: Corpus) -> Plan:
         asked=tuple(body["asked"]),
         settling=tuple((question, one, other) for question, one, other in body["settling"]),
     )
+
+
+def instruction_of(key: str, body: Mapping[str, Any]) -> Instruction:
+    return Instruction(id=key, text=body["text"], under_way=frozenset(body["under_way"]))
 
 
 def make_slice(

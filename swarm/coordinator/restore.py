@@ -7,9 +7,13 @@ wrong before is planned again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.kept import bring_back, kept_source
+from swarm.coordinator.listen import restore_steering
 from swarm.coordinator.records import (
+    DROPPED,
     READ,
     REPORT,
     SUMMARY,
@@ -21,18 +25,25 @@ from swarm.coordinator.records import (
     plans_of,
     slices_of,
 )
+from swarm.coordinator.work import again
+from swarm.coordinator.work.take import slices_from
 from swarm.graph.graph import SharedGraph
 from swarm.graph.identity import question_id
 from swarm.graph.load import merge_all
 from swarm.graph.nodes import Part, Removal, Summary
 from swarm.source import Source
 from swarm.store.journal import Journal
-from swarm.task import Report, Slice
+from swarm.task import Report, Slice, SliceFailure
 
 
 def restore(desk: Desk) -> None:
     """Bring a desk to where its run was left: what is done, split and asked, and what is still to be worked."""
     journal, run = desk.journal, desk.run
+    bring_back(journal, run, desk.library)
+    restore_steering(desk)
+    if desk.task.mode == "work":
+        again.begin(desk)
+        return
     for plan in plans_of(journal, run, desk.corpus):
         desk.add(plan)
     for record in cuts_of(journal, run):
@@ -44,10 +55,15 @@ def restore(desk: Desk) -> None:
     desk.done |= set(journal.keys(run, "report"))
     for record in journal.records(run, "unmatched"):
         desk.done |= set(record.body["slices"])
-    desk.planned = [id_ for id_ in desk.slices if id_ not in desk.done and id_ not in desk.split]
+    for record in journal.records(run, DROPPED):
+        if (dropped := desk.slices.get(record.key)) is not None:
+            reason = record.body["reason"]
+            desk.dropped[dropped.id] = SliceFailure(slice=dropped.id, spans=dropped.spans, reason=reason)
+    settled = desk.done | desk.split | desk.dropped.keys()
+    desk.planned = [id_ for id_ in desk.slices if id_ not in settled]
     desk.removed = len(journal.keys(run, "removal"))
-    settled = set(journal.keys(run, "settled"))
-    desk.settling = {text: pair for text, pair in desk.settling.items() if question_id(text) not in settled}
+    asked = set(journal.keys(run, "settled"))
+    desk.settling = {text: pair for text, pair in desk.settling.items() if question_id(text) not in asked}
     if desk.task.output == "table":
         _restore_cells(desk)
 
@@ -108,11 +124,20 @@ def _reported(journal: Journal, run: str) -> Iterator[Part]:
     if corpus is not None:
         slices = {slice_.id: slice_ for slice_ in slices_of(journal, run, corpus)}
         sources = {source.id: source for source in corpus.sources}
-    for record in journal.records(run, "slice"):  # as older versions kept them
+    made = {record.key: kept_source(record.key, record.body) for record in journal.records(run, "kept")}
+    named = {one.key: made[ref] for one in journal.records(run, "artifact") if (ref := one.body["ref"]) in made}
+    paths = named | {source.path: source for source in sources.values()}
+    sources |= made
+    for record in journal.records(run, "named"):
+        yield replace(made[record.body["id"]], path=record.body["path"])
+    slices |= {slice_.id: slice_ for slice_ in slices_from(journal, run, paths.get)}
+    for record in journal.records(run, "slice"):
+        if "objective" in record.body:
+            continue  # of work, and known
         read = READ.validate_python(record.body)
         slices[read.slice.id] = read.slice
         sources |= {source.id: source for source in read.sources}
-    for kind in ("report", "failure"):
+    for kind in ("handoff", "report", "failure"):
         for record in journal.records(run, kind):
             report = REPORT.validate_python(record.body)
             yield slices[report.slice]

@@ -20,6 +20,7 @@ from swarm.graph.disputes import of_finding
 from swarm.graph.nodes import Statement, Summary
 from swarm.graph.probe import ALSO
 from swarm.graph.rows import Row
+from swarm.limits.budget import Budget
 from swarm.limits.gate import reserved_output
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Shown, ViewPrompt
@@ -62,26 +63,30 @@ async def room(desk: Desk, name: str, tokens: Callable[[], int]) -> int:
 
 
 async def view_prompt(
-    desk: Desk, name: str, make: Make[R], rows: Callable[[int], Sequence[Row]] | None = None
+    desk: Desk,
+    name: str,
+    make: Make[R],
+    rows: Callable[[int], Sequence[Row]] | None = None,
+    budget: Budget | None = None,
 ) -> R:
     """Ask over a view of the graph (or of `rows` for so many tokens, in their order), made smaller until it passes
-    the gate. `name` tells this view from all others.
+    the gate. `name` tells this view from all others; `budget` pays, where it is not the run's.
 
     Raises:
         PromptTooLong: not even the empty view fits.
         LimitReached, CallFailed: as `Gate.ask`.
     """
     for attempt in range(_TRIES):
-        budget = await room(desk, f"{name}#{attempt}", partial(_shrunk, desk, make, attempt))
+        tokens = await room(desk, f"{name}#{attempt}", partial(_shrunk, desk, make, attempt))
         if desk.journal.record(desk.run, "room", f"{name}#{attempt + 1}") is not None:
             continue  # this much was too long before
         if rows is None:
-            items, omitted = _view(desk, budget)
+            items, omitted = _view(desk, tokens)
         else:
-            chosen_rows = rows(budget)
-            items, omitted = _pack(desk, chosen_rows, budget, len(chosen_rows))
+            chosen_rows = rows(tokens)
+            items, omitted = _pack(desk, chosen_rows, tokens, len(chosen_rows))
         try:
-            return await desk.gate.ask(desk.model, make(tuple(items), omitted))
+            return await desk.gate.ask(desk.model, make(tuple(items), omitted), budget=budget)
         except PromptTooLong:
             if not items:
                 raise

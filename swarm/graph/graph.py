@@ -125,6 +125,14 @@ class SharedGraph:
         found = {row[0]: Row(*row) for row in self.database.read(sql, (json.dumps(wanted),))}
         return [found[num] for num in wanted if num in found]
 
+    def last_rows(self, kind: Kind, limit: int) -> list[Row]:
+        """The live nodes of one kind that came last, the latest first. Not for findings."""
+        sql = (
+            f"SELECT {COLUMNS} FROM nodes INDEXED BY nodes_by_kind WHERE kind <> 'finding' AND kind = ? "  # noqa: S608
+            "AND num BETWEEN ? AND ? AND state = 'live' ORDER BY num DESC LIMIT ?"
+        )
+        return [Row(*row) for row in self.database.read(sql, (kind, *self.range, limit))]
+
     def known(self, findings: Iterable[str]) -> list[Row]:
         """The live findings with these ids, in no order; ids that are not here are left out."""
         sql = (

@@ -108,6 +108,8 @@ def _place(known: dict[str, Any], slice_: Slice) -> None:
 def _succeed(rows: Rows, num: int, slice_: Slice) -> None:
     if slice_.parent is not None:
         rows.link(num, EDGES["depends_on"], [rows.number(slice_.parent, "slice")])
+    if slice_.needs:
+        rows.link(num, EDGES["depends_on"], [rows.number(need, "slice") for need in slice_.needs])
 
 
 def _outcome(rows: Rows, id_: str, question: str, change: Callable[[dict[str, Any]], None]) -> int:

@@ -10,13 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from swarm.errors import CallFailed, LimitReached, PromptTooLong, RateLimited, Refused, RunError, Unavailable
+from swarm.errors import (
+    CallFailed,
+    LimitReached,
+    PromptTooLong,
+    RateLimited,
+    Refused,
+    RunError,
+    StoreError,
+    Unavailable,
+)
 from swarm.limits.budget import Budget, Reservation
+from swarm.limits.flights import Flights
 from swarm.limits.lanes import Lane, Passage, Terms, lane_of
 from swarm.models.base import Completion, Model
 from swarm.models.fallback import first_answer
@@ -31,6 +42,7 @@ ATTEMPTS = 6
 """Of one call, until a failure that may pass is taken for final."""
 SLOWED = 60
 """Of one call, where the provider only says to slow down: that is no failure."""
+GIVEN_UP = "given up while it was on its way"
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _LONG_SECONDS = 1.0  # of waiting for a turn, after which the run may be at a limit of its own
@@ -49,6 +61,8 @@ class Call:
     output: int
     begun: bool = False
     """Whether the journal knows of it."""
+    late: Intent | None = None
+    """What it is begun with once its reply is there, where it is answered in this process."""
     noted: RunError | None = None
     """The last failure that the journal knows of."""
     worst: Usage = field(init=False)
@@ -72,10 +86,16 @@ class _Unsent(Exception):
 
 
 class Attempts:
-    """Sends the calls of one run. `on_attempt` is told when an attempt was settled."""
+    """Sends the calls of one run. `on_attempt` is told when an attempt was settled, `flights` what is on its
+    way."""
 
-    def __init__(self, journal: Journal, run: str, terms: Terms, on_attempt: Callable[[], None]) -> None:
+    def __init__(
+        self, journal: Journal, run: str, terms: Terms, on_attempt: Callable[[], None], flights: Flights
+    ) -> None:
         self._journal, self._run, self._terms, self._on_attempt = journal, run, terms, on_attempt
+        self.leave: Callable[[], Awaitable[None]] | None = None
+        """Waited for before each attempt."""
+        self._flights = flights
 
     async def complete(self, call: Call) -> Completion:
         """The reply, recorded.
@@ -90,7 +110,7 @@ class Attempts:
             order = _order(call.model)
             try:
                 completion = await first_answer(order, partial(self._attempt, call, order[-1]))
-                await self._journal.finish_call(self._run, call.key, completion)
+                await self._journal.finish_call(self._run, call.key, completion, call.late)
                 return completion
             except _Unsent as unsent:
                 raise unsent.error from None
@@ -108,20 +128,36 @@ class Attempts:
             await asyncio.sleep(wait)
 
     async def _attempt(self, call: Call, last: Model, model: Model) -> Completion:
+        if self.leave is not None:
+            await self.leave()
         lane = _lane(model)
         reservation, passage = await self._turn(call, lane, patient=model is last)
         spent = Usage()
         outcome: Completion | RunError | None = None
         try:
-            await self._begin(call)
-            spent = Usage() if lane is None else call.worst  # until it is known better
+            if lane is None and not call.worst.cost_usd and not call.begun and self._journal.begins_late:
+                call.late = self._intent(call)
+            else:
+                await self._begin(call)
+            if lane is not None:
+                spent = call.worst  # until it is known better
+                self._flights.leave(call.key, lane, call.prompt.kind, spent)
             completion = outcome = await model.call(call.prompt, max_output=call.output)
             spent = completion.usage
         except RunError as error:
             outcome, spent = error, call.worst if error.in_doubt else Usage()
+            if call.late is not None:
+                call.late = None
+                await self._begin(call)
             await self._note(call, error, spent)
             raise
+        except asyncio.CancelledError:
+            if spent.calls:
+                with suppress(StoreError):  # then it counts as lost, which is as much
+                    await self._note(call, Unavailable(GIVEN_UP, in_doubt=True), spent)
+            raise
         finally:
+            self._flights.end(call.key, answered=isinstance(outcome, Completion))
             call.budget.settle(reservation, spent)
             if lane is not None and passage is not None:
                 lane.leave(passage, outcome)
@@ -150,9 +186,9 @@ class Attempts:
                 raise
         return reservation, passage
 
-    async def _begin(self, call: Call) -> None:
+    def _intent(self, call: Call) -> Intent:
         worst = call.worst
-        intent = Intent(
+        return Intent(
             run=self._run,
             key=call.key,
             model=call.model.name,
@@ -160,8 +196,10 @@ class Attempts:
             tokens=worst.tokens,
             cost_usd=worst.cost_usd,
         )
+
+    async def _begin(self, call: Call) -> None:
         try:
-            await self._journal.begin_call(intent)
+            await self._journal.begin_call(self._intent(call))
         except RunError as error:
             raise _Unsent(error) from None
         call.begun = True

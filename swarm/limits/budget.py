@@ -103,6 +103,13 @@ class Budget:
         self._root._finishing = value
         self._root._wake()
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Of this budget's own seconds, those above it aside; None where they are not limited."""
+        if self.limits.wall_seconds is None:
+            return None
+        return self._began + self.limits.wall_seconds - self._clock()
+
     def reserve(self, price: Price, input_tokens: int, output_tokens: int) -> Reservation:
         """Set aside the worst case of one call.
 
@@ -160,6 +167,11 @@ class Budget:
             if units is not None and price.worst(1, 0) > 0:
                 bounds.append((units / _UNITS - price.worst(0, output_tokens)) / price.worst(1, 0))
         return max(0, int(min(bounds))) if bounds else None
+
+    def ample(self, worst: Usage, times: int) -> bool:
+        """Whether so many calls like this one fit in what is neither spent nor reserved, here and above."""
+        wanted = _Sum(times * worst.calls, times * worst.tokens, times * _units(worst.cost_usd))
+        return all(budget._passed(wanted, in_flight=True) is None for budget in self._chain())
 
     def check_slices(self, worked: int) -> None:
         """May another slice be worked, after so many?

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from swarm.errors import InvalidReply, PromptTooLong, Refused
 from swarm.limits.attempts import Attempts, Call
 from swarm.limits.budget import Budget
+from swarm.limits.flights import Flights
 from swarm.limits.lanes import Terms
 from swarm.limits.rates import Rates
 from swarm.models.base import Completion, Model
@@ -63,11 +64,21 @@ class Gate:
         """The largest request so far, in tokens: prompt and reserved reply."""
         terms = Terms(rates, concurrency, time.monotonic())
         self._journal = journal
-        self._attempts = Attempts(journal, run, terms, lambda: on_spent(budget.spent))
+        self.flights = Flights()
+        """The calls that are on their way."""
+        self._run = run
+        self._attempts = Attempts(journal, run, terms, lambda: on_spent(budget.spent), self.flights)
 
-    async def ask(self, model: Model, prompt: Prompt[R], attempt: int = 0, *, budget: Budget | None = None) -> R:
+    def wait_for(self, leave: Callable[[], Awaitable[None]]) -> None:
+        """Have each call, and each try of one, wait for this before it is sent: a run may be paused."""
+        self._attempts.leave = leave
+
+    async def ask(
+        self, model: Model, prompt: Prompt[R], attempt: int = 0, *, budget: Budget | None = None, mend: bool = True
+    ) -> R:
         """The model's validated reply. `attempt` tells a fresh try from the one before it; `budget` is a share of
-        the run's, where the call is to be paid from one.
+        the run's, where the call is to be paid from one. Without `mend`, a reply that does not fit its schema is
+        not sent back to be repaired.
 
         Raises:
             PromptTooLong: the request does not fit the window; nothing was sent, or the provider refused it.
@@ -80,14 +91,46 @@ class Gate:
         try:
             return _validated(prompt, completion.text, known=known)
         except InvalidReply as error:
+            if not mend:
+                raise
             log.info("reply repaired", kind=prompt.kind, model=model.name, error=error.message)
             invalid = error
-        again = replace(prompt, repair=Repair(text=invalid.text, error=invalid.message))
+        again = _mended(prompt, invalid)
         try:
             repaired, known_too = await self._complete(model, again, attempt, budget)
         except PromptTooLong:  # with the reply in it, which is no reason to halve a slice
             raise invalid from None
         return _validated(again, repaired.text, known=known and known_too)
+
+    async def finished(self, model: Model, prompt: Prompt[Any], attempt: int = 0) -> bool:
+        """Whether the journal holds a reply, be it valid or not."""
+        return await self._journal.finished_call(key_of(model, prompt, attempt)) is not None
+
+    async def known(self, model: Model, prompt: Prompt[R], attempt: int = 0) -> R | None:
+        """The valid reply that the journal holds, as it came or mended, if it holds one. Nothing is sent."""
+        completion = await self._journal.finished_call(key_of(model, prompt, attempt))
+        if completion is None or completion.refusal is not None:
+            return None
+        try:
+            return _validated(prompt, completion.text, known=True)
+        except InvalidReply as error:
+            if prompt.repair is not None:
+                return None
+            return await self.known(model, _mended(prompt, error), attempt)
+
+    async def stand_in(self, model: Model, prompt: Prompt[R], attempt: int, reply: R) -> R:
+        """Record the reply to another attempt as the reply to this one, which this run has begun and given up; it
+        costs nothing more. What the journal holds then is returned: a reply of its own may just have come.
+
+        Raises:
+            InvalidReply: that is not valid.
+            Refused: that is a refusal.
+        """
+        key = key_of(model, prompt, attempt)
+        await self._journal.finish_call(self._run, key, Completion(text=reply.model_dump_json(), usage=Usage()))
+        held = await self._journal.finished_call(key)
+        assert held is not None
+        return _validated(prompt, _accepted(held).text, known=True)
 
     async def _complete(
         self, model: Model, prompt: Prompt[R], attempt: int, budget: Budget
@@ -108,6 +151,11 @@ class Gate:
         self.peak = max(self.peak, tokens + output)
         call = Call(key=key, budget=budget, model=model, prompt=prompt, tokens=tokens, output=output)
         return _accepted(await self._attempts.complete(call)), False
+
+
+def _mended(prompt: Prompt[R], invalid: InvalidReply) -> Prompt[R]:
+    """What asks for a valid reply in place of one that is not."""
+    return replace(prompt, repair=Repair(text=invalid.text, error=invalid.message))
 
 
 def _accepted(completion: Completion) -> Completion:

@@ -84,6 +84,11 @@ class Lane:
         down = self.breaker.opens - now if self.breaker.shut(now) else 0.0
         return max(0.0, down, self._paused_until - now, 0.001 if self.breaker.shut(now) else 0.0)
 
+    @property
+    def open(self) -> bool:
+        """Whether a call would leave at once, and nobody waits to."""
+        return self.places.free and not self._turn.locked() and self.opens_in() == 0
+
     def shut(self) -> bool:
         """Whether another model had better be asked, where there is one."""
         return self.breaker.shut(self._clock()) or self.opens_in() > _SOON_SECONDS

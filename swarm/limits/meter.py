@@ -9,6 +9,7 @@ no provider.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ class Requests:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._limit: int | None = None
-        self._throttler = _Counting(1, period=PERIOD_SECONDS + SLACK_SECONDS)
+        self._throttler = _Counting(clock)
         self._others = _Others()
 
     def allow(self, limit: int | None) -> None:
@@ -211,7 +212,7 @@ class Requests:
             self._throttler.count(self._clock())
             return False
         full = self._throttler.used() >= self._limit
-        await self._throttler.acquire()  # type: ignore[no-untyped-call]
+        await self._throttler.acquire()
         return full
 
     def hear(self, level: Level) -> float:
@@ -220,15 +221,29 @@ class Requests:
 
 
 class _Counting(Throttler):
-    """A throttler that tells how many calls left in the last period."""
+    """A throttler by a clock of ours, that tells how many calls left in the last period."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(1, period=PERIOD_SECONDS + SLACK_SECONDS)
+        self._clock = clock
+
+    def flush(self) -> None:
+        horizon = self._clock() - self.period
+        while self._task_logs and self._task_logs[0] < horizon:
+            self._task_logs.popleft()
+
+    async def acquire(self) -> None:
+        while self.used() >= self.rate_limit:
+            await asyncio.sleep(self.retry_interval)
+        self.count(self._clock())
 
     def used(self) -> int:
-        self.flush()  # type: ignore[no-untyped-call]
+        self.flush()
         return len(self._task_logs)
 
     def count(self, now: float) -> None:
         """Note a call that needs not wait, for when a limit becomes known."""
-        self.flush()  # type: ignore[no-untyped-call]
+        self.flush()
         self._task_logs.append(now)
 
 

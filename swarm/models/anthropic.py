@@ -74,7 +74,13 @@ class Anthropic(LanguageModel):
         self._effort = effort
         self._foreign = not url.startswith(_HOME)
         self._form: Form = "format"
+        self._read_seconds = read_seconds
         self._connection = Connection(lambda: _client(url, api_key, read_seconds))
+
+    def redirect(self, url: str, api_key: str) -> None:
+        """Send everything to another server, which stands in for this one. What it is called, costs and holds, and
+        how it is asked and counted, stay as they are."""
+        self._connection = Connection(lambda: _client(url, api_key, self._read_seconds))
 
     async def close(self) -> None:
         await self._connection.close()

@@ -75,7 +75,13 @@ class OpenAI(LanguageModel):
         self._form: Form = "schema"
         # older servers know only the older name, OpenAI's reasoning models only the newer one
         self._limit_name = "max_tokens" if self._foreign else "max_completion_tokens"
+        self._read_seconds = read_seconds
         self._connection = Connection(lambda: _client(url, api_key, read_seconds))
+
+    def redirect(self, url: str, api_key: str) -> None:
+        """Send everything to another server, which stands in for this one. What it is called, costs and holds, and
+        how it is asked and counted, stay as they are."""
+        self._connection = Connection(lambda: _client(url, api_key, self._read_seconds))
 
     async def close(self) -> None:
         await self._connection.close()

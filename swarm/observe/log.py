@@ -169,6 +169,17 @@ def redact_text(text: str) -> str:
     return _clean(text, _known())
 
 
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment may be handed to a program that has no business with keys: the variables of which
+    neither name nor value tells of a secret."""
+    known = _known()
+    return {
+        name: value
+        for name, value in environment.items()
+        if not _SECRET_VARIABLE.search(name) and _clean(value, known) == value
+    }
+
+
 def _known() -> list[str]:
     """The keys that this process was given, longest first: one may be the beginning of another."""
     found = set(_hidden)

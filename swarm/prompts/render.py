@@ -1,9 +1,10 @@
 """From a typed prompt to the text that a language model gets: stable parts first, the slice last.
 
-The words stand in the `.md` files beside this module, one for each kind of prompt. `system.md` opens all of them;
-in the others the parts are divided by lines of three dashes: the first belongs to the system text, the last is
-the most volatile. In a part, `$name` is filled in, a line that begins with `?name ` stays only where that value
-is given, and one with `!name ` only where it is not. This module knows no model and counts no tokens.
+The words stand in the `.md` files beside this module, one for each kind of prompt. `system.md` opens those of
+reading and `system_work.md` those of work; in the others the parts are divided by lines of three dashes: the first
+belongs to the system text, the last is the most volatile. In a part, `$name` is filled in, a line that begins with
+`?name ` stays only where that value is given, and one with `!name ` only where it is not. This module knows no
+model and counts no tokens.
 """
 
 from __future__ import annotations
@@ -21,22 +22,32 @@ from typing import Any, NamedTuple
 
 from swarm.prompts.typed import (
     AnswerPrompt,
+    AssessPrompt,
     ComparePrompt,
     ConsolidatePrompt,
     JudgePrompt,
+    Outcome,
+    OutlinePrompt,
     PlanPrompt,
     Prompt,
     ReadPrompt,
     Shown,
+    Standing,
     ViewPrompt,
+    WorkPrompt,
 )
 from swarm.source import Passage
 
 _REPLY_CHARS = 6_000
+_KEPT = 32
+_rendered: dict[int, tuple[Prompt[Any], Rendered]] = {}
+"""The last ones: a prompt is counted before it is sent, and sent again for a vote; frozen, it keeps its text."""
 _PART = re.compile(r"^---$", re.MULTILINE)
 _CONDITION = re.compile(r"([?!])(\w+) (.*)")
 _MARK = re.compile(
-    r"<(?=/\s*(?:source|finding|task|reply)\b|(?:source\s+path=|finding\s+label=|task>|reply>))", re.I
+    r"<(?=/\s*(?:source|finding|task|reply|result|piece|notes)\b"
+    r"|(?:source\s+path=|finding\s+label=|result\s+of=|task>|reply>|piece>|notes>))",
+    re.I,
 )
 
 
@@ -51,12 +62,25 @@ class Rendered:
 
 def render(prompt: Prompt[Any]) -> Rendered:
     """The text of a prompt. The same prompt gives the same text, always."""
+    known = _rendered.get(id(prompt))
+    if known is not None and known[0] is prompt:
+        return known[1]
+    rendered = _render(prompt)
+    _rendered[id(prompt)] = prompt, rendered
+    if len(_rendered) > _KEPT:
+        del _rendered[next(iter(_rendered))]
+    return rendered
+
+
+def _render(prompt: Prompt[Any]) -> Rendered:
     values = _values(prompt)
     system, *parts = (_fill(part, values) for part in _parts(prompt.kind))
     if prompt.repair is not None:
         mend = {"reply": fenced(_clipped(prompt.repair.text)), "error": prompt.repair.error}
         parts.append(_fill(_lines(_text("repair")), mend))
-    return Rendered(system=f"{_text('system')}\n\n{system}", parts=tuple(part for part in parts if part))
+    return Rendered(
+        system=f"{_text(_system(prompt.kind))}\n\n{system}", parts=tuple(part for part in parts if part)
+    )
 
 
 def render_schema(schema: str) -> str:
@@ -67,8 +91,13 @@ def render_schema(schema: str) -> str:
 @cache
 def prompt_version(kind: str) -> str:
     """A short hash of the words of one kind of prompt: changed words are another call."""
-    words = "\0".join(_text(name) for name in ("system", kind, "repair"))
+    words = "\0".join(_text(name) for name in (_system(kind), kind, "repair"))
     return blake2b(words.encode(), digest_size=6).hexdigest()
+
+
+def _system(kind: str) -> str:
+    """What opens a prompt: one who reads is held to the material, one who works brings something of their own."""
+    return "system_work" if kind in ("outline", "work", "assess") else "system"
 
 
 def fenced(text: str) -> str:
@@ -155,14 +184,35 @@ def _values(prompt: Prompt[Any]) -> dict[str, str]:
         case ViewPrompt():
             values["omitted"] = f"{prompt.omitted:,}" if prompt.omitted else ""
             values["findings"] = "\n\n".join(_finding(shown) for shown in prompt.shown)
+    values |= _of_kind(prompt)
+    return values
+
+
+def _of_kind(prompt: Prompt[Any]) -> dict[str, str]:
+    """What one kind of prompt has beside a question and findings."""
+    values: dict[str, str] = {}
     match prompt:
         case ConsolidatePrompt():
             values |= {"words": f"{prompt.words:,}", "final": "yes" if prompt.final else ""}
+            values["said"] = _listed(prompt.said)
         case JudgePrompt():
             values |= {"asked": _listed(prompt.asked), "rounds_left": str(prompt.rounds_left)}
+            values["said"] = _listed(prompt.said)
         case AnswerPrompt():
-            values["asked"] = _listed(prompt.asked)
+            values |= {"asked": _listed(prompt.asked), "said": _listed(prompt.said)}
             values["disputes"] = "\n".join(f"- {one} and {other}" for one, other in prompt.disputes)
+        case WorkPrompt():
+            values |= _work_values(prompt)
+        case OutlinePrompt():
+            values |= _plan_values(prompt)
+            values |= {"goal": fenced(prompt.goal.strip()), "room": f"{prompt.room:,}"}
+            values |= {"count": f"{prompt.count:,}", "may_nest": "yes" if prompt.may_nest else ""}
+            values["sources"] = "\n".join(f"- <source path={_quoted(path)}/>" for path in prompt.sources)
+            values["reasons"] = _listed(prompt.reasons)
+        case AssessPrompt():
+            values |= _plan_values(prompt)
+            values |= {"outcomes": _outcomes(prompt.outcomes), "checks": _listed(prompt.checks)}
+            values["rounds_left"] = str(prompt.rounds_left)
         case ComparePrompt():
             values["beside"] = "\n\n".join(_finding(shown) for shown in prompt.beside)
             values["pairs"] = "\n\n".join(
@@ -172,6 +222,45 @@ def _values(prompt: Prompt[Any]) -> dict[str, str]:
                 )
             )
     return values
+
+
+def _work_values(prompt: WorkPrompt) -> dict[str, str]:
+    return {
+        "objective": fenced(prompt.objective.strip()),
+        "instructions": prompt.instructions.strip(),
+        "schema": prompt.schema,
+        "done_when": fenced(prompt.done_when.strip()),
+        "boundaries": fenced(prompt.boundaries.strip()),
+        "outcomes": _outcomes(prompt.outcomes),
+        "sources": "\n\n".join(_sources(prompt.passages, prompt.paths)),
+        "said": _listed(prompt.said),
+        "notes": fenced(prompt.notes.strip()),
+        "more": f"{prompt.more:,}" if prompt.more else "",
+        "last": "" if prompt.legs_left else "yes",
+        "wrong": fenced(prompt.wrong),
+        "report_tokens": f"{prompt.report_tokens:,}",
+    }
+
+
+def _plan_values(prompt: OutlinePrompt | AssessPrompt) -> dict[str, str]:
+    return {
+        "done_when": fenced(prompt.done_when.strip()),
+        "standings": "\n".join(_standing(one) for one in prompt.standings),
+        "unlisted": f"{prompt.unlisted:,}" if prompt.unlisted else "",
+        "said": _listed(prompt.said),
+    }
+
+
+def _standing(one: Standing) -> str:
+    text = fenced(" ".join(one.text.split()))
+    return f"- {fenced(one.name)} ({one.state}){f': {text}' if text else ''}"
+
+
+def _outcomes(outcomes: Iterable[Outcome]) -> str:
+    return "\n".join(
+        f"<result of={_quoted(one.name)}{'' if one.whole else ' only=summary'}>\n{fenced(one.text)}\n</result>"
+        for one in outcomes
+    )
 
 
 def _sources(passages: Iterable[Passage], paths: Mapping[str, str]) -> Iterable[str]:

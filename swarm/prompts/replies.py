@@ -85,3 +85,79 @@ class AnswerReply(Reply):
     answerable: bool = Field(description="False when the findings do not answer the question")
     short: str | None = Field(default=None, description="The answer in a few words, where a few words do")
     statements: list[Cited] = Field(default_factory=list)
+
+
+class Made(Reply):
+    """Something longer than a report, kept by reference."""
+
+    name: str = Field(description="What it is called, as a path or a title")
+    media: str = Field(description="Its media type, such as text/markdown")
+    text: str
+
+
+class Proposal(Reply):
+    name: str = Field(description="A short name, unlike every other")
+    objective: str = Field(description="What is to be done, for someone who has not seen your piece")
+    sources: list[str] = Field(default_factory=list, description="Paths of the material it needs; often none")
+
+
+class WorkReply(Reply):
+    """What one sub-agent did: its result, or how far it came."""
+
+    status: Literal["done", "continue", "blocked", "too_large"] = Field(
+        description="continue: a colleague with a fresh window goes on from your notes"
+    )
+    result: str = Field(default="", description="The result, whole and usable by itself; with a schema its JSON")
+    summary: str = Field(default="", description="The result in one sentence, with its names and figures")
+    findings: list[ReadFinding] = Field(
+        default_factory=list, description="Claims that others need, each with words that bear it out"
+    )
+    decisions: list[str] = Field(
+        default_factory=list, description="What was settled that those who come later are to go by; usually none"
+    )
+    notes: str = Field(default="", description="For continue: what your successor needs. Else: why it is blocked")
+    look_up: list[str] = Field(
+        default_factory=list, description="For continue: paths or searches whose text your successor is to see"
+    )
+    proposed: list[Proposal] = Field(
+        default_factory=list, description="Other work that yours showed to be needed; usually none"
+    )
+    artifacts: list[Made] = Field(default_factory=list, description="What is too long for a result; usually none")
+
+
+class Asked(Reply):
+    """A slice as a planner asks for it."""
+
+    name: str = Field(description="A short name, unlike every other in the plan")
+    objective: str = Field(
+        description="What is to be done, for someone who sees nothing but this and the results that it needs"
+    )
+    done_when: str = Field(description="How anyone can tell that it is done")
+    boundaries: str = Field(description="What it is to leave alone, because others do it")
+    needs: list[str] = Field(description="Names of the slices whose results it begins from")
+    sources: list[str] = Field(description="Paths of the material that it is to read")
+    kind: Literal["work", "plan"] = Field(
+        description="plan: too large for one sub-agent; a planner of its own takes it"
+    )
+    priority: int = Field(description="Higher goes first; 0 for most")
+
+
+class Dropped(Reply):
+    name: str
+    reason: str
+
+
+class OutlineReply(Reply):
+    """Changes of a plan."""
+
+    orders: list[Asked] = Field(description="Slices to add")
+    drop: list[Dropped] = Field(description="Slices that are not done yet and need not be done any more")
+    reason: str = Field(description="One sentence")
+
+
+class AssessReply(Reply):
+    """Where the work stands."""
+
+    verdict: Literal["done", "go_on", "replan", "stop"]
+    reason: str = Field(description="One sentence")
+    missing: list[str] = Field(description="For replan: what is still to be done, each in one sentence")

@@ -1,4 +1,4 @@
-"""The prompts as data: plan, read, consolidate, compare, judge, answer.
+"""The prompts as data: plan, read, consolidate, compare, judge, answer; and of work: outline, work, assess.
 
 A language model gets them rendered as text (`render`), the extractive model computes on them directly. Each has an
 `identity`: what makes two prompts the same call, without the text itself, which the spans already name. This
@@ -13,12 +13,15 @@ from typing import ClassVar, Generic, TypeVar
 
 from swarm.prompts.replies import (
     AnswerReply,
+    AssessReply,
     CompareReply,
     ConsolidateReply,
     JudgeReply,
+    OutlineReply,
     PlanReply,
     ReadReply,
     Reply,
+    WorkReply,
 )
 from swarm.source import Passage
 from swarm.task import Finding, Output, TermStatistics
@@ -124,9 +127,11 @@ class ConsolidatePrompt(ViewPrompt[ConsolidateReply]):
     reply = ConsolidateReply
     words: int
     final: bool = False
+    said: tuple[str, ...] = ()
+    """What a person added while the run was on, for the one who writes the final text."""
 
     def identity(self) -> list[object]:
-        return [*super().identity(), self.words, self.final]
+        return [*super().identity(), self.words, self.final, *_said(self.said)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +142,11 @@ class JudgePrompt(ViewPrompt[JudgeReply]):
     reply = JudgeReply
     asked: tuple[str, ...] = ()
     rounds_left: int = 0
+    said: tuple[str, ...] = ()
+    """What a person added while the run was on."""
 
     def identity(self) -> list[object]:
-        return [*super().identity(), list(self.asked), self.rounds_left]
+        return [*super().identity(), list(self.asked), self.rounds_left, *_said(self.said)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +158,15 @@ class AnswerPrompt(ViewPrompt[AnswerReply]):
     asked: tuple[str, ...] = ()
     disputes: tuple[tuple[str, str], ...] = ()
     """The labels of findings that contradict one another."""
+    said: tuple[str, ...] = ()
+    """What a person added while the run was on."""
 
     def identity(self) -> list[object]:
-        return [*super().identity(), list(self.asked), *map(list, self.disputes)]
+        return [*super().identity(), list(self.asked), *map(list, self.disputes), *_said(self.said)]
+
+
+def _said(said: tuple[str, ...]) -> list[object]:
+    return [{"said": list(said)}] if said else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,3 +181,103 @@ class ComparePrompt(ViewPrompt[CompareReply]):
 
     def identity(self) -> list[object]:
         return [*super().identity(), *([[s.label, s.finding.id] for s in self.beside])]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a slice came to, as another is shown it. `whole` is false where there was room for a summary alone."""
+
+    name: str
+    text: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkPrompt(ViewPrompt[WorkReply]):
+    """Work one slice. `question` is the goal of the whole, `objective` that of the slice.
+
+    `basis` names the slice and all that was known when it began, so that a run that goes on asks the same call
+    though the graph has grown: it, the leg and what was found wrong are the identity. `leg` counts the sub-agents
+    that worked at it before, whose last one left `notes`. `schema` is the JSON schema of the result, as text.
+    """
+
+    kind = "work"
+    reply = WorkReply
+    objective: str
+    basis: tuple[str, ...]
+    instructions: str = ""
+    schema: str = ""
+    done_when: str = ""
+    boundaries: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    """Of the slices that it needs."""
+    passages: tuple[Passage, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
+    """What a person added while the run was on, and what was decided."""
+    leg: int = 0
+    legs_left: int = 0
+    notes: str = ""
+    more: int = 0
+    """Tokens of its material that come after what is shown here."""
+    wrong: str = ""
+    """What a program found wrong with the result before."""
+    report_tokens: int = 1_500
+
+    def identity(self) -> list[object]:
+        repair = [self.repair.text, self.repair.error] if self.repair else None
+        return [self.kind, *self.basis, self.leg, self.wrong, repair]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """One slice of a plan as its planner sees it."""
+
+    name: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlinePrompt(ViewPrompt[OutlineReply]):
+    """Plan a goal, or change its plan. `standings` are slices of the plan so far, `unlisted` as many more are not
+    shown; `room` is how many may be added. `reasons` say why it is asked again. `basis` names this planning."""
+
+    kind = "outline"
+    reply = OutlineReply
+    basis: tuple[str, ...]
+    goal: str = ""
+    """Of the whole, where this is a part of it."""
+    done_when: str = ""
+    standings: tuple[Standing, ...] = ()
+    unlisted: int = 0
+    reasons: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    count: int = 0
+    room: int = 0
+    may_nest: bool = False
+
+    def identity(self) -> list[object]:
+        repair = [self.repair.text, self.repair.error] if self.repair else None
+        return [self.kind, *self.basis, repair]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssessPrompt(ViewPrompt[AssessReply]):
+    """Is the goal reached? `checks` is what programs said, which holds whatever anyone thinks."""
+
+    kind = "assess"
+    reply = AssessReply
+    basis: tuple[str, ...]
+    done_when: str = ""
+    standings: tuple[Standing, ...] = ()
+    unlisted: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    checks: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    rounds_left: int = 0
+
+    def identity(self) -> list[object]:
+        repair = [self.repair.text, self.repair.error] if self.repair else None
+        return [self.kind, *self.basis, repair]

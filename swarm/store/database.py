@@ -81,6 +81,8 @@ class Database:
         self._reader, self._writer, self._lock = reader, writer, lock
         self.undone = 0
         """How often written rows were taken back: whoever remembers what it wrote forgets it when this changes."""
+        self.intake = threading.Lock()
+        """Held by whoever writes sources: they are numbered in the order in which they are begun."""
         self._shared: dict[str, Shared] = {}
         self._reading = threading.Lock()
         self._writes = Grouped[Change, Any]("swarm-store", self._commit) if writer is not None else None
@@ -245,7 +247,8 @@ class Database:
 
 
 def _lock_of(path: Path) -> FileLock:
-    return FileLock(f"{path}.lock", mode=0o600)
+    # a store may be closed on another thread than it was opened on
+    return FileLock(f"{path}.lock", mode=0o600, thread_local=False)
 
 
 def _connect(

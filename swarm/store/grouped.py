@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from swarm.errors import StoreError
 
@@ -21,6 +22,14 @@ Ask = TypeVar("Ask")
 Got = TypeVar("Got")
 _Waiting = tuple[asyncio.AbstractEventLoop | None, "asyncio.Future[Got] | Future[Got]"]
 _MOST = 512  # in one group, but for what one turn asked
+
+
+_unanswered: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+
+
+def unanswered(loop: asyncio.AbstractEventLoop) -> int:
+    """How many in that loop wait for an answer of one of these threads, and not for time to pass."""
+    return _unanswered.get(loop, 0)
 
 
 class Grouped(Generic[Ask, Got]):
@@ -50,7 +59,11 @@ class Grouped(Generic[Ask, Got]):
                 gathered = self._gathered[loop] = []
                 loop.call_soon(self._hand_over, loop)
             gathered.append((ask, (loop, done)))
-        return await done
+        _unanswered[loop] = unanswered(loop) + 1
+        try:
+            return await done
+        finally:
+            _unanswered[loop] -= 1
 
     def ask_sync(self, ask: Ask) -> Got:
         """As `ask`, and blocks."""

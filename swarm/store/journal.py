@@ -109,12 +109,18 @@ class Journal(Protocol):
     def latest(self, run: str, kind: str) -> Record | None:
         """The last record of one kind, or None."""
 
+    @property
+    def begins_late(self) -> bool:
+        """Whether `finish_call` takes an intent: that of a call which is answered in this process, so that nothing
+        can have been billed before its reply is there."""
+
     async def begin_call(self, intent: Intent) -> None:
         """Record that a call is about to be sent."""
 
-    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
-        """Record a reply as it came, before it is used, as paid by `run`, which has begun the call, else
-        LookupError. A run pays for its own reply; `finished_call` tells the first of all."""
+    async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
+        """Record a reply as it came, before it is used, as paid by `run`, which has begun the call, or begins it
+        now with `intent`, else LookupError. A run pays for its own reply; `finished_call` tells the first of
+        all."""
 
     async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
         """Record that a call, or one try of it, came to nothing, and what it may have cost all the same. The run

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,7 +62,7 @@ class Library:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._shelves: dict[str, Shelf] = {}
-        self._intake = threading.Lock()
+        self._intake = database.intake
         self._searched: _Searched | None = None
         self._starts = lru_cache(_OUTLINES)(self._load_starts)
         self._load = lru_cache(_BLOCKS)(self._load_block)
@@ -139,11 +138,14 @@ class Library:
 
         Their contexts begin with the title where `paths`, by the ids of sources, are given.
         """
-        found: list[Passage] = []
+        return list(self.walk(spans, paths))
+
+    def walk(self, spans: Iterable[Span], paths: Mapping[str, str] | None = None) -> Iterator[Passage]:
+        """As `passages_in`, one after the other: of long sources no more is read than is taken."""
         for span in spans:
             title = title_of(paths[span.source]) if paths else ""
-            found.extend(self._clipped(row, span, title) for row in self._tiling(span))
-        return found
+            for row in self._tiling(span):
+                yield self._clipped(row, span, title)
 
     def _tiling(self, span: Span) -> Iterator[Sequence[Any]]:
         """The rows of the passages that tile a span. Those of a whole block are read at once: of slices that are

@@ -16,6 +16,7 @@ from swarm.errors import StoreInUse
 from swarm.observe.log import redact_text
 from swarm.store.database import Database
 from swarm.store.journal import Journal
+from swarm.store.mailbox import FileMailbox, Mailbox
 from swarm.store.sqlite import SqliteJournal
 
 DEFAULT_STORE = Path(".swarm/swarm.db")
@@ -64,6 +65,20 @@ def open_store(where: str | Path | None = None, *, read_only: bool = False) -> S
     except BaseException:
         database.close()
         raise
+
+
+def open_mailbox(where: str | Path | None = None) -> Mailbox:
+    """The way to tell a run of this store something, whoever is at it.
+
+    Raises:
+        StoreError: it is on a server that cannot be reached or used.
+    """
+    where = where or DEFAULT_STORE
+    if not is_url(where):
+        return FileMailbox(Path(where))
+    from swarm.store.postgres_mailbox import PostgresMailbox
+
+    return PostgresMailbox(str(where))
 
 
 def is_url(where: str | Path) -> bool:

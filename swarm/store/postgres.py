@@ -50,6 +50,7 @@ class PostgresJournal:
     """See `swarm.store.journal.Journal`. Whoever writes to a run holds it from then on."""
 
     apart = True
+    begins_late = False
 
     def __init__(
         self, writing: Link, reading: Link, holds: Holds, projection: Database, clock: Callable[[], float]
@@ -133,7 +134,9 @@ class PostgresJournal:
         )  # fmt: skip
         await self._writer.ask(Rows(run=intent.run, calls=[row]))
 
-    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+    async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
+        if intent is not None:
+            await self.begin_call(intent)
         refusal = None if completion.refusal is None else to_bytes(completion.refusal)
         await self._outcome(run, key, (to_bytes(completion.text), refusal, None), completion.usage)
 

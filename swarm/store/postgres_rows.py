@@ -52,7 +52,10 @@ _LOST = (
 )
 _FORGET = tuple(
     f"DELETE FROM {table} WHERE {column} = %s"  # noqa: S608
-    for table, column in (("records", "run"), ("outcomes", "run"), ("calls", "run"), ("runs", "num"))
+    for table, column in (
+        *((name, "run") for name in ("records", "outcomes", "calls", "requests")),
+        ("runs", "num"),
+    )
 )
 
 

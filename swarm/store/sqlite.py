@@ -19,6 +19,11 @@ _RECORDS = (
     "SELECT seq, kind, CAST(key AS BLOB), at, CAST(body AS BLOB) FROM records "
     "WHERE run = (SELECT num FROM runs WHERE id = ?)"
 )
+_BY_SEQ = (
+    "SELECT seq, kind, CAST(key AS BLOB), at, CAST(body AS BLOB) FROM records "
+    "WHERE seq IN (SELECT value FROM json_each(?))"
+)
+_PAGE = 2_000  # records
 _USAGE = "sum(calls), sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost_usd)"
 _OUTCOME = (
     "INSERT INTO outcomes (call, try, run, reply, refusal, failure, calls, input_tokens, output_tokens, "
@@ -34,6 +39,7 @@ class SqliteJournal:
     holds every run in it. `clock` gives seconds since the epoch."""
 
     apart = False
+    begins_late = True
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
@@ -80,7 +86,12 @@ class SqliteJournal:
         return self._nums.get(run)
 
     def records(self, run: str, kind: str) -> Iterator[Record]:
-        return self._read(run, f"{_RECORDS} AND kind = ? ORDER BY seq", (run, kind))
+        """Their bodies are read as they are taken: of a kind there may be a million."""
+        sql = "SELECT seq FROM records WHERE run = ? AND kind = ?"
+        seqs = sorted(seq for (seq,) in self._database.read(sql, (self._known(run), kind)))
+        for start in range(0, len(seqs), _PAGE):
+            some = json.dumps(seqs[start : start + _PAGE])
+            yield from self._read(run, f"{_BY_SEQ} ORDER BY seq", (some,))
 
     def history(self, run: str) -> Iterator[Record]:
         return self._read(run, f"{_RECORDS} ORDER BY seq", (run,))
@@ -102,6 +113,9 @@ class SqliteJournal:
 
     async def begin_call(self, intent: Intent) -> None:
         self._known(intent.run)
+        await self._database.write(self._beginning(intent))
+
+    def _beginning(self, intent: Intent) -> Callable[[apsw.Connection], None]:
         row = (bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, intent.cost_usd, self._clock())
 
         def insert(connection: apsw.Connection) -> None:
@@ -113,19 +127,24 @@ class SqliteJournal:
                 (*row, self._num(connection, intent.run)),
             )
 
-        await self._database.write(insert)
+        return insert
 
-    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+    async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         refusal = None if completion.refusal is None else to_bytes(completion.refusal)
-        await self._outcome(run, key, (to_bytes(completion.text), refusal, None), completion.usage)
+        await self._outcome(run, key, (to_bytes(completion.text), refusal, None), completion.usage, intent)
 
     async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
         await self._outcome(run, key, (None, None, to_bytes(reason)), usage)
 
-    async def _outcome(self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage) -> None:
+    async def _outcome(
+        self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage, intent: Intent | None = None
+    ) -> None:
         row = (*said, *_counts(usage), self._clock(), bytes.fromhex(key))
+        begin = None if intent is None else self._beginning(intent)
 
         def insert(connection: apsw.Connection) -> None:
+            if begin is not None:
+                begin(connection)
             num = self._num(connection, run)
             connection.execute(_OUTCOME, (*row, num))
             if not connection.changes() and not connection.execute(_BEGUN, (row[-1], num)).fetchall():

@@ -105,6 +105,20 @@ def faults_at(share: float, faults: Iterable[Fault], seed: int = 0) -> Plan:
     return plan
 
 
+def faults_by(shares: Sequence[tuple[Fault, float]], seed: int = 0) -> Plan:
+    """Each fault has a share of the requests of its own, 0 to 1, at most 1 together. As `faults_at` otherwise."""
+
+    def plan(arrival: Arrival) -> Fault | None:
+        left, _ = _dice("fault", seed, arrival)
+        for fault, share in shares:
+            left -= share
+            if left < 0:
+                return fault
+        return None
+
+    return plan
+
+
 def fault_where(words: str, fault: Fault, attempts: int | None = None) -> Plan:
     """Requests that hold `words` (as JSON writes them) fail, the first `attempts` times or, given None, always."""
     needle = words.encode()

@@ -1,8 +1,9 @@
 """A stand-in for a language model's mind: it reads the prompt as text and answers what its schema asks for.
 
 It understands nothing. It finds the lines that hold the words of the question and quotes them, so that what comes
-of a run can be checked against the material, and it never claims what no line says. It sees only what a real
-model would see: the text of the request and the schema.
+of a run can be checked against the material, and it never claims what no line says, unless it is set to
+(`ability`). It sees only what a real model would see: the text of the request and the schema. `foreman` has what
+it answers where a goal is worked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from swarm.terms import question_terms, terms
+from swarm.testing import foreman
+from swarm.testing.ability import PERFECT, Ability, Reader
 
 _TASK = re.compile(r"<task>\n(.*?)\n</task>", re.DOTALL)
 _SOURCE = re.compile(r"<source path=\"([^\"]*)\"[^>]*>\n(.*?)\n</source>", re.DOTALL)
@@ -21,20 +24,29 @@ _AT_MOST = re.compile(r"At most (\d+) findings")
 _WORDS = re.compile(r"at most ([\d,]+) words")
 _SENTENCE = re.compile(r"[^\n]*?(?:[.!?](?=\s)|$)", re.MULTILINE)
 _UNASKED = "No question was asked"
+_OF_A_PIECE = 5
+"""Findings that one piece of work reports, at the most."""
 
 
-def answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A reply to the request `text` that fits `schema`.
+def answer(text: str, schema: dict[str, Any], ability: Ability = PERFECT, seed: str = "") -> dict[str, Any]:
+    """A reply to the request `text` that fits `schema`, by somebody who reads that well. `seed` names the reading.
 
     Raises:
         LookupError: it is none of the replies that Swarm asks for.
     """
     asked = frozenset(schema.get("properties", {}))
     question = _question(text)
+    reader = Reader(text, ability, seed)
     if "queries" in asked:
         return {"queries": [question] if question else [], "reading": "Lines that hold the words of the question."}
+    if "orders" in asked:
+        return foreman.plan(text)
+    if "result" in asked:
+        return foreman.work(text, _findings(reader, foreman.question(text), _OF_A_PIECE))
+    if "missing" in asked:
+        return foreman.assess(text)
     if "summary" in asked:
-        return _read(text, question)
+        return _read(reader, question)
     if "verdict" in asked:
         return _judge(text)
     if "answerable" in asked:
@@ -51,36 +63,42 @@ def _question(text: str) -> str:
     return task[1] if task is not None and not task[1].startswith(_UNASKED) else ""
 
 
-def _read(text: str, question: str) -> dict[str, Any]:
-    wanted = set(question_terms(question))
-    limit = int(found[1]) if (found := _AT_MOST.search(text)) is not None else 10
-    paths: list[str] = []
-    findings: list[tuple[float, int, str]] = []
-    for path, material in _SOURCE.findall(text):
-        paths.append(html.unescape(path))
-        for line in _lines(material):
-            held = wanted & set(terms(line))
-            if (wanted and len(held) * 2 >= len(wanted)) or (not wanted and len(line) > 40):
-                share = len(held) / len(wanted) if wanted else 0.5
-                findings.append((-share, len(findings), line))
-    best = sorted(findings)[:limit]
+def _read(reader: Reader, question: str) -> dict[str, Any]:
+    limit = int(found[1]) if (found := _AT_MOST.search(reader.text)) is not None else 10
+    paths = dict.fromkeys(html.unescape(path) for path, _ in _SOURCE.findall(reader.text))
     return {
-        "findings": [
-            {
-                "claim": line, "quote": line, "relevance": round(-share, 3),
-                "subject": None, "attribute": None, "value": None, "unit": None, "time": None,
-            }
-            for share, _, line in best
-        ],
-        "summary": f"A part of {', '.join(dict.fromkeys(paths)) or 'nothing'}.",
+        "findings": _findings(reader, question, limit),
+        "summary": f"A part of {', '.join(paths) or 'nothing'}.",
         "open_questions": [],
+    }
+
+
+def _findings(reader: Reader, question: str, limit: int) -> list[dict[str, Any]]:
+    """The lines of the material that hold the words of the question, the most of them first."""
+    wanted = set(question_terms(question))
+    found: list[tuple[float, int, str]] = []
+    for source in _SOURCE.finditer(reader.text):
+        for at, line in _lines(source[2]):
+            held = wanted & set(terms(line)) if wanted else wanted
+            bears = len(held) * 2 >= len(wanted) if wanted else len(line) > 40
+            if bears and reader.notices(line, at := source.start(2) + at):
+                found.append((-len(held) / len(wanted) if wanted else -0.5, at, line))
+    most = limit if reader.ability.most_findings is None else min(limit, reader.ability.most_findings)
+    return [_finding(reader.quoted(line, at), -share) for share, at, line in sorted(found)[:most]]
+
+
+def _finding(line: str, relevance: float) -> dict[str, Any]:
+    return {
+        "claim": line, "quote": line, "relevance": round(relevance, 3),
+        "subject": None, "attribute": None, "value": None, "unit": None, "time": None,
     }  # fmt: skip
 
 
-def _lines(material: str) -> Iterator[str]:
+def _lines(material: str) -> Iterator[tuple[int, str]]:
+    """The sentences of a text, each with the place where it begins."""
     for match in _SENTENCE.finditer(material):
         if len(line := match[0].strip()) > 3:
-            yield line
+            yield match.start(), line
 
 
 def _pairs(text: str) -> Iterator[dict[str, Any]]:

@@ -26,8 +26,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.request import urlopen
 
+from swarm.testing.ability import Ability
 from swarm.testing.allowance import COUNTED, Allowance
-from swarm.testing.faults import always, faults_at, kinds, log_normal
+from swarm.testing.faults import faults_at, kinds
+from swarm.testing.latency import Delays
 
 
 class Apart:
@@ -100,15 +102,17 @@ def settings(arguments: Sequence[str] | None = None) -> tuple[dict[str, Any], in
     """What the command line says, as the parameters of `Provider`, and the port."""
     options = _parser().parse_args(arguments)
     names = options.kinds.split(",") if options.kinds else list(kinds())
-    latency = (
-        log_normal(options.latency, options.sigma, options.seed) if options.sigma else always(options.latency)
-    )
+    delays = Delays(median_seconds=options.latency, sigma=options.sigma, token_seconds=options.token_seconds)
+    ability = Ability(recall=options.recall, fabricates=options.fabricates, forgets_middle=options.forgets_middle)
     limits = {name: getattr(options, name) for name in COUNTED}
     given = {
         "window": options.window,
         "dialect": options.dialect,
         "faults": faults_at(options.faults, [kinds(options.wait)[name] for name in names], options.seed),
-        "latency": latency,
+        "latency": delays.latency(options.seed),
+        "token_seconds": delays.token_seconds,
+        "ability": ability,
+        "seed": options.seed,
         "allowance": Allowance(**limits, period_seconds=options.period) if any(limits.values()) else None,
         "keep": False,
     }
@@ -144,6 +148,12 @@ def _parser() -> argparse.ArgumentParser:
         "--latency", type=float, default=0.0, help="seconds a call, the median where --sigma is given"
     )
     parser.add_argument("--sigma", type=float, default=0.0, help="of a log-normal latency")
+    parser.add_argument("--token-seconds", type=float, default=0.0, help="that each token of a reply takes more")
+    parser.add_argument("--recall", type=float, default=1.0, help="share of what bears on a question, reported")
+    parser.add_argument("--fabricates", type=float, default=0.0, help="share of the quotes that stand nowhere")
+    parser.add_argument(
+        "--forgets-middle", type=float, default=0.0, help="share of the recall lost in the middle of long prompts"
+    )
     parser.add_argument("--faults", type=float, default=0.0, help="share of the calls that fail, 0 to 1")
     parser.add_argument("--kinds", default="", help=f"which faults, with commas between: {', '.join(kinds())}")
     parser.add_argument(

@@ -4,9 +4,10 @@
         model = connect("openai:any", base_url=provider.openai_url)
 
 It counts tokens and refuses prompts past its window, and requests past its rates; what it says comes from the
-prompt itself (`mimic`); what goes wrong is set as a list of faults, used up one a request, or as a plan
-(`faults`). `python -m swarm.testing.provider` is the same in a process of its own (`process`). Speed and prices
-are not a model's: what it takes is what `latency` says.
+prompt itself (`mimic`), as well as it is set to read (`ability`), or from a mind of your own; what goes wrong is
+set as a list of faults, used up one a request, or as a plan (`faults`). `simulated` is all of it as one value, and
+`python -m swarm.testing.provider` the same in a process of its own (`process`). Speed and prices are not a
+model's: what it takes is what `latency` says.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from swarm.testing.ability import PERFECT, Ability
 from swarm.testing.allowance import Allowance, Enforcer, retry_after
 from swarm.testing.delivery import Replies, break_off, content_type
 from swarm.testing.exchange import Exchange, Receive, Scope, Send
 from swarm.testing.faults import Arrival, Fault, Latency, Plan
 from swarm.testing.tally import Tally
-from swarm.testing.thoughts import Mind, Thought
+from swarm.testing.thoughts import Hosted, Mind, Think, Thought
 from swarm.testing.wire import CHAT, MESSAGES, RESPONSES, Asked, Format, Said
 from swarm.tokens import o200k
 
@@ -61,10 +64,12 @@ class Provider:
     """A server on a thread of its own, from `with` to the end of its block.
 
     `window` is in tokens of `tokenizer` (o200k unless given). `faults` is what goes wrong: with one request after
-    the other, or by a plan. `latency` is in seconds, or says so for each request. `allowance` is how much may be
-    used, None any amount. `structured` and `forced_tools` say which mechanisms it has for a schema. `key` is the
-    only key it accepts, None any. `requests` holds the body of each request, unless `keep` is false. `tally`
-    counts them, `enforcer` has the ledger of what was allowed.
+    the other, or by a plan. `latency` is in seconds, or says so for each request, and each token of a reply takes
+    `token_seconds` on top. `allowance` is how much may be used, None any amount, by `clock`. `ability` is how well
+    it reads, by dice of that `seed`, and `mind` answers in its place: it is handed the text of a request and the
+    schema of its reply. `models` tells what differs for models of those names. `structured` and `forced_tools` say
+    which mechanisms it has for a schema. `key` is the only key it accepts, None any. `requests` holds the body of
+    each request, unless `keep` is false. `tally` counts them, `enforcer` has the ledger of what was allowed.
     """
 
     def __init__(
@@ -81,6 +86,12 @@ class Provider:
         novel: bool = False,
         key: str | None = None,
         keep: bool = True,
+        token_seconds: float = 0.0,
+        ability: Ability = PERFECT,
+        mind: Think | None = None,
+        seed: int = 0,
+        models: Mapping[str, Hosted] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.window = window
         self.dialect = dialect
@@ -94,6 +105,12 @@ class Provider:
         self.novel = novel
         self.key = key
         self.keep = keep
+        self.token_seconds = token_seconds
+        self.ability = ability
+        self.mind = mind
+        self.seed = seed
+        self.models = models or {}
+        self.clock = clock
         self.url = ""
         self.tokenizer = tokenizer
         self._replies = Replies()
@@ -103,7 +120,7 @@ class Provider:
         """Forget all requests: counts, rates, what was cached. What is set stays as it is."""
         self.requests: list[dict[str, Any]] = []
         self.tally = Tally()
-        self.enforcer = Enforcer(self.allowance, time.monotonic) if self.allowance is not None else None
+        self.enforcer = Enforcer(self.allowance, self.clock) if self.allowance is not None else None
         self._cached: set[int] = set()
 
     @property
@@ -120,6 +137,8 @@ class Provider:
         import uvicorn
 
         listening = socket.create_server(("127.0.0.1", port), backlog=1_024)
+        # asyncio does not for a socket that it did not make itself; a reply in two parts then takes 40 ms
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(
             self._app,
@@ -140,7 +159,20 @@ class Provider:
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Callable[[str], int]) -> None:
-        self._tokenizer, self._mind = tokenizer, Mind(tokenizer)
+        self._tokenizer, self._mind = tokenizer, Mind(tokenizer, self.ability, self.seed, self.mind)
+
+    @asynccontextmanager
+    async def here(self) -> AsyncIterator[Self]:
+        """Serve in the running event loop, for the length of the block, by the clock of that loop."""
+        server, listening = self.server()
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.on_tick(0)
+        await server.startup(sockets=[listening])
+        try:
+            yield self
+        finally:
+            await server.shutdown(sockets=[listening])
 
     def __enter__(self) -> Self:
         self._server, self._socket = self.server()
@@ -214,7 +246,9 @@ class Provider:
             await self._fail(form, exchange, fault)
             return "error"
         try:
-            thought = self._mind.think(form, arrival.key, arrival.body)
+            thought = self._mind.think(form, arrival.key, arrival.body, arrival.attempt)
+            if (hosted := self.models.get(thought.asked.model)) is not None:
+                thought = hosted.billed(thought)
             refused = self._refused(exchange, thought)
         except ValueError as error:
             refused = 400, "", str(error)
@@ -241,12 +275,15 @@ class Provider:
     ) -> str:
         headers = self._rate_headers(form)
         latency = self.latency(arrival) if callable(self.latency) else self.latency
-        if latency + fault.wait > 0:
-            await asyncio.sleep(latency + fault.wait)
+        latency += fault.wait + self.token_seconds * said.output_tokens
+        if latency > 0:
+            await asyncio.sleep(latency)
         if fault.breaks:
             await break_off(exchange, form, asked, said, fault, headers)
             return "broken"
-        body = self._replies.body(form, asked, said, arrival.key if fault is _NO_FAULT else "")
+        body = self._replies.body(
+            form, asked, said, arrival.key if self._mind.repeats and fault is _NO_FAULT else ""
+        )
         if not asked.stream:
             headers["content-length"] = str(len(body))
         await exchange.begin(200, headers, content_type(asked))
@@ -268,10 +305,15 @@ class Provider:
         if missing or (not self.forced_tools and asked.mechanism == "tool_choice"):
             name = asked.mechanism if asked.mechanism in {"output_config", "tool_choice"} else "response_format"
             return 400, "", f"{name} is not supported by this model"
-        if thought.tokens + asked.max_output > self.window and self.dialect != "ollama":
+        window = self._window(thought)
+        if thought.tokens + asked.max_output > window and self.dialect != "ollama":
             code, words = _TOO_LONG[self.dialect]
-            return 400, code, words.format(tokens=thought.tokens, window=self.window)
+            return 400, code, words.format(tokens=thought.tokens, window=window)
         return None
+
+    def _window(self, thought: Thought) -> int:
+        hosted = self.models.get(thought.asked.model)
+        return hosted.window if hosted is not None else self.window
 
     def _too_fast(self, input_tokens: int, output_tokens: int) -> tuple[float, str] | None:
         """Seconds to wait and what to say, where the rates do not allow the request now."""
@@ -305,7 +347,7 @@ class Provider:
         self._cached.add(thought.prefix)
         return Said(
             text=text,
-            input_tokens=min(thought.tokens, self.window),
+            input_tokens=min(thought.tokens, self._window(thought)),
             output_tokens=tokens,
             stop=stop,
             cached=thought.prefix_tokens if known else 0,

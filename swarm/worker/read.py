@@ -14,6 +14,7 @@ from swarm.errors import InvalidReply
 from swarm.graph.identity import finding_id
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
+from swarm.limits.hedged import Hedged
 from swarm.models.base import Model
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import ReadFinding
@@ -73,7 +74,12 @@ def _clipped(passage: Passage, span: Span) -> Passage:
 
 
 async def read(
-    slice_: Slice, brief: Brief, library: Library, gate: Gate, model: Model, budget: Budget | None = None
+    slice_: Slice,
+    brief: Brief,
+    library: Library,
+    gate: Gate | Hedged,
+    model: Model,
+    budget: Budget | None = None,
 ) -> Report:
     """Read one slice, paid from `budget`, a share of the run's, where it has one.
 
@@ -113,7 +119,7 @@ async def read(
         elif span is None:
             rejected.append(found.quote[:_REJECTED_CHARS])
         elif found.claim.strip():
-            finding = _finding(found, span)
+            finding = finding_of(found, span)
             findings.setdefault(finding.id, finding)
     if rejected:
         log.info("quotes rejected", slice=slice_.id, rejected=len(rejected))
@@ -128,7 +134,8 @@ async def read(
     )
 
 
-def _finding(found: ReadFinding, span: Span) -> Finding:
+def finding_of(found: ReadFinding, span: Span) -> Finding:
+    """What a sub-agent found, resting on the words that were found to stand in what it was given."""
     return Finding(
         id=finding_id(found.claim, found.subject, found.attribute, found.value, found.time, found.unit),
         claim=found.claim.strip(),

@@ -293,13 +293,15 @@ class Echo:
 class Amnesic:
     """A journal that records nothing: what is left of a call is the gate, the limits and the lane."""
 
+    begins_late = False
+
     async def finished_call(self, key: str) -> None:
         return None
 
     async def begin_call(self, intent: Intent) -> None:
         await asyncio.sleep(0)
 
-    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+    async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         await asyncio.sleep(0)
 
 

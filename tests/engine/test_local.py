@@ -1,8 +1,21 @@
 import asyncio
+from collections import deque
+from collections.abc import Iterable
 
 import pytest
 
+from swarm.agenda.agenda import Agenda
 from swarm.engine.local import LocalEngine
+
+
+class Line:
+    """A queue and no more."""
+
+    def __init__(self, refs: Iterable[str] = ()) -> None:
+        self.refs = deque(refs)
+
+    def take(self) -> str | None:
+        return self.refs.popleft() if self.refs else None
 
 
 async def test_no_more_than_the_places_run_at_once_and_none_stands_idle() -> None:
@@ -20,52 +33,163 @@ async def test_no_more_than_the_places_run_at_once_and_none_stands_idle() -> Non
         await gates[ref].wait()
         running.remove(ref)
 
-    engine.submit(gates)
     async with asyncio.TaskGroup() as group:
-        group.create_task(engine.serve(handler))
+        group.create_task(engine.serve(Line(gates), handler))
         await started["2"].wait()
+        assert (engine.running, engine.spare) == (3, 0)
         gates["1"].set()  # one slow slice holds no other back
         await started["3"].wait()
         for gate in gates.values():
             gate.set()
     assert peak == 3
     assert not running
+    assert (engine.running, engine.spare) == (0, 3)
 
 
-async def test_what_a_handler_submits_starts_while_others_still_run() -> None:
+async def test_what_becomes_ready_during_a_handler_starts_while_others_still_run() -> None:
     engine = LocalEngine(2)
+    agenda = Agenda(engine.wake)
     done: list[str] = []
     child = asyncio.Event()
 
     async def handler(ref: str) -> None:
         if ref == "parent":
-            engine.submit(["child", "parent"])
+            agenda.add("child")
             await child.wait()
         else:
             child.set()
         done.append(ref)
+        agenda.settle(ref)
 
-    engine.submit(["parent"])
-    await engine.serve(handler)
+    agenda.add("parent")
+    await engine.serve(agenda, handler)
     assert done == ["child", "parent"]
+    assert len(agenda) == 0
 
 
-async def test_cancelling_what_is_ready_lets_what_runs_finish() -> None:
+async def test_of_several_that_become_ready_in_one_step_the_highest_priority_starts_first() -> None:
+    engine = LocalEngine(2)
+    agenda = Agenda(engine.wake)
+    started: list[str] = []
+    both = asyncio.Event()
+
+    async def handler(ref: str) -> None:
+        started.append(ref)
+        if ref == "parent":
+            agenda.add("low")
+            agenda.add("high", priority=1)
+            await both.wait()
+        if len(started) == 3:
+            both.set()
+        agenda.settle(ref)
+
+    agenda.add("parent")
+    await engine.serve(agenda, handler)
+    assert started == ["parent", "high", "low"]
+
+
+async def test_a_slice_whose_end_makes_many_ready_fills_every_place() -> None:
+    engine = LocalEngine(4)
+    agenda = Agenda()  # that nobody is told of
+    together = asyncio.Barrier(4)
+
+    async def handler(ref: str) -> None:
+        if ref != "first":
+            await together.wait()
+        agenda.settle(ref)
+
+    agenda.add("first")
+    for n in range(4):
+        agenda.add(str(n), needs=["first"])
+    async with asyncio.timeout(5):
+        await engine.serve(agenda, handler)
+
+
+async def test_what_becomes_ready_from_outside_starts_once_the_engine_is_told() -> None:
+    engine = LocalEngine(2)
+    line = Line(["long"])
+    started = {"long": asyncio.Event(), "late": asyncio.Event()}
+    end = asyncio.Event()
+
+    async def handler(ref: str) -> None:
+        started[ref].set()
+        await end.wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(engine.serve(line, handler))
+        await started["long"].wait()
+        line.refs.append("late")
+        engine.wake()
+        await started["late"].wait()
+        end.set()
+
+
+async def test_dropping_what_is_ready_lets_what_runs_finish() -> None:
     engine = LocalEngine(1)
+    agenda = Agenda()
     done: list[str] = []
 
     async def handler(ref: str) -> None:
-        engine.cancel_ready()
+        assert agenda.clear() == ["b", "c"]
+        agenda.settle(ref)
         done.append(ref)
 
-    engine.submit(["a", "b", "c"])
-    await engine.serve(handler)
+    for ref in "abc":
+        agenda.add(ref)
+    await engine.serve(agenda, handler)
+    assert done == ["a"]
+
+
+async def test_while_it_is_paused_nothing_starts_and_what_runs_goes_on() -> None:
+    engine = LocalEngine(1)
+    done: list[str] = []
+    first, end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handler(ref: str) -> None:
+        first.set()
+        await end.wait()
+        done.append(ref)
+        ended.set()
+
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(engine.serve(Line("ab"), handler))
+        await first.wait()
+        engine.pause()
+        end.set()
+        await ended.wait()
+        await asyncio.sleep(0)
+        assert done == ["a"]
+        assert engine.paused
+        assert engine.spare == 0
+        assert not serving.done()
+        engine.go_on()
+    assert done == ["a", "b"]
+
+
+async def test_it_can_be_paused_before_it_begins_and_waits_though_nothing_is_ready() -> None:
+    engine = LocalEngine(1)
+    engine.pause()
+    line = Line()
+    done: list[str] = []
+
+    async def handler(ref: str) -> None:
+        done.append(ref)
+
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(engine.serve(line, handler))
+        await asyncio.sleep(0)
+        line.refs.append("a")
+        engine.wake()
+        await asyncio.sleep(0)
+        assert not serving.done()
+        assert not done
+        engine.go_on()
     assert done == ["a"]
 
 
 async def test_the_first_error_cancels_the_others_and_is_raised_as_it_is() -> None:
     engine = LocalEngine(3)
-    engine.submit("abc")
+    line = Line("abcd")
     cancelled = 0
 
     async def handler(ref: str) -> None:
@@ -79,13 +203,45 @@ async def test_the_first_error_cancels_the_others_and_is_raised_as_it_is() -> No
             raise
 
     with pytest.raises(LookupError, match="no such slice"):
-        await engine.serve(handler)
+        await engine.serve(line, handler)
     assert cancelled == 2
+    assert [*line.refs] == ["d"]
+    assert engine.running == 0
+
+
+async def test_a_handler_that_swallows_the_end_gets_nothing_more_to_do() -> None:
+    engine = LocalEngine(2)
+    started: list[str] = []
+
+    async def handler(ref: str) -> None:
+        started.append(ref)
+        if ref == "b":
+            raise LookupError("no such slice")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+
+    with pytest.raises(LookupError):
+        await engine.serve(Line("abc"), handler)
+    assert started == ["a", "b"]
+
+
+async def test_a_place_whose_handler_was_cancelled_by_itself_is_not_lost() -> None:
+    engine = LocalEngine(1)
+    done: list[str] = []
+
+    async def handler(ref: str) -> None:
+        if ref == "a":
+            raise asyncio.CancelledError
+        done.append(ref)
+
+    await engine.serve(Line("abc"), handler)
+    assert done == ["b", "c"]
 
 
 async def test_cancelling_the_engine_leaves_no_task_behind() -> None:
     engine = LocalEngine(4)
-    engine.submit("abcdef")
     before = asyncio.all_tasks()
 
     async def handler(_: str) -> None:
@@ -93,5 +249,21 @@ async def test_cancelling_the_engine_leaves_no_task_behind() -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await engine.serve(handler)
+            await engine.serve(Line("abcdef"), handler)
     assert asyncio.all_tasks() == before
+    assert engine.running == 0
+
+
+async def test_it_serves_one_queue_at_a_time_and_another_one_after_it() -> None:
+    engine = LocalEngine(1)
+    done: list[str] = []
+
+    async def handler(ref: str) -> None:
+        done.append(ref)
+        if ref == "a":
+            with pytest.raises(RuntimeError, match="already"):
+                await engine.serve(Line("x"), handler)
+
+    await engine.serve(Line("a"), handler)
+    await engine.serve(Line("b"), handler)
+    assert done == ["a", "b"]

@@ -39,6 +39,8 @@ class Remote(Scripted):
 class Notes:
     """A journal that is a list."""
 
+    begins_late = False
+
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.replies: dict[str, Completion] = {}
@@ -46,7 +48,7 @@ class Notes:
     async def begin_call(self, intent: Intent) -> None:
         self.log.append(("begin", intent))
 
-    async def finish_call(self, run: str, key: str, completion: Completion) -> None:
+    async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         self.log.append(("finish", completion.usage))
         self.replies[key] = completion
 

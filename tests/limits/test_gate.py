@@ -62,6 +62,8 @@ async def test_the_intent_is_recorded_before_the_call_and_the_reply_before_its_u
     states: list[Any] = []
 
     class Watching(Scripted):
+        remote = True
+
         async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:
             states.append((rows(journal, "calls"), rows(journal, "outcomes")))
             return await super().call(prompt, max_output=max_output)
@@ -69,6 +71,17 @@ async def test_the_intent_is_recorded_before_the_call_and_the_reply_before_its_u
     await gate_over(journal).ask(Watching([PLAN]), prompt())
     assert states == [(1, 0)]
     assert rows(journal, "outcomes") == 1
+
+
+async def test_a_free_call_that_is_answered_here_is_begun_with_its_reply(journal: Journal) -> None:
+    """Nothing can have been billed before: one write in place of two. One that fails is begun all the same."""
+    gate = gate_over(journal)
+    await gate.ask(Scripted([PLAN]), prompt())
+    assert (rows(journal, "calls"), rows(journal, "outcomes")) == (1, 1)
+    with pytest.raises(Rejected):
+        await gate.ask(Scripted(lambda _: Rejected("no")), prompt("Why?"))
+    assert (rows(journal, "calls"), rows(journal, "outcomes")) == (2, 2)
+    assert list(journal.failed_calls("run").values()) == ["Rejected: no"]
 
 
 async def test_what_does_not_fit_the_window_never_leaves(journal: Journal) -> None:

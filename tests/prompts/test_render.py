@@ -10,18 +10,23 @@ from hypothesis import strategies as st
 from swarm.prompts.render import fenced, prompt_version, render
 from swarm.prompts.typed import (
     AnswerPrompt,
+    AssessPrompt,
     ComparePrompt,
     ConsolidatePrompt,
     JudgePrompt,
+    Outcome,
+    OutlinePrompt,
     PlanPrompt,
     ReadPrompt,
     Repair,
     Shown,
+    Standing,
+    WorkPrompt,
 )
 from swarm.source import Passage, Span
 from swarm.task import Finding
 
-KINDS = ("plan", "read", "consolidate", "compare", "judge", "answer")
+KINDS = ("plan", "read", "consolidate", "compare", "judge", "answer", "outline", "work", "assess")
 
 
 def passage(number: int, source: str, start: int, text: str, context: str = "") -> Passage:
@@ -54,7 +59,24 @@ def samples(question: str):
         "compare": ComparePrompt(question=question, shown=VIEW),
         "judge": JudgePrompt(question=question, shown=VIEW, asked=("Who was Ida?",), rounds_left=2),
         "answer": AnswerPrompt(question=question, shown=VIEW, asked=("Who was Ida?",)),
-    }
+        "outline": OutlinePrompt(
+            question=question, shown=VIEW, basis=("run",), goal="All of it", done_when="it shines", room=9,
+            standings=(Standing(name="a", state="done", text="kept"),), unlisted=4, reasons=("b failed",),
+            said=("Mind the storm.",), sources=("a.md",), count=1, may_nest=True,
+        ),
+        "work": WorkPrompt(
+            question=question, shown=VIEW, basis=("x",), objective="Find the keeper.", instructions="Look twice.",
+            schema='{"type":"string"}', done_when="a name", boundaries="the boats", notes="began with a.md", leg=1,
+            outcomes=(Outcome(name="a", text="Ida"), Outcome(name="b", text="a boat", whole=False)), more=77,
+            passages=(passage(1, "a", 0, "Ida kept it."),), paths={"a": "a.md"}, said=("Mind the storm.",),
+            wrong="no name",
+        ),
+        "assess": AssessPrompt(
+            question=question, shown=VIEW, basis=("run",), done_when="it shines", rounds_left=3,
+            standings=(Standing(name="a", state="done", text="kept"),), outcomes=(Outcome(name="a", text="Ida"),),
+            checks=("2 tests fail",),
+        ),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -184,4 +206,4 @@ def test_the_version_of_a_prompt_is_a_short_hash_of_its_words(kind):
 
 def test_the_words_are_text_files_that_a_person_can_read():
     names = {entry.name for entry in files("swarm.prompts").iterdir() if entry.name.endswith(".md")}
-    assert names == {f"{kind}.md" for kind in (*KINDS, "system", "repair", "schema")}
+    assert names == {f"{kind}.md" for kind in (*KINDS, "system", "system_work", "repair", "schema")}

@@ -58,6 +58,10 @@ def test_the_command_line_says_what_the_constructor_does():
     assert provider.window == 9_000
     assert (provider.allowance.tokens, provider.allowance.requests) == (1_000, None)
     assert provider.allowance.period_seconds == 2
+    given, _ = settings(["--recall", "0.5", "--fabricates", "0.1", "--token-seconds", "0.02", "--seed", "3"])
+    reader = Provider(**given)
+    assert (reader.ability.recall, reader.ability.fabricates) == (0.5, 0.1)
+    assert (reader.token_seconds, reader.seed) == (0.02, 3)
 
 
 def test_an_address_that_is_not_there_is_not_found(provider):

@@ -24,6 +24,13 @@ class CallsConformance:
             assert await journal.finished_call(call_key(1)) == reply("one")
             assert await journal.finished_call(call_key(2)) is None
 
+    async def test_a_call_may_be_begun_with_its_reply(self, opened: Opened) -> None:
+        with opened() as journal:
+            await journal.finish_call("run", call_key(1), reply("one"), intent("run", 1))
+            assert await journal.finished_call(call_key(1)) == reply("one")
+            assert await journal.settle_lost("run") == Usage()
+            assert journal.spent("run").calls == 1
+
     async def test_many_replies_are_looked_up_at_once(self, opened: Opened) -> None:
         with opened() as journal:
             for number in range(0, 100, 2):

@@ -1,0 +1,73 @@
+"""The phases of work: a first plan, the pool that works it, and what is judged before the answer is written."""
+
+from __future__ import annotations
+
+from swarm.coordinator.desk import Desk
+from swarm.coordinator.disputes import judge_pairs
+from swarm.coordinator.work.planner import plan_branch
+from swarm.coordinator.work.played import play, program_entry
+from swarm.coordinator.work.pool import Pool
+from swarm.coordinator.work.take import refill
+from swarm.engine.local import LocalEngine
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.limits.hedged import Hedged
+
+
+async def plan(desk: Desk) -> None:
+    """Ask the root's planner for the first time, or take the first orders of a program.
+
+    Raises:
+        Rejected: the provider will accept no call at all.
+        RecipeError: a program asks for something that cannot be.
+    """
+    plan = desk.work
+    assert plan is not None
+    if desk.program is not None:
+        await desk.journal.append(desk.run, program_entry(desk.program, desk.session))
+    if desk.recorded is not None:
+        return
+    await refill(desk, plan)
+    if plan.program is None and plan.root.plannings == 0 and desk.stopped is None:
+        try:
+            await plan_branch(desk, plan, plan.root, 1)
+        except Rejected:
+            raise
+        except LimitReached as error:
+            desk.stop_at(error)
+        except (CallFailed, PromptTooLong) as error:
+            desk.stopped = f"the goal could not be planned: {error}"
+
+
+async def dispatch(desk: Desk) -> None:
+    """Work the plan until nothing of it is left, or a limit, a stop or the judge ends it.
+
+    Raises:
+        Rejected: the provider will accept no call at all (a bad key, an unknown model).
+        RecipeError: a program asks for something that cannot be.
+    """
+    plan = desk.work
+    assert plan is not None
+    if desk.stopped is not None:
+        return
+    if desk.recorded is not None:
+        await play(desk, plan)
+        return
+    engine = LocalEngine(desk.concurrency)
+    gate = Hedged(
+        desk.gate,
+        lambda: 0 if plan.agenda.ready or desk.steering.paused or desk.stopped is not None else engine.spare,
+        ahead=lambda: len(plan.live),
+        resumed=desk.session > 1 and desk.reader.remote,
+    )
+    pool = Pool(desk, plan, gate)
+    pool.begin()
+    plan.agenda.wake = engine.wake
+    await engine.serve(pool, pool.handle)
+
+
+async def judge(desk: Desk) -> bool:
+    """Have findings that may contradict judged, before the answer is written from them. The plan itself was judged
+    in the pool."""
+    if desk.program is None or desk.program.answer is None:
+        await judge_pairs(desk)
+    return False

@@ -1,0 +1,372 @@
+"""A swarm as a LangGraph graph: what stands behind each invocation of `Swarm.compiled`.
+
+An invocation opens the store when a phase first needs it and lets go of it when it ends, is interrupted, fails or
+is cancelled, so that another process may go on. Invocations of one process share a store that is open. What goes
+through LangGraph's state, stream and interrupts is plain and small; live objects never do. This module does not
+know langgraph.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from swarm.errors import StoreInUse, UsageError
+from swarm.events import Estimated, Event, Finished
+from swarm.limits.budget import costs_money
+from swarm.source import Corpus
+from swarm.store.mailbox import Mailbox, Request
+from swarm.store.opening import Store, is_url, open_mailbox, open_store
+from swarm.task import Answer, Citation, Estimate, Limits, Report, Slice, Task, Usage
+
+if TYPE_CHECKING:
+    from swarm.coordinator.asking import Asks
+    from swarm.coordinator.desk import Desk
+    from swarm.coordinator.machine import State
+    from swarm.store.journal import Journal
+
+Emit = Callable[[Event], None]
+
+TASK: TypeAdapter[Task] = TypeAdapter(Task)
+_CELLS = 500  # of a table go into the state; all of them are in the journal
+_LONGEST = 200  # characters of a text in an event
+_FORK = "~"  # between the id of a run and what tells its forks apart
+
+
+# Stores that are open in this process
+
+
+@dataclass(kw_only=True)
+class _Opened:
+    name: str
+    store: Store
+    users: int = 0
+    runs: set[str] = field(default_factory=set)
+    """Those at work."""
+    one: threading.Lock = field(default_factory=threading.Lock)
+
+
+_OPENED: dict[str, _Opened] = {}
+_OPENING = threading.Lock()
+
+
+def _take(where: Path | str) -> _Opened:
+    """A store that all invocations of this process use together: a file has one writer. Blocks."""
+    name = str(where) if is_url(where) else str(Path(where).resolve())
+    with _OPENING:
+        opened = _OPENED.get(name) or _OPENED.setdefault(name, _Opened(name=name, store=open_store(where)))
+        opened.users += 1
+    return opened
+
+
+def _leave(opened: _Opened, mailbox: Mailbox | None = None) -> None:
+    """Blocks until what is waiting is written, where nobody else uses it."""
+    if mailbox is not None:
+        mailbox.close()
+    with _OPENING:
+        opened.users -= 1
+        if not opened.users:
+            del _OPENED[opened.name]
+            opened.store.close()
+
+
+class _Lent:
+    """A mailbox that is not closed by whoever has it for a while."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mailbox, name)
+
+    def close(self) -> None:
+        """Whoever lent it closes it."""
+
+
+@contextmanager
+def _alone(opened: _Opened, run: str) -> Iterator[None]:
+    with opened.one:
+        if run in opened.runs:
+            raise StoreInUse(f"the run {run} is at work in this process: wait, or give another run_id or fork")
+        opened.runs.add(run)
+    try:
+        yield
+    finally:
+        opened.runs.discard(run)
+
+
+# Invocations
+
+
+@dataclass(kw_only=True)
+class Mount:
+    """What the invocations of one graph have in common. `task` holds where the input says nothing; `begin` opens a
+    run on a store, `end` records its answer, and `models` is entered while the models are used."""
+
+    store: Path | str
+    task: Task
+    approve: str | None
+    ask_at_limit: bool
+    new_id: Callable[[], str]
+    begin: Callable[[Task, str, Store, Emit], Awaitable[Desk | Answer]]
+    end: Callable[[Desk, Answer], Awaitable[None]]
+    models: Callable[[], AbstractAsyncContextManager[None]]
+
+
+class Invocation:
+    """See `swarm.coordinator.machine.Host`."""
+
+    def __init__(self, mount: Mount) -> None:
+        self.approve, self.ask_at_limit = mount.approve, mount.ask_at_limit
+        self._mount = mount
+        self._desk: Desk | None = None
+        self._held = AsyncExitStack()
+        self._opened: _Opened | None = None
+        self._mailbox: Mailbox | None = None
+        self._write: Callable[[dict[str, Any]], None] = lambda _: None
+
+    @property
+    def desk(self) -> Desk | None:
+        return self._desk
+
+    def listen(self, write: Callable[[Any], None]) -> None:
+        """LangGraph tells by the context of a call which graph an event comes from, and events come from tasks of
+        their own."""
+        context = contextvars.copy_context()
+        self._write = lambda told: context.copy().run(write, told)
+
+    def _emit(self, event: Event) -> None:
+        self._write(plain(event))
+
+    async def begin(self, state: State) -> State:
+        from swarm.coordinator.machine import Told, asked
+
+        await self.close()
+        state = {**state, "raised": None, "said": None}
+        task = self._task(state)
+        run = await self._run_of(state, task, unchanged=state.get("asked") == asked(state))
+        begun = await self._start(state, task, run)
+        fresh: Any = dict.fromkeys(Told.__annotations__)  # what an earlier invocation has left behind
+        fresh |= {"run_id": run, "run": run, "asked": asked(state), "round": 0, "approved": ""}
+        fresh |= {"raised": None, "said": None, "ended": None, "asking": None}
+        if isinstance(begun, Answer):
+            fresh |= self.told(begun)
+        elif self.approve != "budget" and costs_money(begun.model, begun.reader):
+            await self._estimate(begun)
+        return cast("State", fresh)
+
+    async def open(self, state: State) -> Desk | Answer:
+        if self._desk is not None:
+            return self._desk
+        return await self._start(state, self._task(state), state["run"])
+
+    async def _start(self, state: State, task: Task, run: str) -> Desk | Answer:
+        from swarm.coordinator.listen import take
+
+        opened = await self._hold()
+        self._held.enter_context(_alone(opened, run))
+        begun = await self._mount.begin(task, run, opened.store, self._emit)
+        if isinstance(begun, Answer):
+            return begun
+        if said := state.get("said"):
+            await take(begun, Request(id=said["id"], what="steer", text=said["text"]))
+        self._desk = begun
+        return begun
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        from swarm.coordinator.listen import listening
+
+        desk = self._desk
+        assert desk is not None
+        async with listening(desk, self._lent):
+            yield
+        desk.steering.ended = False  # of the phase alone; the invocation goes on
+
+    async def _hold(self) -> _Opened:
+        """The store. On a thread, as a server may not be held up by a disk."""
+        if self._opened is None:
+            taking = asyncio.ensure_future(asyncio.to_thread(_take, self._mount.store))
+            try:
+                self._opened = await asyncio.shield(taking)
+            except asyncio.CancelledError:
+                await asyncio.wait([taking])
+                if taking.exception() is None:
+                    await asyncio.to_thread(_leave, taking.result())
+                raise
+            self._held.push_async_callback(self._let_go)
+            await self._held.enter_async_context(self._mount.models())
+        return self._opened
+
+    def _task(self, state: State) -> Task:
+        return task_of(state, self._mount.task)
+
+    def _lent(self) -> Mailbox:
+        """The mailbox of the store, which stays open from phase to phase."""
+        if self._mailbox is None:
+            self._mailbox = open_mailbox(self._mount.store)
+        return cast("Mailbox", _Lent(self._mailbox))
+
+    async def _run_of(self, state: State, task: Task, *, unchanged: bool) -> str:
+        """Which run answers. One that was asked something else, or that a fork is made of, is left as it is: the
+        fork is named by what it asks, so that to ask the same again leads to the same run."""
+        from swarm.graph.identity import digest
+
+        run, fork = state.get("run_id"), state.get("fork") or ""
+        if not run:
+            return self._mount.new_id()
+        if unchanged and run == state.get("run"):
+            return run
+        journal, root = (await self._hold()).store.journal, run.partition(_FORK)[0]
+        for known in () if fork else (run, root):
+            if _may_ask(journal, known, task):
+                return known
+        return f"{root}{_FORK}{digest('fork', repr(replace(task, limits=Limits())), fork)[1:7]}"
+
+    async def expected(self, asks: Asks) -> dict[str, Any]:
+        from swarm.coordinator.asking import question
+
+        assert self._desk is not None
+        return question(asks, self._desk, await self._estimate(self._desk))
+
+    async def _estimate(self, desk: Desk) -> Estimate | None:
+        from swarm.coordinator.estimate import estimate
+
+        if desk.work is not None:
+            return None  # what a goal takes is not known before it is planned, and hardly then
+        expected = await estimate(desk)
+        self._emit(Estimated(estimate=expected))
+        return expected
+
+    def told(self, answer: Answer) -> State:
+        self._emit(Finished(answer=answer))
+        return told(answer)
+
+    async def end(self, answer: Answer) -> State:
+        assert self._desk is not None
+        await self._mount.end(self._desk, answer)
+        return self.told(answer)
+
+    async def close(self) -> None:
+        if self._desk is not None:
+            self._desk.steering.ended = True
+        self._desk = None
+        await self._held.aclose()
+
+    async def _let_go(self) -> None:
+        (opened, self._opened), (mailbox, self._mailbox) = (self._opened, None), (self._mailbox, None)
+        assert opened is not None
+        leaving = asyncio.ensure_future(asyncio.to_thread(_leave, opened, mailbox))
+        try:
+            await asyncio.shield(leaving)
+        finally:
+            await asyncio.wait([leaving])
+
+
+def _may_ask(journal: Journal, run: str, task: Task) -> bool:
+    """Whether a run is, or may become, the one that answers a task. Limits may be others each time."""
+    record = journal.record(run, "task", "")
+    return record is None or replace(TASK.validate_python(record.body["task"]), limits=task.limits) == task
+
+
+# What goes in and out
+
+
+def task_of(state: State, task: Task) -> Task:
+    """What a state asks; `task` holds where it says nothing.
+
+    Raises:
+        UsageError: a value that is none of those allowed.
+    """
+    from swarm.coordinator.asking import limits_of
+
+    names = ("paths", "output", "slicing", "words", "mode", "done_when")
+    given: dict[str, Any] = {name: state.get(name) for name in names if state.get(name)}
+    if questions := state.get("questions") or [one for one in [state.get("question")] if one]:
+        given["questions"] = questions
+    limits = limits_of({**(state.get("limits") or {}), **(state.get("raised") or {})}, task.limits)
+    try:
+        made = TASK.validate_python({**asdict(task), **given, "limits": asdict(limits)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if made.output == "answer" and not made.questions:
+        raise UsageError(
+            "nothing is asked: give a question in the input, or in the task that the graph is made with"
+        )
+    return made
+
+
+def told(answer: Answer) -> State:
+    """An answer in plain values; of a long table its first cells."""
+    cells = answer.cells[:_CELLS]
+    cited = answer.citations
+    if answer.cells:  # they are numbered in the order of the cells
+        cited = cited[: max((number + 1 for cell in cells for number in cell.citations), default=0)]
+    ledger = answer.coverage
+    return {
+        "answer": answer.text,
+        "short": answer.short,
+        "status": answer.status,
+        "complete": answer.complete,
+        "stopped": answer.stopped,
+        "limit": answer.limit,
+        "citations": [_citation(one) for one in cited],
+        "cells": [{**asdict(cell), "citations": list(cell.citations)} for cell in cells],
+        "left_out": len(answer.cells) - len(cells),
+        "coverage": {
+            "sources": ledger.sources,
+            "skipped": len(ledger.skipped),
+            "chars_total": ledger.chars_total,
+            "chars_read": ledger.chars_read,
+            "chars_skipped": ledger.chars_skipped,
+            "chars_unread": ledger.chars_unread,
+        },
+        "usage": {**asdict(answer.usage), "tokens": answer.usage.tokens},
+        "cost_usd": answer.usage.cost_usd,
+        "run_id": answer.run_id,
+    }
+
+
+def _citation(one: Citation) -> dict[str, Any]:
+    return {**asdict(one), "place": str(one)}
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """An event as it goes through LangGraph's stream: numbers, ids and short texts, never content."""
+    said: dict[str, Any] = {"type": type(event).__name__}
+    for one in fields(event):
+        said |= _plain(one.name, getattr(event, one.name))
+    return said
+
+
+def _plain(name: str, value: Any) -> dict[str, Any]:
+    from swarm.coordinator.asking import estimated, usage
+
+    match value:
+        case bool() | int() | float() | None:
+            return {name: value}
+        case str():
+            return {name: value[:_LONGEST]}
+        case Slice():
+            return {"slice": value.id, "round": value.round, "tokens": value.tokens}
+        case Report():
+            return {"findings": len(value.findings)}
+        case Corpus():
+            return {"sources": len(value.sources), "skipped": len(value.skipped), "chars": value.chars}
+        case Usage():
+            return usage(value)
+        case Estimate():
+            return estimated(value)
+        case Answer():
+            named = {"run_id": value.run_id, "status": value.status, "complete": value.complete}
+            return {**named, "stopped": value.stopped, "cost_usd": value.usage.cost_usd}
+    return {}
