@@ -90,7 +90,7 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseChanged:
-    """`phase` is one of gather, plan, dispatch, judge, consolidate, finish."""
+    """`phase` is one of gather, plan, dispatch (or work), judge, consolidate, finish."""
 
     phase: str
 

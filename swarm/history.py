@@ -134,6 +134,17 @@ def find(name: str, store: str | Path | None = None) -> str:
         return _account(opened.journal, name, store).run
 
 
+def check_of(run: str, store: str | Path | None = None) -> str:
+    """The command by which a run that works checks itself; empty for most.
+
+    Raises:
+        StoreError: there is no such store.
+    """
+    with open_store(store, read_only=True) as opened:
+        task = _task(opened.journal.record(run, "task", ""))
+        return task.check if task is not None else ""
+
+
 def show(name: str, store: str | Path | None = None) -> Shown:
     """All that is known of a run, which is named as for `find`.
 

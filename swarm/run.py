@@ -271,6 +271,7 @@ class Swarm:
         nothing is left to do."""
         from swarm.coordinator.begin import answer_of, begin, forget_unread
         from swarm.coordinator.restore import catch_up, restore
+        from swarm.coordinator.work.fit import fit_to_work
 
         began = self._clock()
         window = max(self._model.window, self._reader.window)
@@ -279,6 +280,7 @@ class Swarm:
         journal.hold(run_id)
         if (answer := answer_of(store, run_id, task)) is not None:
             return answer
+        fit_to_work(task, plan, self._model, self._reader)
         task = replace(task, limits=effective(task.limits, (self._model, self._reader)))
         session = await begin(journal, run_id, task, self._settings, self._model, self._reader)
         try:

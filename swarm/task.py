@@ -39,7 +39,8 @@ class Limits:
     slices: int | None = None
     """Slices that are worked in a run, all of those that they are cut into included."""
     depth: int = 8
-    """How often a slice may be cut into halves, because it was too long or had more to say. 0: never."""
+    """How often a slice may be cut into halves, because it was too long or had more to say, and how many planners
+    may stand above one another. 0: never, and none but the first."""
     rounds: int | None = None
     """Passes of the coordinator's loop: of reading, of which the first reads the corpus and later ones follow what
     was found (None: 3); of work, how often one planner may plan (None: 100, and measures of progress end it long

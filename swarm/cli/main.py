@@ -102,7 +102,29 @@ def _resume(settings: Settings, run: str) -> int:
     id_ = find(run, settings.store)
     if (code := steering.go_on_if_paused(id_, settings.store, as_json=settings.json)) is not None:
         return code
+    _allow_check(settings, id_)
     return execute(settings, go_on(settings, id_), lambda it: it.resume(id_), resume_with(settings))
+
+
+def _allow_check(settings: Settings, run: str) -> None:
+    """A run may check itself with a command, which stands in its store: whoever goes on with a store from
+    elsewhere is to know what will be run.
+
+    Raises:
+        UsageError: nobody allows it.
+    """
+    from swarm.cli.asking import on_terminal, yes
+    from swarm.history import check_of
+
+    check = check_of(run, settings.store)
+    if not check or settings.yes:
+        return
+    if not (
+        on_terminal() and yes(f"the run checks itself with the command {one_line(check, 200)!r}: run it here?")
+    ):
+        raise UsageError(
+            f"the run checks itself with the command {one_line(check, 200)!r}: give --yes to allow it"
+        )
 
 
 _QUESTION = argument("question", str, metavar="QUESTION", help="What you want to know.")

@@ -28,6 +28,7 @@ _WORDS = {
     "gather": "reading files",
     "plan": "planning",
     "dispatch": "reading",
+    "work": "working",
     "judge": "judging",
     "consolidate": "condensing",
     "finish": "answering",

@@ -80,9 +80,6 @@ class Recorded(Protocol):
     def claims(self, branch: str, number: int) -> int:
         """How much was claimed in the whole run when a branch was judged."""
 
-    def left_out(self, session: int) -> set[str]:
-        """The slices that an answer names as those that nothing came of."""
-
     def records(self, session: int) -> list[Record]:
         """All that was recorded in a session, in its order."""
 

@@ -31,17 +31,21 @@ class Sources(Mapping[str, Source]):
             record = self._journal.record(self._run, "kept", id_)
             if record is None:
                 raise KeyError(id_)
-            source = self._known[id_] = kept_source(id_, record.body)
-            while len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
+            source = kept_source(id_, record.body)
+            self._remember(source)
         return source
+
+    def _remember(self, source: Source) -> None:
+        self._known[source.id] = source
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
 
     def first(self, source: Source) -> Source:
         """The first of the run's own that had this text, be it this one."""
         try:
             return self[source.id]
         except KeyError:
-            self._known[source.id] = source
+            self._remember(source)
             return source
 
     def __iter__(self) -> Iterator[str]:
@@ -67,14 +71,14 @@ class PathsOf(Mapping[str, str]):
         return len(self._sources)
 
 
-def kept_entries(first: Source, source: Source, text: str) -> list[Entry]:
+def kept_entries(first: Source, source: Source, text: str, *, cited: bool) -> list[Entry]:
     """The records of a source that the run made: with its text, which can be read nowhere else. Several may come
-    to the same text: it is kept under the name of the `first`, and the names of the others are noted."""
+    to the same text: it is kept under the name of the `first`, and each name under which it is cited is noted."""
     body = {"path": first.path, "media": source.media, "chars": source.chars, "bytes": source.bytes, "text": text}
     entries = [Entry(kind="kept", key=source.id, body=body)]
-    if first.path != source.path:
-        other = {"id": source.id, "path": source.path}
-        entries.append(Entry(kind="named", key=f"{source.id}:{source.path}", body=other))
+    if cited:
+        named = {"id": source.id, "path": source.path}
+        entries.append(Entry(kind="named", key=f"{source.id}:{source.path}", body=named))
     return entries
 
 

@@ -262,7 +262,8 @@ async def _judge(desk: Desk, state: State, runtime: Runtime[Any], host: Host | N
 
 
 async def _consolidate(desk: Desk, state: State, runtime: Runtime[Any], host: Host | None) -> State:
-    if desk.task.output != "table" and desk.stopped is None:
+    written = desk.program is not None and desk.program.answer is not None  # it is read by nobody then
+    if desk.task.output != "table" and desk.stopped is None and not written:
         _enter(desk, "consolidate")
         await consolidate.consolidate(desk)
     return {**_told(desk), "phase": "finish"}
@@ -288,7 +289,8 @@ def _part(desk: Desk, phase: str, reading: Callable[[Desk], Awaitable[Any]]) -> 
 
 
 def _enter(desk: Desk, phase: str) -> None:
-    desk.emit(PhaseChanged(phase=phase))
+    working = phase == "dispatch" and desk.task.mode == "work"
+    desk.emit(PhaseChanged(phase="work" if working else phase))
 
 
 def _told(desk: Desk) -> State:

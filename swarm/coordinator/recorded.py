@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from swarm.coordinator.work.played import stand_in
-from swarm.errors import StoreError, SwarmError
+from swarm.coordinator.work.played import Ended, stand_in
+from swarm.errors import StoreError
 from swarm.program import Program
 from swarm.store.journal import Entry, Journal, Record
 
-
-class Ended(SwarmError):
-    """The process that was at work died here."""
+__all__ = ["Ended", "Played", "Session"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,10 +113,6 @@ class Played:
     def claims(self, branch: str, number: int) -> int:
         record = self.journal.record(self.run, "judged", f"{branch}:{number}")
         return 0 if record is None else int(record.body["claims"])
-
-    def left_out(self, session: int) -> set[str]:
-        answer = self.sessions[session - 1].answer
-        return {one["slice"] for one in answer["failures"]} if answer is not None else set()
 
     def records(self, session: int) -> list[Record]:
         return sorted(self.sessions[session - 1].records.values(), key=lambda record: record.seq)

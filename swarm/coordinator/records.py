@@ -20,6 +20,22 @@
     removal     a source that was unlearnt
     answer      what a session came to (key: the session)
 
+Of work (`coordinator/work/`):
+
+    slice       an order that was let in (key: its name)
+    asks        what an order asks, so that two that ask the same are one
+    planned     what a planner wanted, what of it was let in, refused and dropped (key: its branch and a number)
+    pulled      that orders of a program were taken (key: how many by now)
+    judged      a verdict on a branch, and the measures then (key: the branch and a number)
+    dropped     a slice that is not worked any more (key: its name)
+    handoff     what a sub-agent left to its successor (key: the slice and the leg)
+    kept, named a text that the run made, and each name under which it is cited
+    artifact    the text that goes by a name
+    checked     what a program found wrong with a result (key: the slice and the reply)
+    looked      what a sub-agent asked to have shown to its successor
+    program     what there is of a program beside code (key: the session)
+    unwritten   why nobody wrote the answer (key: the session)
+
 Sources are named in a plan by their place in the corpus, so that a plan takes some thirty bytes a slice.
 """
 

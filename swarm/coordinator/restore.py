@@ -35,6 +35,8 @@ from swarm.source import Source
 from swarm.store.journal import Journal
 from swarm.task import Report, Slice, SliceFailure
 
+_REPORTS = ("handoff", "report", "failure")
+
 
 def restore(desk: Desk) -> None:
     """Bring a desk to where its run was left: what is done, split and asked, and what is still to be worked."""
@@ -84,9 +86,7 @@ def catch_up(journal: Journal, graph: SharedGraph) -> bool:
 
 
 def _is_behind(journal: Journal, graph: SharedGraph) -> bool:
-    reported = len(
-        {key.partition(":")[0] for kind in ("report", "failure") for key in journal.keys(graph.run, kind)}
-    )
+    reported = len({key.partition(":")[0] for kind in _REPORTS for key in journal.keys(graph.run, kind)})
     sql = (
         "SELECT count(*) FROM nodes INDEXED BY nodes_by_kind WHERE kind <> 'finding' AND kind = 'slice' "
         "AND state = 'live' AND num BETWEEN ? AND ?"
@@ -127,9 +127,11 @@ def _reported(journal: Journal, run: str) -> Iterator[Part]:
     made = {record.key: kept_source(record.key, record.body) for record in journal.records(run, "kept")}
     named = {one.key: made[ref] for one in journal.records(run, "artifact") if (ref := one.body["ref"]) in made}
     paths = named | {source.path: source for source in sources.values()}
-    sources |= made
     for record in journal.records(run, "named"):
-        yield replace(made[record.body["id"]], path=record.body["path"])
+        source = replace(made[record.body["id"]], path=record.body["path"])
+        sources.setdefault(source.id, source)
+        yield source
+    sources = made | sources
     slices |= {slice_.id: slice_ for slice_ in slices_from(journal, run, paths.get)}
     for record in journal.records(run, "slice"):
         if "objective" in record.body:
@@ -137,7 +139,7 @@ def _reported(journal: Journal, run: str) -> Iterator[Part]:
         read = READ.validate_python(record.body)
         slices[read.slice.id] = read.slice
         sources |= {source.id: source for source in read.sources}
-    for kind in ("handoff", "report", "failure"):
+    for kind in _REPORTS:
         for record in journal.records(run, kind):
             report = REPORT.validate_python(record.body)
             yield slices[report.slice]

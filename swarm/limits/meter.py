@@ -9,7 +9,6 @@ no provider.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -233,9 +232,8 @@ class _Counting(Throttler):
             self._task_logs.popleft()
 
     async def acquire(self) -> None:
-        while self.used() >= self.rate_limit:
-            await asyncio.sleep(self.retry_interval)
-        self.count(self._clock())
+        await super().acquire()  # type: ignore[no-untyped-call]
+        self._task_logs[-1] = self._clock()  # it was noted by the clock of this machine
 
     def used(self) -> int:
         self.flush()

@@ -236,7 +236,9 @@ def _work_values(prompt: WorkPrompt) -> dict[str, str]:
         "said": _listed(prompt.said),
         "notes": fenced(prompt.notes.strip()),
         "more": f"{prompt.more:,}" if prompt.more else "",
-        "last": "" if prompt.legs_left else "yes",
+        "number": str(prompt.leg + 1),
+        "legs": str(prompt.legs),
+        "last": "yes" if prompt.leg + 1 >= prompt.legs else "",
         "wrong": fenced(prompt.wrong),
         "report_tokens": f"{prompt.report_tokens:,}",
     }

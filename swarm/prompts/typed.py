@@ -216,7 +216,8 @@ class WorkPrompt(ViewPrompt[WorkReply]):
     said: tuple[str, ...] = ()
     """What a person added while the run was on, and what was decided."""
     leg: int = 0
-    legs_left: int = 0
+    legs: int = 1
+    """How many sub-agents may work at it, one after the other."""
     notes: str = ""
     more: int = 0
     """Tokens of its material that come after what is shown here."""

@@ -2,8 +2,8 @@
 
 Time stands still while anything is worked out, in this thread, another or a program that was started, and while
 bytes are on their way between two ends in this process. When nothing is left but to wait, it jumps to the moment
-when the first one goes on. So what is waited for (a reply that is set to take three seconds, a rate, a retry) adds up
-exactly, however fast the machine is, and what the machine takes itself counts as nothing.
+when the first one goes on. So what is waited for (a reply that is set to take three seconds, a rate, a retry) adds
+up exactly, however fast the machine is, and what the machine takes itself counts as nothing.
 
 It is right only where both ends of every connection are served by this one loop.
 """

@@ -9,9 +9,8 @@ form, the role's check, each quote. It knows nothing of the run, the plan or the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
 
 from swarm.agenda.progress import Repeats
 from swarm.errors import InvalidReply, PromptTooLong
@@ -21,20 +20,19 @@ from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
 from swarm.observe.log import get_logger
 from swarm.orders import Order
-from swarm.program import Role
-from swarm.prompts.replies import Reply, WorkReply
-from swarm.prompts.typed import Outcome, Prompt, Shown, WorkPrompt
+from swarm.prompts.replies import Made, WorkReply
+from swarm.prompts.typed import Outcome, WorkPrompt
 from swarm.source import Passage, Span
 from swarm.sources.kept import kept_id
 from swarm.task import Artifact, Decision, Finding, Report
 from swarm.tokens import o200k
 from swarm.worker.form import problem_with
-from swarm.worker.ledger import Ledger, Unkept
+from swarm.worker.job import Ask, Handoff, Job, LookUp, Text, Worked
+from swarm.worker.ledger import Ledger
 from swarm.worker.quotes import Material
 from swarm.worker.read import finding_of
 from swarm.worker.vote import key_of_result, vote
 
-R = TypeVar("R", bound=Reply, covariant=True)
 log = get_logger("worker")
 
 _TRIES = 3  # fresh sub-agents for a result that a check turns down
@@ -43,53 +41,7 @@ _PROPOSED = 12
 _DECISIONS = 4
 _SHORT = 300  # characters of a rejected quote, and of a result that stands for itself
 _TAG_TOKENS = 24  # around a source
-
-
-class Ask(Protocol):
-    """What a call goes through: the gate, or what is wrapped around it."""
-
-    async def ask(
-        self, model: Model, prompt: Prompt[R], attempt: int = 0, *, budget: Budget | None = None, mend: bool = True
-    ) -> R: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """What a sub-agent is given. `material` is what its order's sources hold, in reading order; `outcomes` are of
-    the slices that it needs, and `summaries` what they say in a sentence, for when there is no room for more."""
-
-    slice: str
-    goal: str
-    order: Order
-    role: Role
-    basis: tuple[str, ...]
-    outcomes: tuple[Outcome, ...] = ()
-    summaries: Mapping[str, str] = field(default_factory=dict)
-    shown: tuple[Shown, ...] = ()
-    said: tuple[str, ...] = ()
-    material: Sequence[Passage] = ()
-    paths: Mapping[str, str] = field(default_factory=dict)
-    ledger: Ledger = field(default_factory=Unkept)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Text:
-    """A text that others may cite from now on: a result or an artifact, by its name."""
-
-    path: str
-    text: str
-
-
-@dataclass(kw_only=True)
-class Worked:
-    """What came of a job, or of one leg of it. `texts` are those that findings rest on, and artifacts."""
-
-    report: Report
-    texts: tuple[Text, ...] = ()
-
-
-LookUp = Callable[[Sequence[str]], Sequence[Passage]]
-Handoff = Callable[[int, Worked], Awaitable[None]]
+_CHARS_A_TOKEN = 2  # of text that is shown in part, at the least
 
 
 @dataclass(kw_only=True)
@@ -147,10 +99,11 @@ async def work(
             name = f"{leg}.{tries}"
             asked = _Asked(job=job, name=name, leg=leg, last=last, notes=notes, wrong=wrong, material=material)
             reply, prompt, rest = await _ask(desk, asked, gate, model, budget)
-            wrong = (
-                await _wrong(job, name, reply) or "" if job.role.vote is None else ""
-            )  # else each was looked at
+            # a vote has looked at each reply
+            wrong = await _wrong(job, name, reply) or "" if job.role.vote is None else ""
             tries += bool(wrong)
+            if wrong and tries == _TRIES and (shorter := _with_artifact(job, reply)) is not None:
+                reply, wrong = shorter, ""
             if not wrong or tries >= _TRIES:
                 break
             log.info("result turned down", slice=job.slice, reason=wrong)
@@ -235,7 +188,7 @@ def _prompt(asked: _Asked) -> WorkPrompt:
         paths=job.paths,
         said=job.said,
         leg=asked.leg,
-        legs_left=0 if asked.last else 1,
+        legs=role.legs,
         notes=asked.notes,
         wrong=asked.wrong,
         report_tokens=role.report_tokens,
@@ -299,7 +252,9 @@ async def _valid(prompt: WorkPrompt, gate: Ask, model: Model, budget: Budget | N
 
 
 async def _wrong(job: Job, name: str, reply: WorkReply) -> str | None:
-    """What programs find wrong with a result; None also where there is none to look at."""
+    """What programs find wrong with a reply: its length, the form of its result, what the role's check says."""
+    if _is_long(reply, job.role.report_tokens):
+        return f"the report is longer than {job.role.report_tokens:,} tokens: put what is long into artifacts"
     if reply.status != "done":
         return None
     value, problem = problem_with(reply.result, job.role.schema, job.role.report_tokens, job.role.name)
@@ -312,6 +267,31 @@ async def _wrong(job: Job, name: str, reply: WorkReply) -> str | None:
         return await said if inspect.isawaitable(said) else said
 
     return await job.ledger.checked(name, asked)
+
+
+def _is_long(reply: WorkReply, most: int) -> bool:
+    """Whether a report is longer than it may be, artifacts left out: o200k tokens of all that others will read."""
+    claims = [text for one in reply.findings for text in (one.claim, one.quote)]
+    proposed = [one.objective for one in reply.proposed]
+    texts = [reply.result, reply.summary, reply.notes, *claims, *proposed, *reply.decisions]
+    if 4 * sum(map(len, texts)) <= most:  # a character has four bytes and as many tokens at the most
+        return False
+    return o200k("\n".join(texts)) > most
+
+
+def _with_artifact(job: Job, reply: WorkReply) -> WorkReply | None:
+    """A reply whose result stays too long, whatever is said of it: the whole becomes an artifact, and the result
+    is its beginning, which says so. None where that would not help, or would break the form."""
+    role = job.role
+    short = _is_long(reply.model_copy(update={"result": ""}), role.report_tokens // 2)
+    if reply.status != "done" or role.schema is not None or role.check is not None or short:
+        return None
+    name = f"{job.order.name}, whole"
+    head = reply.result[: role.report_tokens // 2 * _CHARS_A_TOKEN]
+    made = Made(name=name, media="text/markdown", text=reply.result)
+    result = f'{head}\n\n(This is its beginning. The whole is the artifact "{name}".)'
+    shorter = reply.model_copy(update={"result": result, "artifacts": [*reply.artifacts, made]})
+    return None if _is_long(shorter, role.report_tokens) else shorter
 
 
 # What comes of it
@@ -350,9 +330,9 @@ def _find(desk: _Desk, reply: WorkReply, prompt: WorkPrompt) -> None:
     """Keep the claims whose words stand in what the sub-agent was given, or in what it made; and what it says of
     its result, which rests on the result."""
     job = desk.job
-    texts = {job.order.name: reply.result} if reply.result.strip() else {}
+    texts = {_result_of(job.order.name): reply.result} if reply.result.strip() else {}
     texts |= {made.name: made.text for made in reply.artifacts if made.text.strip()}
-    given = {one.name: one.text for one in prompt.outcomes if one.whole and one.text.strip()}
+    given = {_result_of(one.name): one.text for one in prompt.outcomes if one.whole and one.text.strip()}
     material = Material(prompt.passages)
     made = {kept_id(text): Text(path=name, text=text) for name, text in (given | texts).items()}
     written = Material([_as_passage(id_, one.text) for id_, one in made.items()])
@@ -371,6 +351,11 @@ def _find(desk: _Desk, reply: WorkReply, prompt: WorkPrompt) -> None:
             relevance=0.6,
         )
         _add(desk, whole, made)
+
+
+def _result_of(name: str) -> str:
+    """What the result of a slice is called where it is cited."""
+    return f"result of {name}"
 
 
 def _add(desk: _Desk, finding: Finding, made: Mapping[str, Text]) -> None:

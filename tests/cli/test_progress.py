@@ -107,6 +107,27 @@ def test_without_a_terminal_a_line_comes_now_and_then(capsys: pytest.CaptureFixt
     assert "\x1b" not in err
 
 
+def test_what_a_person_asked_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with Lines(clock) as lines:
+        lines.tell(events.PhaseChanged(phase="dispatch"))
+        lines.tell(events.SlicesPlanned(slices=3, round=1))
+        lines.tell(events.SliceStarted(slice=slice_(1)))
+        lines.tell(events.Paused())
+        clock.now += 10
+        lines.tell(events.SliceDropped(slice=slice_(1), reason="cancelled by a person"))
+        lines.tell(events.Steered(instruction="1"))
+        lines.tell(events.WentOn())
+        clock.now += 10
+        lines.tell(finished(2))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "swarm: paused: calls in flight finish, and nothing new is begun"
+    assert said[1] == "swarm: a slice was left alone: cancelled by a person"
+    assert said[2].startswith("swarm: paused · 0 of 3 slices done · ")
+    assert said[3:5] == ["swarm: an instruction came: what begins from now on goes by it", "swarm: going on"]
+    assert said[5].startswith("swarm: reading · 1 of 3 slices done · ")
+
+
 def test_a_run_that_is_over_at_once_says_nothing_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines(Clock()) as lines:
         for event in (corpus(), events.SlicesPlanned(slices=1, round=1), finished(1)):

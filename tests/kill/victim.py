@@ -18,6 +18,7 @@ import swarm.coordinator.machine  # what takes long to import
 import swarm.models.openai  # noqa: F401
 from swarm.errors import SwarmError
 from swarm.limits import attempts
+from swarm.program import Program
 from swarm.run import Swarm
 from swarm.store import postgres  # noqa: F401
 from swarm.task import Limits, Slicing, Task
@@ -55,6 +56,11 @@ class Job:
             limits=Limits(rounds=self.rounds),
         )
 
+    @property
+    def plan(self) -> Program | None:
+        """Of work, the plan that is code."""
+        return None
+
 
 def start(job: Job) -> BaseProcess:
     """A process that does the job; its answer is in the folder when it exits with 0."""
@@ -86,7 +92,7 @@ def _main(job: Job) -> None:
         "openai:any", store=job.store, base_url=job.base_url, window=job.window, concurrency=job.concurrency
     )
     try:
-        answer = asyncio.run(swarm.run(job.task, run_id=job.run))
+        answer = asyncio.run(swarm.run(job.task, run_id=job.run, plan=job.plan))
     except SwarmError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(1)

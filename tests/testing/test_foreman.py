@@ -30,7 +30,7 @@ def outline(**settings) -> OutlineReply:
 
 def work(**settings) -> WorkReply:
     given = {"question": "A history", "objective": "Who kept the light?", "shown": (), "basis": ("1",)}
-    return asked(WorkPrompt(**given | {"legs_left": 3} | settings))
+    return asked(WorkPrompt(**given | {"legs": 4} | settings))
 
 
 def assess(*standings: tuple[str, str], **settings) -> AssessReply:
@@ -89,7 +89,7 @@ def test_a_piece_with_more_material_goes_on_from_its_notes_until_nobody_is_left(
     assert (reply.status, reply.result) == ("continue", "")
     assert "It is white." in reply.notes
     assert "Ida Lewis" in reply.notes
-    last = work(more=5_000, notes=reply.notes, legs_left=0, **MATERIAL)
+    last = work(more=5_000, notes=reply.notes, legs=1, **MATERIAL)
     assert last.status == "done"
     assert "It is white." in last.result
 

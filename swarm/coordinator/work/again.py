@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from swarm.agenda.agenda import Agenda
 from swarm.coordinator.desk import Desk
-from swarm.coordinator.records import INSTRUCTION
+from swarm.coordinator.records import DROPPED, INSTRUCTION
+from swarm.coordinator.steering import CANCELLED
+from swarm.coordinator.work.fit import roles_of
 from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
 from swarm.coordinator.work.take import enter, order_of, source_at
-from swarm.errors import ModelError, UsageError
 from swarm.orders import Order
-from swarm.program import Role
-from swarm.worker.form import fits
+from swarm.task import SliceFailure
 
 
 @dataclass
@@ -29,38 +28,14 @@ class _Known:
 
 
 def begin(desk: Desk) -> None:
-    """Make ready what the work needs, and bring it to where the run was left.
-
-    Raises:
-        ModelError: the model reads and cannot work.
-        UsageError: a role of the program makes no sense.
-    """
+    """Make ready what the work needs, and bring it to where the run was left."""
     program = desk.program
-    if desk.reader.selective or (desk.model.selective and (program is None or program.orders is None)):
-        name = (desk.reader if desk.reader.selective else desk.model).name
-        raise ModelError(
-            f"the model {name} reads and quotes, and cannot work towards a goal: "
-            "name a language model with --model"
-        )
-    if not desk.question.strip():
-        raise UsageError("the task has no goal: give it one question that says what is to be done")
-    _check_command(desk.task.check)
-    roles = {"": Role(), **{role.name: role for role in (program.roles if program else ())}}
-    for role in roles.values():
-        fits(role)
     root = Branch(order=Order(name=ROOT, objective=desk.question, done_when=desk.task.done_when))
     coded = program if program is not None and program.orders is not None else None
-    desk.work = Work(root=root, program=coded, roles=roles, agenda=Agenda(), branches={ROOT: root})
+    desk.work = Work(root=root, program=coded, roles=roles_of(program), agenda=Agenda(), branches={ROOT: root})
     _restore(desk, desk.work)
     if coded is not None and coded.orders is not None:
         desk.work.supply = islice(iter(coded.orders()), desk.work.pulled, None)
-
-
-def _check_command(check: str) -> None:
-    try:
-        shlex.split(check)
-    except ValueError as error:
-        raise UsageError(f"the check {check!r} is no command: {error}") from None
 
 
 def _restore(desk: Desk, work: Work) -> None:
@@ -78,6 +53,8 @@ def _restore(desk: Desk, work: Work) -> None:
         _bring(branch, known.get(branch.name, _Known()), _ended_at(desk, branch))
         if branch.parent is not None and branch.plannings:
             work.under_way.add(branch.id)
+    for name, seq in {one.key: one.seq for one in journal.records(run, DROPPED)}.items():
+        _leave_alone(desk, work, name, told=seq < known.get(_branch_name(work, name), _Known()).planned_at)
     planned_at = known.get(ROOT, _Known()).planned_at
     work.heard = sum(record.seq < planned_at for record in journal.records(run, INSTRUCTION))
     if homes:
@@ -88,6 +65,7 @@ def _sorted(desk: Desk, work: Work) -> tuple[list[tuple[Branch, Order]], dict[st
     """The orders that are open, and those that are done, by their ids, each with its branch."""
     journal, run = desk.journal, desk.run
     done, dropped = set(journal.keys(run, "report")), set(journal.keys(run, "dropped"))
+    given_up = {name for one in journal.records(run, "planned") for name, _ in one.body["dropped"]}
     work.done = work.begun = len(done)
     live: list[tuple[Branch, Order]] = []
     homes: dict[str, tuple[Branch, Order]] = {}
@@ -106,7 +84,7 @@ def _sorted(desk: Desk, work: Work) -> tuple[list[tuple[Branch, Order]], dict[st
             if work.program is None:
                 homes[id_] = branch, order
                 branch.stands(name, "done", "")
-        elif name in dropped and id_ not in desk.steering.cancelled:
+        elif name in dropped and (id_ not in desk.steering.cancelled or name in given_up):
             branch.stands(name, "dropped", "")
         else:
             order = order_of(name, record.body)
@@ -126,6 +104,25 @@ def _known(desk: Desk) -> dict[str, _Known]:
         name, _, _ = record.key.rpartition(":")
         known.setdefault(name, _Known()).judged.append((record.seq, record.body))
     return known
+
+
+def _branch_name(work: Work, name: str) -> str:
+    slice_ = work.live.get(order_id(name))
+    return work.branch_of(slice_).name if slice_ is not None else ROOT
+
+
+def _leave_alone(desk: Desk, work: Work, name: str, *, told: bool) -> None:
+    """A slice that a person cancelled stays where it is until its planner drops it: what waits for it waits on."""
+    slice_ = work.live.get(order_id(name))
+    if slice_ is None:
+        return
+    branch = work.branch_of(slice_)
+    work.failed[name] = CANCELLED
+    desk.dropped[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=CANCELLED)
+    branch.stands(name, "dropped", CANCELLED)
+    if not told:
+        branch.urgent = True
+        branch.reasons.append(f'"{name}" was {CANCELLED}')
 
 
 def _ended_at(desk: Desk, branch: Branch) -> int:
@@ -159,6 +156,7 @@ def _bring(branch: Branch, known: _Known, ended_at: int) -> None:
     seq, last = known.judged[-1]
     if last["verdict"] == "done" or (last["verdict"] == "stop" and seq > ended_at):
         branch.judgings -= 1
+        branch.found = True
     elif last["verdict"] == "replan" and seq > known.planned_at:
         branch.replan = True
         branch.reasons = list(last["missing"])

@@ -59,6 +59,8 @@ async def judge_branch(desk: Desk, work: Work, branch: Branch, number: int) -> V
     else:
         reply = await _opinion(desk, branch, number, problem)
         verdict = _measured(desk, work, branch, reply, problem, _claims(desk, branch, number))
+        if verdict.verdict == "stop" and problem is not None:
+            verdict = replace(verdict, reason=f"{verdict.reason}; its check says: {problem}")
     body = {"verdict": verdict.verdict, "reason": verdict.reason, "missing": list(verdict.missing)}
     body |= {"done": branch.done, "claims": _claims(desk, branch, number), "check": problem, "score": work.score}
     body |= {"proposed": branch.proposed, "admitted": branch.admitted}

@@ -22,13 +22,18 @@ class SliceLedger:
     """Of one slice, the `tries`-th time that it is worked after it failed."""
 
     def __init__(self, desk: Desk, slice_: str, tries: int) -> None:
-        self._desk, self._of = desk, f"{slice_}:{tries}" if tries else slice_
+        self._desk, self._slice, self._tries = desk, slice_, tries
+        self._of = f"{slice_}:{tries}" if tries else slice_
         self._entries: list[Entry] = []
 
     def entries(self) -> list[Entry]:
         """What is to be recorded, once."""
         entries, self._entries = self._entries, []
         return entries
+
+    def handoff(self, leg: int) -> str:
+        """The key of a handoff."""
+        return f"{self._slice}:{leg}:{self._tries}" if self._tries else f"{self._slice}:{leg}"
 
     async def room(self, name: str, tokens: Callable[[], int]) -> int:
         return await room(self._desk, f"work:{self._of}:{name}", tokens)

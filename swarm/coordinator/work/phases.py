@@ -60,7 +60,7 @@ async def dispatch(desk: Desk) -> None:
         resumed=desk.session > 1 and desk.reader.remote,
     )
     pool = Pool(desk, plan, gate)
-    pool.begin()
+    await pool.begin()
     plan.agenda.wake = engine.wake
     await engine.serve(pool, pool.handle)
 

@@ -106,10 +106,11 @@ def drop(work: Work, name: str, reason: str) -> None:
     slice_ = work.live.pop(order_id(name), None)
     if slice_ is None:
         return
-    branch = work.branch_of(slice_)
-    branch.open -= 1
     work.failed.pop(name, None)
-    branch.stands(name, "dropped", reason)
+    branch = work.branches.get(slice_.parent or ROOT)
+    if branch is not None:  # else it was dropped before, and this as a part of it
+        branch.open -= 1
+        branch.stands(name, "dropped", reason)
     work.agenda.drop(slice_.id)
     work.under_way.discard(slice_.id)
     work.branches.pop(slice_.id, None)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.listen import hear
-from swarm.coordinator.steering import CANCELLED
 from swarm.coordinator.work.judge import Verdict
 from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.pool import Pool
 from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
 from swarm.coordinator.work.take import order_of, pull
-from swarm.errors import CallFailed, LimitReached, PromptTooLong
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, SwarmError
 from swarm.limits.budget import Budget
 from swarm.limits.hedged import Hedged
 from swarm.models.base import Model
@@ -28,11 +28,15 @@ from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Prompt
 from swarm.store.journal import Entry, Record
 from swarm.task import Report, Slice
-from swarm.worker.work import Ask, Handoff, Worked
+from swarm.worker.work import Ask, Worked
 
 R = TypeVar("R", bound=Reply)
 
 _GIVERS = ("pulled", "report", "planned")  # kinds of records with which orders are let in
+
+
+class Ended(SwarmError):
+    """The process that was at work died here."""
 
 
 def program_entry(program: Program, session: int) -> Entry:
@@ -105,11 +109,8 @@ async def play(desk: Desk, plan: Work) -> None:
             if record.kind == "instruction":
                 await hear(desk, record)
             elif desk.journal.record(desk.run, record.kind, record.key) is None:
-                await player.play(record)
-        for slice_ in list(plan.live.values()):  # what a person cancelled before is left alone again
-            left_out = desk.recorded.left_out(desk.session)
-            if slice_.id in desk.steering.cancelled & left_out - desk.dropped.keys() and slice_.order is not None:
-                await player.pool.cancel(slice_, slice_.order, CANCELLED)
+                with suppress(Ended):  # what follows was not recorded any more; what others came to then may be
+                    await player.play(record)
     finally:
         await player.close()
     if desk.stopped is None:
@@ -139,7 +140,7 @@ class _Player:
                     await attempt.go_on()
             case "report" | "failure":
                 await self._settle(record, record.key.partition(":")[0])
-            case "dropped":
+            case "dropped" if not await self._found():
                 slice_ = self._plan.live.get(order_id(record.key))
                 if slice_ is not None and slice_.order is not None:
                     await self.pool.cancel(slice_, slice_.order, record.body["reason"])
@@ -166,8 +167,19 @@ class _Player:
             assert attempt is not None
             await attempt.end()
             del self._begun[id_]
-        elif record.kind == "failure" and (branch := await self._branch(slice_.order.name)) is not None:
+        elif (
+            not await self._found()
+            and record.kind == "failure"
+            and (branch := await self._branch(slice_.order.name)) is not None
+        ):
             await self.pool.end(branch, Verdict(verdict="stop", reason=record.body["failure"]))
+
+    async def _found(self) -> bool:
+        """Go by verdicts of an earlier session, where there are any left."""
+        if not any(branch.found for branch in self._plan.branches.values()):
+            return False
+        await self.pool.begin()
+        return True
 
     async def close(self) -> None:
         for attempt in self._begun.values():
@@ -193,26 +205,26 @@ class _Attempt:
     """A slice at work, which waits at each handoff until the record of it is played."""
 
     def __init__(self, desk: Desk, plan: Work, pool: Pool, slice_: Slice, order: Order) -> None:
-        self._pool, self._slice, self._order = pool, slice_, order
-        self._turn = asyncio.Semaphore(0)
-        self._waits = asyncio.Event()
+        self._desk, self._pool, self._slice, self._order = desk, pool, slice_, order
+        self._turn, self._waits = asyncio.Event(), asyncio.Event()
         self._ledger = SliceLedger(desk, slice_.id, plan.tries.get(slice_.id, 0))
+        self._ending = False
         plan.under_way.add(slice_.id)
-        self._task = asyncio.create_task(pool.attempt(slice_, self._handoff(), self._ledger))
+        self._task = asyncio.create_task(pool.attempt(slice_, self._handoff, self._ledger))
 
-    def _handoff(self) -> Handoff:
-        async def handoff(leg: int, worked: Worked) -> None:
+    async def _handoff(self, leg: int, worked: Worked) -> None:
+        key = self._ledger.handoff(leg)
+        if not self._ending and self._desk.journal.record(self._desk.run, "handoff", key) is None:
+            self._turn.clear()
             self._waits.set()
-            await self._turn.acquire()
-            await self._pool.hand_over(self._slice, leg, worked, self._ledger)
-
-        return handoff
+            await self._turn.wait()
+        await self._pool.hand_over(self._slice, leg, worked, self._ledger)
 
     async def go_on(self) -> None:
         """Past the handoff that it waits at, to the next or to its end."""
         await self._paused()
         self._waits.clear()
-        self._turn.release()
+        self._turn.set()
         await self._paused()
 
     async def _paused(self) -> None:
@@ -221,11 +233,13 @@ class _Attempt:
         waits.cancel()
 
     async def end(self) -> None:
-        self._turn.release()  # a handoff that the journal lacks is told as what it is
+        """Settle it. A handoff of which there is no record is made all the same, and told as what it is."""
+        self._ending = True
+        self._turn.set()
         await self._pool.conclude(self._slice, self._order, self._task, self._ledger)
 
     async def close(self) -> None:
-        """What was not settled when the session ended."""
+        """Where the session ended before it was settled."""
         self._task.cancel()
         await asyncio.wait([self._task])
         if not self._task.cancelled():

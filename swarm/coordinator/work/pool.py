@@ -32,8 +32,13 @@ class Pool(Slices):
         super().__init__(desk, plan, gate)
         self._refilling = False
 
-    def begin(self) -> None:
-        """See what the root wants first; other branches are opened again by the slices that they are."""
+    async def begin(self) -> None:
+        """Go by the verdicts that were found and not gone by when the run was left, the deepest branch first. Then
+        see what the root wants; other branches are opened again by the slices that they are."""
+        for branch in sorted(self.plan.branches.values(), key=lambda one: -one.depth):
+            if branch.found:
+                branch.found = False
+                await self.ask_judge(branch, branch.judgings + 1)
         self._look(self.plan.root)
 
     def take(self) -> str | None:
@@ -72,7 +77,8 @@ class Pool(Slices):
     async def _handle(self, ref: str) -> None:
         kind, _, rest = ref.partition(":")
         if not rest:
-            if (slice_ := self.plan.live.get(ref)) is not None and ref not in self.plan.leaving:
+            slice_ = self.plan.live.get(ref)
+            if slice_ is not None and ref not in self.plan.leaving and ref not in self.desk.dropped:
                 await self._slice(slice_)
             return
         name, _, number = rest.rpartition(":")

@@ -97,8 +97,7 @@ class Slices:
         entries, sources = await self._keep(worked)
         entries += ledger.entries()
         body = REPORT.dump_json(worked.report, exclude_defaults=True)
-        tries = self.plan.tries.get(slice_.id, 0)
-        entries.append(Entry(kind="handoff", key=f"{slice_.id}:{leg}{f':{tries}' if tries else ''}", body=body))
+        entries.append(Entry(kind="handoff", key=ledger.handoff(leg), body=body))
         merge = self.desk.graph.change(slice_, *sources, worked.report)
         await self.desk.journal.append(self.desk.run, *entries, also=merge)
 
@@ -107,12 +106,13 @@ class Slices:
         desk, report = self.desk, worked.report
         entries: list[Entry] = []
         made: dict[str, Source] = {}
+        ids = sorted({span.source for finding in report.findings for span in finding.evidence})
         for text in worked.texts:
             source = await asyncio.to_thread(keep, desk.library, text.text, text.path)
             made[source.id] = source
-            entries += kept_entries(desk.sources.first(source), source, text.text)
+            first = desk.sources.first(source)
+            entries += kept_entries(first, source, text.text, cited=source.id in ids)
         entries += [Entry(kind="artifact", key=one.name, body={"ref": one.ref}) for one in report.artifacts]
-        ids = sorted({span.source for finding in report.findings for span in finding.evidence})
         return entries, [made.get(id_) or desk.sources[id_] for id_ in ids]
 
     async def _done(self, slice_: Slice, order: Order, worked: Worked, *more: Entry) -> None:

@@ -50,6 +50,8 @@ class Branch:
     judgings: int = 0
     busy: bool = False
     """Its planner or its judge is asked, or about to be."""
+    found: bool = False
+    """Its next verdict is in the journal and was not gone by yet."""
     over: bool = False
     replan: bool = False
     """The judge wants more."""

@@ -30,11 +30,12 @@ from swarm.prompts.typed import AssessPrompt, OutlinePrompt, Prompt, WorkPrompt
 from swarm.store.journal import Record
 from swarm.store.opening import open_store
 from tests.coordinator.work.conftest import assessed, order
+from tests.coordinator.work.test_resumed import cut, moments
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "part", "part/a", "sub", "", " ", "a\n", "x" * 300])
 STATUSES = st.sampled_from(["done", "done", "done", "continue", "blocked", "too_large"])
 VERDICTS = st.sampled_from(["done", "replan", "stop"])
-EXAMPLES = 60
+EXAMPLES = 24
 SECONDS = 30.0  # a run that takes longer is taken to hang
 _MOST = Limits(slices=30, calls=160, rounds=6, depth=2)
 
@@ -60,7 +61,9 @@ class Script:
             return Unavailable("the server is overloaded")
         match prompt:
             case OutlinePrompt():
-                return self.next("plan", self.plans)
+                plan = self.next("plan", self.plans)
+                more = (order(f"n{n}", [f"n{n - 1}"] if n % 2 else []) for n in range(plan["more"]))
+                return {"orders": [*plan["orders"], *more], "drop": plan["drop"], "reason": plan["reason"]}
             case WorkPrompt():
                 return self.next("work", self.works)
             case AssessPrompt():
@@ -81,12 +84,13 @@ proposals = st.builds(
 )
 outlines = st.builds(
     lambda orders, more, drop: {
-        "orders": [*orders, *(order(f"n{n}", [f"n{n - 1}"] if n % 2 else []) for n in range(more))],
+        "orders": orders,
+        "more": more,
         "drop": [{"name": name, "reason": "not wanted"} for name in drop],
         "reason": "so",
     },
     st.lists(proposals, max_size=5),
-    st.sampled_from([0, 0, 0, 0, 3, 400]),
+    st.sampled_from([0, 0, 0, 0, 3, 250]),
     st.lists(NAMES, max_size=3),
 )
 replies = st.builds(
@@ -173,7 +177,12 @@ async def run(script: Script, store: Path, places: int, limits: Limits, seen: Se
     return answer
 
 
-def ledger(records: list[Record], answer: Answer) -> None:
+async def again(store: Path) -> Answer:
+    async with asyncio.timeout(SECONDS):
+        return await replay("run", store)
+
+
+def ledger(records: list[Record], answer: Answer, sessions: int = 1) -> None:
     """Every order that was proposed is let in or refused with a reason; each that was let in came to one end."""
     by_kind: dict[str, dict[str, Record]] = {}
     for record in records:
@@ -190,7 +199,7 @@ def ledger(records: list[Record], answer: Answer) -> None:
     assert dropped <= let_in
     assert not reported & dropped
     failed = {key.partition(":")[0] for key in by_kind.get("failure", {})}
-    assert not failed & {order_id(name) for name in reported}
+    assert sessions > 1 or not failed & {order_id(name) for name in reported}  # it is tried again
     assert failed <= {order_id(name) for name in let_in}
     if answer.stopped is None:
         assert answer.complete
@@ -223,7 +232,7 @@ def rebuilt(path: Path) -> str:
     suppress_health_check=list(HealthCheck),
 )
 def test_whatever_is_said_the_run_ends_with_a_clear_account(script: Script, places: int, bounded: bool) -> None:
-    limits = _MOST if bounded else Limits(slices=60, rounds=5, depth=2)
+    limits = _MOST if bounded else Limits(slices=40, rounds=5, depth=2)
     seen = Seen(places)
     with tempfile.TemporaryDirectory(prefix="swarm-fuzz-") as folder, pytest.MonkeyPatch.context() as patch:
         watched(patch, seen)
@@ -236,7 +245,35 @@ def test_whatever_is_said_the_run_ends_with_a_clear_account(script: Script, plac
         assert len(seen.started) == len(set(seen.started)) <= (limits.slices or 0)
         assert not seen.early
         assert not seen.idled
-        assert asyncio.run(replay("run", store)).graph == answer.graph
+        assert asyncio.run(again(store)).graph == answer.graph
+        assert rebuilt(store) == answer.graph
+
+
+@given(script=scripts, places=st.sampled_from([1, 3]), where=st.integers(0, 10_000))
+@settings(
+    max_examples=EXAMPLES // 3,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+def test_so_does_one_that_was_killed_and_goes_on(script: Script, places: int, where: int) -> None:
+    limits = Limits(slices=15, rounds=4, depth=2)
+    with tempfile.TemporaryDirectory(prefix="swarm-fuzz-") as folder, pytest.MonkeyPatch.context() as patch:
+        watched(patch, Seen(places))
+        whole, store = Path(folder) / "whole.db", Path(folder) / "swarm.db"
+        asyncio.run(run(script, whole, places, limits, Seen(places)))
+        at = moments(whole)
+        cut(whole, at[where % len(at)], store)
+        seen = Seen(places)
+        watched(patch, seen)
+        answer = asyncio.run(run(script, store, places, limits, seen))
+        with open_store(store, read_only=True) as opened:
+            ledger(list(opened.journal.history("run")), answer, sessions=2)
+        assert len(seen.started) == len(set(seen.started))
+        assert not seen.idled
+        assert asyncio.run(again(store)).graph == answer.graph
         assert rebuilt(store) == answer.graph
 
 

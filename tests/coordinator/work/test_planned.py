@@ -8,6 +8,7 @@ import pytest
 
 from swarm import Limits
 from swarm.errors import ModelError
+from swarm.history import forget
 from swarm.models.extractive import Extractive
 from swarm.program import Program, Role
 from swarm.prompts.typed import OutlinePrompt, WorkPrompt
@@ -37,7 +38,10 @@ async def test_claims_are_cited_to_the_result_that_they_rest_on(team: Team) -> N
     team.do = lambda prompt: result("The bridge is 40 m long.", summary="The bridge is 40 m long.")
     answer = await team.run()
     assert answer.text == "The bridge is 40 m long. [1]"
-    assert (answer.citations[0].source, answer.citations[0].quote) == ("only", "The bridge is 40 m long.")
+    assert (answer.citations[0].source, answer.citations[0].quote) == (
+        "result of only",
+        "The bridge is 40 m long.",
+    )
 
 
 async def test_a_quote_that_stands_nowhere_is_rejected_and_counted(team: Team) -> None:
@@ -237,3 +241,33 @@ async def test_text_in_results_is_no_instruction_and_closes_no_mark(team: Team) 
     text = "\n".join(render(last).parts)
     assert text.count("<task>") == 1
     assert text.count("</result>") == 1
+
+
+async def test_a_report_that_is_too_long_is_asked_for_shorter(team: Team) -> None:
+    team.do = lambda prompt: result("short" if prompt.wrong else "word " * 3_000)
+    answer = await team.run()
+    assert answer.text == "short"
+    assert [bool(prompt.wrong) for prompt in team.asked("work")] == [False, True]
+    assert "longer than 1,500 tokens" in team.asked("work")[1].wrong
+
+
+async def test_what_stays_too_long_is_kept_whole_as_an_artifact_and_nothing_is_lost(team: Team) -> None:
+    long = " ".join(f"word{n}" for n in range(2_000))
+    team.plan = lambda prompt: outline() if prompt.standings else outline(order("a"), order("b", ["a"]))
+    team.do = lambda prompt: result(long if prompt.objective == "make a" else "read it")
+    await team.run()
+    last = team.asked("work")[-1]
+    assert last.outcomes[0].text.endswith('(This is its beginning. The whole is the artifact "a, whole".)')
+    with open_store(team.store, read_only=True) as store:
+        (artifact,) = store.journal.records("run", "artifact")
+        kept = store.journal.record("run", "kept", artifact.body["ref"])
+    assert kept is not None
+    assert (artifact.key, kept.body["text"]) == ("a, whole", long)
+
+
+async def test_what_a_run_made_is_forgotten_with_it(team: Team) -> None:
+    team.do = lambda prompt: result("The code is 4711-quagga.", summary="The code is 4711-quagga.")
+    await team.run()
+    await forget("run", team.store)
+    left = b"".join(path.read_bytes() for path in team.store.parent.iterdir() if path.name.startswith("swarm.db"))
+    assert b"quagga" not in left
