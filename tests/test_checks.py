@@ -110,13 +110,12 @@ async def test_it_gets_no_secret_and_tells_none(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DATABASE_URL", "postgres://ada:lovelace-1815@host/db")
     monkeypatch.setenv("INNOCENT", "sk-ant-abcdefgh12345678")
     monkeypatch.setenv("PLAIN", "stays")
-    text = "import json, os, sys; print(json.dumps(dict(os.environ))); sys.exit(1)"
+    names = ["OPENAI_API_KEY", "DATABASE_URL", "INNOCENT", "PLAIN", "PATH"]
+    text = f"import json, os, sys; print(json.dumps([n for n in {names} if n in os.environ])); sys.exit(1)"
     said = await script(text, tmp_path)()
     assert said is not None
     seen = json.loads(said.removeprefix("exit 1: "))
-    assert seen["PLAIN"] == "stays"
-    assert "PATH" in seen
-    assert not {"OPENAI_API_KEY", "DATABASE_URL", "INNOCENT"} & set(seen)
+    assert seen == ["PLAIN", "PATH"]
     (tmp_path / "config").write_text("key = a-key-that-looks-like-nothing")
     told = await script("print(open('config').read()); raise SystemExit(1)", tmp_path)()
     assert told == "exit 1: key = [redacted]"

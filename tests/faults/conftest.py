@@ -18,7 +18,7 @@ from swarm.task import Answer, Limits, Task
 from swarm.testing.provider import Provider
 
 QUESTION = "Who was the keeper of the lighthouse?"
-WINDOWS = {"messages": 6_500, "chat": 7_700, "responses": 7_700}  # each holds one file at a time
+WINDOWS = {"messages": 6_700, "chat": 7_900, "responses": 7_900}  # each holds one file at a time
 TRIES, SLOWED = 3, 5
 READ_SECONDS = 0.25
 
