@@ -103,12 +103,6 @@ def _command(recipe: Recipe, own: Sequence[Parameter], name: str, text: str) -> 
 def _execute(settings: Settings, recipe: Recipe, work: Work, set_: dict[str, Any]) -> int:
     prepare(settings)
     simulated = _simulated(set_)
-    try:
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise UsageError(
-            "a rehearsal needs a server on this machine: pip install 'swarm-memory[testing]'"
-        ) from None
     from swarm.cli.rehearsed import document, told
     from swarm.cli.watched import limits_with
     from swarm.testing.forecast import forecast
