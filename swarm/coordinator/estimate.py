@@ -43,9 +43,9 @@ async def estimate(desk: Desk) -> Estimate:
         WindowTooSmall: as `plan`.
     """
     if desk.task.mode == "work":
-        priced = tuple(dict.fromkeys(_priced(model) for model in (desk.model, desk.reader)))
+        prices = tuple(dict.fromkeys(priced(model) for model in (desk.model, desk.reader)))
         limits = effective(desk.limits, (desk.model, desk.reader))
-        return await asyncio.to_thread(estimate_work, replace(desk, limits=limits), priced)
+        return await asyncio.to_thread(estimate_work, replace(desk, limits=limits), prices)
     ahead = await ahead_of(replace(desk, limits=effective(desk.limits, (desk.model, desk.reader))))
     return await asyncio.to_thread(_estimate, ahead)
 
@@ -61,7 +61,7 @@ def _estimate(ahead: Ahead) -> Estimate:
         minutes=minutes,
         limits=ahead.desk.limits,
         spent=ahead.desk.gate.budget.spent,
-        prices=tuple(dict.fromkeys(_priced(model) for model in (ahead.desk.model, ahead.desk.reader))),
+        prices=tuple(dict.fromkeys(priced(model) for model in (ahead.desk.model, ahead.desk.reader))),
         assumptions=_assumptions(ahead),
         over_limit=_over_limit(ahead, reading, total, minutes),
     )
@@ -213,7 +213,8 @@ def _over_limit(ahead: Ahead, reading: Usage, total: Usage, minutes: float) -> O
     return min(found, key=lambda over: over.share, default=None)
 
 
-def _priced(model: Model) -> str:
+def priced(model: Model) -> str:
+    """What a model costs, on one line."""
     price = model.price
     if price.worst(1_000_000, 1_000_000) == 0:
         return f"{model.name}: no charge"

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.estimate import priced
 from swarm.errors import RateLimited, UsageError
 from swarm.events import Event, PhaseChanged, SliceFailed, SliceFinished, SlicesPlanned, SliceSplit
 from swarm.limits.gate import reserved_output
-from swarm.models.base import Model, Price
+from swarm.models.base import Price
 from swarm.program import Program
 from swarm.run import Swarm
 from swarm.task import Answer, Limits, Task, Usage
@@ -138,7 +139,7 @@ def rehearse(
             settings=settings,
             model=name,
             reader=reader or name,
-            prices=tuple(dict.fromkeys(_priced(one) for one in models)),
+            prices=tuple(dict.fromkeys(priced(one) for one in models)),
             runs=tuple(swarm.runs),
             ended=f"it would {watch.refused}, which a rehearsal does not do" if watch.refused else ended,
         )
@@ -162,17 +163,6 @@ def _lifted(limits: Limits) -> Limits:
     """The same without those that end a run."""
     return replace(
         limits, cost_usd=math.inf, cost_is_default=False, tokens=None, calls=None, wall_seconds=None, slices=None
-    )
-
-
-def _priced(model: Model) -> str:
-    price = model.price
-    if price.worst(1_000_000, 1_000_000) == 0:
-        return f"{model.name}: no charge"
-    known = "" if price.known else "; no price of it is known, so this is the highest that its provider has"
-    dated = f", of {price.as_of}" if price.as_of else ""
-    return (
-        f"{model.name}: ${price.input_usd:g} in and ${price.output_usd:g} out for a million tokens{dated}{known}"
     )
 
 
