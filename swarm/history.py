@@ -274,9 +274,9 @@ def _progress(journal: Journal, run: str) -> tuple[int, int]:
     """Slices that are done, and all that there are: halves take the place of one that was too long, and come to
     one whose reader had more to say."""
     planned = sum(len(record.body["slices"]) for record in journal.records(run, "plan"))
-    planned += len(journal.keys(run, "slice"))
-    planned += len(journal.keys(run, "split")) + 2 * len(journal.keys(run, "closer"))
-    done = len(journal.keys(run, "report"))
+    planned += journal.count(run, "slice")
+    planned += journal.count(run, "split") + 2 * journal.count(run, "closer")
+    done = journal.count(run, "report")
     done += sum(len(record.body["slices"]) for record in journal.records(run, "unmatched"))
     return done, max(planned, done)  # older versions kept no plans
 

@@ -244,6 +244,9 @@ class _Checked:
     def keys(self, run: str, kind: str) -> list[str]:
         return self._made.keys(run, kind)
 
+    def count(self, run: str, kind: str) -> int:
+        return self._made.count(run, kind)
+
     def latest(self, run: str, kind: str) -> Record | None:
         return self._made.latest(run, kind)
 

@@ -38,7 +38,7 @@ async def begin(
 ) -> int:
     """Record that a run begins or goes on, and tell how often it has. What was on its way when a process died is
     counted as spent."""
-    session = len(journal.keys(run, "session")) + 1
+    session = journal.count(run, "session") + 1
     body = {
         **settings,
         "facts": {"model": _facts(model), "reader": _facts(reader)},

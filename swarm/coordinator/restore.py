@@ -63,7 +63,7 @@ def restore(desk: Desk) -> None:
             desk.dropped[dropped.id] = SliceFailure(slice=dropped.id, spans=dropped.spans, reason=reason)
     settled = desk.done | desk.split | desk.dropped.keys()
     desk.planned = [id_ for id_ in desk.slices if id_ not in settled]
-    desk.removed = len(journal.keys(run, "removal"))
+    desk.removed = journal.count(run, "removal")
     asked = set(journal.keys(run, "settled"))
     desk.settling = {text: pair for text, pair in desk.settling.items() if question_id(text) not in asked}
     if desk.task.output == "table":

@@ -103,6 +103,9 @@ class Journal(Protocol):
     def keys(self, run: str, kind: str) -> list[str]:
         """The keys of the records of one kind, in the order in which they were written."""
 
+    def count(self, run: str, kind: str) -> int:
+        """How many records of one kind there are."""
+
     def record(self, run: str, kind: str, key: str) -> Record | None:
         """One record by its name, or None."""
 

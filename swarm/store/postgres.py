@@ -127,6 +127,10 @@ class PostgresJournal:
         sql = f"SELECT key FROM records WHERE run = {_RUN} AND kind = %s ORDER BY seq + 0"  # noqa: S608
         return [from_bytes(key) for (key,) in self._read(sql, (run, kind))]
 
+    def count(self, run: str, kind: str) -> int:
+        sql = f"SELECT count(*) FROM records WHERE run = {_RUN} AND kind = %s"  # noqa: S608
+        return int(next(iter(self._read(sql, (run, kind))))[0])
+
     async def begin_call(self, intent: Intent) -> None:
         row = (
             bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, float(intent.cost_usd),

@@ -111,6 +111,10 @@ class SqliteJournal:
         sql = "SELECT CAST(key AS BLOB) FROM records WHERE run = ? AND kind = ? ORDER BY seq"
         return [from_bytes(key) for (key,) in self._database.read(sql, (self._known(run), kind))]
 
+    def count(self, run: str, kind: str) -> int:
+        sql = "SELECT count(*) FROM records WHERE run = ? AND kind = ?"
+        return int(self._database.read(sql, (self._known(run), kind))[0][0])
+
     async def begin_call(self, intent: Intent) -> None:
         self._known(intent.run)
         await self._database.write(self._beginning(intent))

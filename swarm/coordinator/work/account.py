@@ -41,7 +41,7 @@ class PlanAccount:
 
 def account_of(journal: Journal, run: str) -> PlanAccount | None:
     """The account of a run's plan; None where it has none, as one that reads."""
-    slices = journal.keys(run, "slice")
+    slices = journal.count(run, "slice")
     planned = list(journal.records(run, "planned"))
     if not slices and not planned:
         return None
@@ -56,14 +56,14 @@ def account_of(journal: Journal, run: str) -> PlanAccount | None:
     return PlanAccount(
         plannings=len(planned),
         planners=len({record.body["branch"] for record in planned}),
-        slices=len(slices),
-        done=len(journal.keys(run, "report")),
-        dropped=len(journal.keys(run, "dropped")),
+        slices=slices,
+        done=journal.count(run, "report"),
+        dropped=journal.count(run, "dropped"),
         refused=reasons.total(),
         reasons=tuple(
             Refused(count=count, example=examples[kind]) for kind, count in reasons.most_common(_REASONS)
         ),
-        handoffs=len(journal.keys(run, "handoff")),
+        handoffs=journal.count(run, "handoff"),
         votes=votes,
         discarded=discarded,
         judged=_judged(journal.records(run, "judged")),

@@ -149,4 +149,5 @@ class RecordsConformance:
             entries = [Entry(kind="large", key=str(number), body={"text": large}) for number in range(6)]
             await asyncio.gather(*[journal.append("run", one) for one in entries])
             assert all(record.body == {"text": large} for record in journal.records("run", "large"))
-            assert len(journal.keys("run", "large")) == 6
+            assert len(journal.keys("run", "large")) == journal.count("run", "large") == 6
+            assert journal.count("run", "nothing") == journal.count("nobody", "large") == 0
