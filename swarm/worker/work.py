@@ -97,7 +97,9 @@ async def work(
         last = leg + 1 == job.role.legs
         while True:
             name = f"{leg}.{tries}"
-            asked = _Asked(job=job, name=name, leg=leg, last=last, notes=notes, wrong=wrong, material=material)
+            asked = _Asked(
+                job=job, name=name, leg=leg, tries=tries, last=last, notes=notes, wrong=wrong, material=material
+            )
             reply, prompt, rest = await _ask(desk, asked, gate, model, budget)
             # a vote has looked at each reply
             wrong = await _wrong(job, name, reply) or "" if job.role.vote is None else ""
@@ -137,6 +139,7 @@ class _Asked:
     job: Job
     name: str
     leg: int
+    tries: int
     last: bool
     notes: str
     wrong: str
@@ -158,7 +161,7 @@ async def _ask(
             if job.ledger.beyond(name):
                 raise PromptTooLong("this much was too long before")
             fitted, rest = await _with_material(prompt, asked.material, model, job.ledger, name)
-            return await _decide(desk, asked.name, fitted, gate, model, budget), fitted, rest
+            return await _decide(desk, asked, fitted, gate, model, budget), fitted, rest
         except PromptTooLong:
             if without == 1 and prompt.shown:
                 prompt = replace(prompt, shown=())
@@ -222,12 +225,12 @@ async def _with_material(
 
 
 async def _decide(
-    desk: _Desk, name: str, prompt: WorkPrompt, gate: Ask, model: Model, budget: Budget | None
+    desk: _Desk, asked: _Asked, prompt: WorkPrompt, gate: Ask, model: Model, budget: Budget | None
 ) -> WorkReply:
     """One reply, or the one that the votes lead to."""
     role = desk.job.role
     if role.vote is None or role.vote.lead < 1:
-        return await _valid(prompt, gate, model, budget)
+        return await _valid(prompt, 2 * asked.tries, gate, model, budget)
 
     async def ask(attempt: int) -> tuple[int, WorkReply]:
         return attempt, await gate.ask(model, prompt, attempt, budget=budget, mend=False)
@@ -236,19 +239,20 @@ async def _decide(
         role.vote,
         ask,
         lambda cast: f"{cast[1].status}\0{key_of_result(cast[1].result, role.schema)}",
-        lambda cast: _wrong(desk.job, f"{name}.{cast[0]}", cast[1]),
+        lambda cast: _wrong(desk.job, f"{asked.name}.{cast[0]}", cast[1]),
     )
     desk.votes += ballot.votes
     desk.discarded += ballot.discarded
     return ballot.reply[1]
 
 
-async def _valid(prompt: WorkPrompt, gate: Ask, model: Model, budget: Budget | None) -> WorkReply:
-    """A reply that fits its schema; one that does not after its repair is asked for afresh once."""
+async def _valid(prompt: WorkPrompt, attempt: int, gate: Ask, model: Model, budget: Budget | None) -> WorkReply:
+    """A reply that fits its schema; one that does not after its repair is asked for afresh once. `attempt` tells
+    it from what was asked before: the same may be wrong twice, and is asked anew all the same."""
     try:
-        return await gate.ask(model, prompt, 0, budget=budget)
+        return await gate.ask(model, prompt, attempt, budget=budget)
     except InvalidReply:
-        return await gate.ask(model, prompt, 1, budget=budget)
+        return await gate.ask(model, prompt, attempt + 1, budget=budget)
 
 
 async def _wrong(job: Job, name: str, reply: WorkReply) -> str | None:

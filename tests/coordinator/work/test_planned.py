@@ -271,3 +271,18 @@ async def test_what_a_run_made_is_forgotten_with_it(team: Team) -> None:
     await forget("run", team.store)
     left = b"".join(path.read_bytes() for path in team.store.parent.iterdir() if path.name.startswith("swarm.db"))
     assert b"quagga" not in left
+
+
+async def test_a_result_that_is_wrong_in_the_same_way_twice_is_asked_for_anew(team: Team) -> None:
+    """What is found wrong is then the same, and yet it is another call."""
+    asked: list[str] = []
+
+    def do(prompt: WorkPrompt) -> dict[str, Any]:
+        asked.append(prompt.wrong)
+        return result("12" if len(asked) == 3 else "eleven")
+
+    team.do = do
+    plan = Program(roles=(Role(check=lambda value, order: None if value.isdigit() else "not a number"),))
+    answer = await team.run(plan=plan)
+    assert answer.text == "12"
+    assert asked == ["", "not a number", "not a number"]
