@@ -122,7 +122,7 @@ class Slices:
         entries.append(Entry(kind="report", key=slice_.id, body=REPORT.dump_json(report, exclude_defaults=True)))
         followers: list[Order] = []
         if desk.program is not None and desk.program.follow is not None:
-            followers = list(desk.program.follow(order, report))
+            followers = list(desk.program.follow(order, report) or ())  # a function may return nothing
             checked(desk, plan, followers)
             entries += order_entries(branch, followers)
         names = {one.name for one in followers}

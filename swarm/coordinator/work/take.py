@@ -141,6 +141,8 @@ def checked(desk: Desk, work: Work, orders: Sequence[Order]) -> None:
     """
     new: set[str] = set()
     for order in orders:
+        if not isinstance(order, Order):
+            raise RecipeError(f"the plan gave {str(order)[:80]!r} for an order: give a swarm.Order")
         if (problem := _problem(desk, work, order, new)) is not None:
             raise RecipeError(f"the order {order.name[:80]!r} {problem}")
         new.add(order.name)

@@ -142,6 +142,7 @@ async def test_a_slice_that_fails_holds_back_only_what_needs_it(team: Team) -> N
         ([Order(name="a", objective="x", sources=("no.md",))], "names the source 'no.md'"),
         ([Order(name="", objective="x")], "needs a name and an objective"),
         ([Order(name="a", objective="x", kind="plan")], "is of the kind 'plan'"),
+        (["step one"], "the plan gave 'step one' for an order: give a swarm.Order"),
     ],
 )
 async def test_an_order_that_cannot_be_is_told_in_one_line(team: Team, orders: list[Order], problem: str) -> None:
@@ -207,3 +208,8 @@ async def test_cancelling_leaves_nothing_running(team: Team) -> None:
     team.fresh()
     answer = await team.run(plan=chain(5_000), limits=Limits(slices=10))
     assert answer.status == "partial"
+
+
+async def test_a_function_that_leads_nowhere_may_return_nothing(team: Team) -> None:
+    plan = Program(orders=lambda: [Order(name="a", objective="x")], follow=lambda order, report: None)  # type: ignore[arg-type,return-value]
+    assert (await team.run(plan=plan)).complete
