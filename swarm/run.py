@@ -270,6 +270,7 @@ class Swarm:
         """The desk of a run that begins or goes on, brought to where the journal leaves off; its answer, where
         nothing is left to do."""
         from swarm.coordinator.begin import answer_of, begin, forget_unread
+        from swarm.coordinator.kept import bring_back
         from swarm.coordinator.restore import catch_up, restore
         from swarm.coordinator.work.fit import fit_to_work
 
@@ -291,6 +292,7 @@ class Swarm:
         desk = self._desk(task, run_id, session, store, corpus, emit)
         desk.began, desk.program = began, plan
         await asyncio.to_thread(catch_up, desk.journal, desk.graph)
+        await asyncio.to_thread(bring_back, desk.journal, run_id, desk.library)
         restore(desk)
         if desk.done:
             emit(Resumed(done=len(desk.done), slices=len(desk.slices) - len(desk.split)))

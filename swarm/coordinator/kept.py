@@ -88,6 +88,6 @@ def kept_source(id_: str, body: Mapping[str, Any]) -> Source:
 
 def bring_back(journal: Journal, run: str, library: Library) -> None:
     """Put into the library what the run made and another store, or none, holds the text of. Blocks."""
-    for record in journal.records(run, "kept"):
-        if library.source(record.key) is None:
+    for id_ in journal.keys(run, "kept"):
+        if library.source(id_) is None and (record := journal.record(run, "kept", id_)) is not None:
             keep(library, record.body["text"], record.body["path"])

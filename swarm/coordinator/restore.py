@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
-from swarm.coordinator.kept import bring_back, kept_source
+from swarm.coordinator.kept import kept_source
 from swarm.coordinator.listen import restore_steering
 from swarm.coordinator.records import (
     DROPPED,
@@ -41,7 +41,6 @@ _REPORTS = ("handoff", "report", "failure")
 def restore(desk: Desk) -> None:
     """Bring a desk to where its run was left: what is done, split and asked, and what is still to be worked."""
     journal, run = desk.journal, desk.run
-    bring_back(journal, run, desk.library)
     restore_steering(desk)
     if desk.task.mode == "work":
         again.begin(desk)

@@ -140,8 +140,6 @@ class Slices:
         desk, plan = self.desk, self.plan
         del plan.live[slice_.id]
         plan.done += 1
-        plan.votes += report.votes
-        plan.discarded += report.discarded
         plan.given |= {span.source for span in slice_.spans}
         branch.open -= 1
         branch.done += 1

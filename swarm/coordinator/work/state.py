@@ -45,7 +45,6 @@ class Branch:
     budget: Budget | None = None
     open: int = 0
     done: int = 0
-    failed: int = 0
     plannings: int = 0
     judgings: int = 0
     busy: bool = False
@@ -95,7 +94,7 @@ class Branch:
 
     @property
     def unlisted(self) -> int:
-        return max(0, self.open + self.done + self.failed - len(self.standings))
+        return max(0, self.open + self.done - len(self.standings))
 
 
 @dataclass(kw_only=True)
@@ -112,7 +111,6 @@ class Work:
     supply: Iterator[Order] | None = None
     pulled: int = 0
     begun: int = 0
-    planned: int = 0
     done: int = 0
     running: int = 0
     under_way: set[str] = field(default_factory=set)
@@ -131,8 +129,6 @@ class Work:
     """The sources that were given to sub-agents."""
     heard: int = 0
     """Instructions of a person that the root's planner was told of."""
-    votes: int = 0
-    discarded: int = 0
     score: float | None = None
 
     def branch_of(self, slice_: Slice) -> Branch:

@@ -74,7 +74,6 @@ def enter(desk: Desk, work: Work, branch: Branch, orders: Sequence[Order], *, te
             continue
         work.live[slice_.id] = slice_
         branch.open += 1
-        work.planned += 1
         if work.program is None:
             branch.stands(order.name, "planned", order.objective)
         work.agenda.add(slice_.id, needs=slice_.needs, priority=order.priority, branch=branch.name)
