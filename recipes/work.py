@@ -13,7 +13,7 @@ async def work(
         goal: What is to be done.
         paths: Material that it may read.
         done_when: How anyone can tell that it is done.
-        check: A command of yours that exits with 0 once it is done, such as "pytest -q": before any opinion.
+        check: A command of yours that exits with 0 once it is done; it is given the results on standard input.
     """
     task = Task(questions=(goal,), paths=tuple(paths or ()), mode="work", done_when=done_when, check=check)
     return await swarm.run(task)

@@ -51,10 +51,10 @@ class Command:
 
     async def __call__(self, result: object = None, order: Order | None = None) -> str | None:
         """Run it. With an `order`, `result` is what came of it and goes to standard input, as it is or as JSON,
-        and the variable SWARM_ORDER holds the order's name."""
+        and the variable SWARM_ORDER holds the order's name. Without one, only a text goes there."""
         loop = asyncio.get_running_loop()
         places = self._places.setdefault(loop, asyncio.Semaphore(self._at_once))
-        given = b"" if order is None else _as_bytes(result)
+        given = _as_bytes(result) if order is not None or isinstance(result, str) else b""
         more = {} if order is None else {"SWARM_ORDER": order.name.replace("\0", "")}
         async with places:
             return await self._run(given, {**without_secrets(os.environ), **more})

@@ -77,7 +77,8 @@ class Task:
     done_when: str = ""
     check: str = ""
     """Of work: a command of the user's, as a shell would take it but without one, that exits with 0 once it is
-    done. It is run in the current folder, and what it says comes before any opinion."""
+    done. It is run in the current folder, with the results that no other slice needs on standard input, as JSON by
+    their names; what it says comes before any opinion."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ measured besides: a branch that goes in circles is stopped whatever anyone think
 from __future__ import annotations
 
 import inspect
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -97,10 +98,14 @@ async def _program_says(desk: Desk, work: Work, number: int) -> str | None:
 
 
 def _check(desk: Desk) -> Callable[[RunResults], Any] | None:
-    """The check of the program, else the command of the task."""
+    """The check of the program, else the command of the task, which is given what the plan comes to: the results
+    that no other slice needs, as JSON by their names."""
     if desk.program is not None and desk.program.check is not None:
         return desk.program.check
-    return command(shlex.split(desk.task.check), cwd=Path.cwd()) if desk.task.check.strip() else None
+    if not desk.task.check.strip() or desk.work is None:
+        return None
+    made, ends = command(shlex.split(desk.task.check), cwd=Path.cwd()), desk.work.root.ends
+    return lambda results: made(json.dumps({name: results[name] for name in ends}, ensure_ascii=False))
 
 
 async def _opinion(desk: Desk, branch: Branch, number: int, problem: str | None) -> AssessReply:

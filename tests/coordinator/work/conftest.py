@@ -94,8 +94,16 @@ class Team:
         paths: tuple[str, ...] = (),
         run_id: str = "run",
         done_when: str = "",
+        check: str = "",
     ) -> Answer:
-        task = Task(questions=(goal,), paths=paths, mode="work", limits=limits or Limits(), done_when=done_when)
+        task = Task(
+            questions=(goal,),
+            paths=paths,
+            mode="work",
+            limits=limits or Limits(),
+            done_when=done_when,
+            check=check,
+        )
         return await Swarm(self.model, store=self.store, **self.settings).run(task, run_id=run_id, plan=plan)
 
 

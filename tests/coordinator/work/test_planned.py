@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -286,3 +287,16 @@ async def test_a_result_that_is_wrong_in_the_same_way_twice_is_asked_for_anew(te
     answer = await team.run(plan=plan)
     assert answer.text == "12"
     assert asked == ["", "not a number", "not a number"]
+
+
+async def test_a_command_that_checks_the_task_is_given_what_the_plan_comes_to(team: Team, tmp_path: Any) -> None:
+    script = tmp_path / "check.py"
+    script.write_text(
+        "import json, sys; got = json.load(sys.stdin); sys.exit(0 if 'ok' in got.values() else str(got))"
+    )
+    team.plan = lambda prompt: outline(order(f"s{len(prompt.standings)}"))
+    team.do = lambda prompt: result("ok" if prompt.objective == "make s1" else "not yet")
+    answer = await team.run(check=f"{sys.executable} {script}")
+    assert answer.complete
+    assert team.worked == ["make s0", "make s1"]
+    assert team.asked("assess")[0].checks == ("exit 1: {'s0': 'not yet'}",)
