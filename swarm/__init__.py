@@ -3,7 +3,7 @@
 In reading order, as data flows from a task to its answer; a module imports only from those above it:
 
     errors  source  orders  task      the words of the project, and text counted as tokens and as terms
-    program  events
+    equipment  program  events
     tokens  terms  names  claims
     prompts/                          what a model is asked, and the shape of what it answers
     models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
@@ -13,6 +13,9 @@ In reading order, as data flows from a task to its answer; a module imports only
     agenda/                           a plan on its way: what may enter it, what is ready
     observe/                          logs
     checks                            checks that are programs: a command, a metric
+    workspace/                        a place to work in: files, commands, worktrees, and how work lands
+    tools/                            what a sub-agent may do: functions, LangChain, MCP, and what comes with Swarm
+    experiments/                      what is tried on one file, what it measures, what is kept
     limits/                           what a run may spend; the one gate that every call passes
     views/                            what one agent is shown of the graph
     engine/                           where slices execute
@@ -33,72 +36,94 @@ from typing import TYPE_CHECKING, Any
 from swarm.recipe import recipe  # at once: left for later, the module of that name would take its place
 
 if TYPE_CHECKING:
+    from swarm.equipment import Bounds, Tool, ToolFailed, Workspace
     from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
     from swarm.memory import Memory, open_memory
     from swarm.orders import Order
     from swarm.playback import replay
-    from swarm.program import Program, Role, Vote
+    from swarm.program import Checkout, Done, Piece, Place, Program, Role, Ruling, Vote
     from swarm.run import Swarm, run_sync
     from swarm.source import Corpus, Source, Span
     from swarm.sources.inside import inside
     from swarm.task import Answer, Cell, Citation, Estimate, Finding, Limits, Report, Slice, Task
+    from swarm.tools.function import tool
 
 _HOMES = {
     "Answer": "task",
+    "Bounds": "equipment",
     "Cell": "task",
+    "Checkout": "program",
     "Citation": "task",
     "Corpus": "source",
+    "Done": "program",
     "Estimate": "task",
     "Event": "events",
     "Finding": "task",
     "Limits": "task",
     "Memory": "memory",
     "Order": "orders",
+    "Piece": "program",
+    "Place": "program",
     "Program": "program",
     "RecipeError": "errors",
     "Report": "task",
     "Role": "program",
+    "Ruling": "program",
     "Slice": "task",
     "Source": "source",
     "Span": "source",
     "Swarm": "run",
     "SwarmError": "errors",
     "Task": "task",
+    "Tool": "equipment",
+    "ToolFailed": "equipment",
     "Vote": "program",
+    "Workspace": "equipment",
     "inside": "sources.inside",
     "open_memory": "memory",
     "replay": "playback",
     "run_sync": "run",
+    "tool": "tools.function",
 }
 
 __all__ = [
     "Answer",
+    "Bounds",
     "Cell",
+    "Checkout",
     "Citation",
     "Corpus",
+    "Done",
     "Estimate",
     "Event",
     "Finding",
     "Limits",
     "Memory",
     "Order",
+    "Piece",
+    "Place",
     "Program",
     "RecipeError",
     "Report",
     "Role",
+    "Ruling",
     "Slice",
     "Source",
     "Span",
     "Swarm",
     "SwarmError",
     "Task",
+    "Tool",
+    "ToolFailed",
     "Vote",
+    "Workspace",
     "inside",
     "open_memory",
     "recipe",
     "replay",
     "run_sync",
+    "tool",
 ]
 
 

@@ -44,9 +44,10 @@ from swarm.store.sqlite import SqliteJournal
 from swarm.task import Answer, Limits, Usage
 
 _LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
-_INPUTS = {"task", "session", "corpus", "room", "pairs", "removal", "instruction", "request"}
+_INPUTS = {"task", "session", "corpus", "room", "pairs", "removal", "instruction", "request", "tool", "ran"}
+_INPUTS |= {"landing", "landed", "tools"}
 """Kinds of records that are taken as they are: what they hold came from outside, or from the clock."""
-_GIVEN = {"room", "pairs", "kept", "looked", "checked"}
+_GIVEN = {"room", "pairs", "kept", "looked", "checked", "tool", "ran", "landed", "tools"}
 """Kinds that may be looked up before the record of them is due: another slice may have been first."""
 _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
@@ -211,7 +212,7 @@ class _Checked:
         if reason is not None:
             raise _error(reason)
         answer = self._session.answer
-        if intent.kind in ("read", "work") or (intent.kind == "plan" and ("plan", "1") in self._session.records):
+        if intent.kind in ("read", "work", "act") or (intent.kind == "plan" and ("plan", "1") in self._session.records):
             raise PromptTooLong(_TOO_LONG)  # a repair, or a plan without advice: else the next record differs
         if answer is None:
             raise Ended

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
+from swarm.equipment import Bounds, Ran, Tool, Workspace
 from swarm.orders import Order
 from swarm.task import Report
 
@@ -49,6 +51,87 @@ Check = Callable[[Any, Order], str | Awaitable[str | None] | None]
 sub-agent. It is asked before any opinion, and what it says holds. A result with a schema comes as parsed JSON."""
 
 
+class Checkout(Protocol):
+    """A worktree with exactly one commit in it, and commands in it, confined like those of the sub-agents."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def commit(self) -> str:
+        """What would land."""
+
+    @property
+    def base(self) -> str:
+        """What it would land upon: the tip of the branch."""
+
+    async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
+        """Run a command in it, as a shell would take it but without one; None: the bounds of the workspace.
+
+        Raises:
+            ToolFailed: it cannot be started.
+        """
+
+    async def changed(self) -> Sequence[str]:
+        """The paths that differ from the base."""
+
+
+class Place(Protocol):
+    """The worktree that a slice is worked in."""
+
+    @property
+    def path(self) -> Path: ...
+
+    async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
+        """As `Checkout.run`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ruling:
+    """What a trial says of work. `wrong` is what the next sub-agent is told, where it should try again; where that
+    is None and it does not land, the slice is done and its work is let go. `result` takes the place of the slice's
+    result, where it is given."""
+
+    lands: bool
+    wrong: str | None = None
+    result: str | None = None
+
+
+Trial = Callable[[Checkout, Order], Awaitable[Ruling]]
+"""A program that looks at what would land, in a worktree that holds exactly that. It is asked again where the
+branch moved on meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """What code that works an order is given. `results` are those of the slices that it needs, by name; `known`
+    are the claims of the shared graph that bear on a question, in at most so many o200k tokens. `place` opens its
+    worktree, where its role has one."""
+
+    order: Order
+    goal: str
+    results: Mapping[str, str]
+    attempt: int
+    """How often it was turned down before, and `wrong` is why."""
+    wrong: str
+    known: Callable[[str, int], Sequence[str]]
+    place: Callable[[], Awaitable[Place]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """What code that works an order hands back. Each claim comes with words of the result that bear it out."""
+
+    result: str
+    summary: str = ""
+    claims: tuple[tuple[str, str], ...] = ()
+    proposed: tuple[Order, ...] = ()
+    failure: str = ""
+    """Why it could not be done: the slice then fails."""
+
+
+Code = Callable[[Piece], Awaitable[Done]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Role:
     """How the orders of one kind are worked. `schema` is a JSON schema for the result, which is text without one.
@@ -66,6 +149,19 @@ class Role:
     view_tokens: int = 2_000
     report_tokens: int = 1_500
     legs: int = 8
+    tries: int = 3
+    """Fresh sub-agents for a result that a check turns down, or for work that does not land."""
+    tools: tuple[Tool | str, ...] = ()
+    """What a sub-agent may use: tools, or names of those that come with Swarm (`swarm.tools.BUILTIN`)."""
+    steps: int = 200
+    """Turns with tools that one sub-agent may take; then it hands over to a fresh one."""
+    workspace: Literal["none", "read", "write"] = "none"
+    """Whether it works in a worktree of the program's workspace: to `read` what has landed, or to `write` what is
+    to land."""
+    code: Code | None = None
+    """Works the orders of this role in the place of a model."""
+    trial: Trial | None = None
+    """Decides in the place of the workspace's check command whether work lands."""
 
     @cached_property
     def schema_text(self) -> str:
@@ -74,6 +170,9 @@ class Role:
             json.dumps(self.schema, ensure_ascii=False, separators=(",", ":")) if self.schema is not None else ""
         )
 
+
+PLANNER = Role(name="planner")
+JUDGE = Role(name="judge")
 
 Orders = Callable[[], Iterable[Order]]
 Follow = Callable[[Order, Report], Iterable[Order]]
@@ -98,3 +197,8 @@ class Program:
     roles: tuple[Role, ...] = ()
     check: Callable[[Results], str | Awaitable[str | None] | None] | None = None
     answer: Callable[[Results], str] | None = None
+    workspace: Workspace | None = None
+    """What the roles that have a workspace work on."""
+    planner: Role = PLANNER
+    judge: Role = JUDGE
+    """Instructions and tools of the planner and the judge: those that change nothing."""

@@ -90,7 +90,7 @@ class Swarm:
         self._store = store if store is not None else DEFAULT_STORE
         self._concurrency = concurrency or _PLACES
         self._embed, self._approve = embed, approve
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "model": self._model.name,
             "reader": self._reader.name,
             "window": window,

@@ -7,7 +7,6 @@ No password is in it, whatever the user gave: it is put out of sight, and is to 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -33,12 +32,6 @@ def resume_with(settings: Settings) -> Again:
         return _joined(["swarm", "resume", run, *_kept(settings), *raised])
 
     return again
-
-
-def repeated(_run: str, _answer: Answer | None) -> str:
-    """The same command once more, for a recipe: it may do more than its run. It begins another run, of which all
-    that was done costs nothing and counts against no limit."""
-    return _joined(["swarm", *sys.argv[1:]])
 
 
 def _joined(words: list[str]) -> str:

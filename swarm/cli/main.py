@@ -18,6 +18,7 @@ from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.graph import graph
 from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, WHOLE, Settings, argument, command, option
 from swarm.cli.plain import one_line
+from swarm.cli.recalled import allowed, recalled
 from swarm.cli.recipes import estimated_recipes, recipes
 from swarm.cli.rehearse import rehearsals
 from swarm.cli.runs import forget, replay, runs, show
@@ -102,6 +103,8 @@ def _resume(settings: Settings, run: str) -> int:
     id_ = find(run, settings.store)
     if (code := steering.go_on_if_paused(id_, settings.store, as_json=settings.json)) is not None:
         return code
+    if (recipe := recalled(settings, id_)) is not None:
+        return execute(settings, go_on(settings, id_), recipe, resume_with(settings))
     _allow_check(settings, id_)
     return execute(settings, go_on(settings, id_), lambda it: it.resume(id_), resume_with(settings))
 
@@ -113,18 +116,10 @@ def _allow_check(settings: Settings, run: str) -> None:
     Raises:
         UsageError: nobody allows it.
     """
-    from swarm.cli.asking import on_terminal, yes
     from swarm.history import check_of
 
-    check = check_of(run, settings.store)
-    if not check or settings.yes:
-        return
-    if not (
-        on_terminal() and yes(f"the run checks itself with the command {one_line(check, 200)!r}: run it here?")
-    ):
-        raise UsageError(
-            f"the run checks itself with the command {one_line(check, 200)!r}: give --yes to allow it"
-        )
+    if check := check_of(run, settings.store):
+        allowed(settings, f"the run checks itself with the command {one_line(check, 200)!r}", "run it here?")
 
 
 _QUESTION = argument("question", str, metavar="QUESTION", help="What you want to know.")

@@ -9,17 +9,21 @@ import inspect
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import typer
 from typer.core import TyperGroup
 
-from swarm.cli.again import repeated
+from swarm.cli.again import resume_with
 from swarm.cli.estimating import execute_estimate
 from swarm.cli.options import PATHS, PATHS_IF_ANY, RESERVED, WHOLE, Settings, command, option
 from swarm.cli.session import begin, execute
 from swarm.errors import RecipeError
 from swarm.recipe import Option, Recipe, find, load, shipped, summary
+
+if TYPE_CHECKING:
+    from swarm.cli.watched import Watched
+    from swarm.task import Answer
 
 
 class Recipes(TyperGroup):
@@ -74,9 +78,14 @@ def as_command(recipe: Recipe, *, estimated: bool = False) -> Any:
         paths = paths or []
         if estimated:
             return execute_estimate(settings, lambda it: recipe.run(it, paths, **options))
-        # a recipe may do more than its run, so to go on with it is to give the same command again; what
-        # the journal holds is not paid twice
-        return execute(settings, begin(settings), lambda it: recipe.run(it, paths, **options), repeated)
+
+        async def work(swarm: Watched) -> Answer | None:
+            from swarm.invocation import invoked
+
+            swarm.invocation = invoked(recipe, shipped(), paths, options)
+            return await recipe.run(swarm, paths, **options)
+
+        return execute(settings, begin(settings), work, resume_with(settings))
 
     own = own_options(recipe)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -16,6 +16,7 @@ from swarm.cli.estimate import told
 from swarm.cli.options import Settings
 from swarm.cli.progress import Display, Silent
 from swarm.errors import SwarmError
+from swarm.invocation import KEY, Invocation
 from swarm.program import Program
 from swarm.run import Swarm
 from swarm.task import Answer, Estimate, Limits, Task
@@ -28,6 +29,9 @@ class Watched(Swarm):
     run_id: str | None = None
     display: Display = Silent()
     settings: Settings = Settings()
+    invocation: Invocation | None = None
+    """The call of a recipe that this is handed to."""
+    _made = 0
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, approve=self._asked, **settings)
@@ -38,7 +42,7 @@ class Watched(Swarm):
         return self
 
     async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:
-        async with self.stream(self._held(task), run_id=run_id, plan=plan) as stream:
+        async with self.stream(self._held(task), run_id=run_id or self._next(), plan=plan) as stream:
             async for event in stream:
                 self.display.tell(event)
                 if isinstance(event, events.RunStarted):
@@ -47,6 +51,15 @@ class Watched(Swarm):
                     self.answer = event.answer
         assert self.answer is not None, "a stream ends with Finished, or raises"
         return self.answer
+
+    def _next(self) -> str | None:
+        """The run that the recipe made in this place when it was called before. What is recorded of this one says
+        that it belongs to the recipe."""
+        if self.invocation is None:
+            return None
+        self._made += 1
+        self._settings[KEY] = self.invocation.body(self._made)
+        return self.invocation.known.get(self._made)
 
     def _held(self, task: Task) -> Task:
         return replace(task, limits=limits_with(task.limits, self.settings))

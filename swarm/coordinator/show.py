@@ -8,7 +8,7 @@ question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -68,9 +68,11 @@ async def view_prompt(
     make: Make[R],
     rows: Callable[[int], Sequence[Row]] | None = None,
     budget: Budget | None = None,
+    ask: Callable[[ViewPrompt[R], Budget | None], Awaitable[R]] | None = None,
 ) -> R:
     """Ask over a view of the graph (or of `rows` for so many tokens, in their order), made smaller until it passes
-    the gate. `name` tells this view from all others; `budget` pays, where it is not the run's.
+    the gate. `name` tells this view from all others; `budget` pays, where it is not the run's. `ask` is how it is
+    asked, where that is not at the gate.
 
     Raises:
         PromptTooLong: not even the empty view fits.
@@ -86,7 +88,10 @@ async def view_prompt(
             chosen_rows = rows(tokens)
             items, omitted = _pack(desk, chosen_rows, tokens, len(chosen_rows))
         try:
-            return await desk.gate.ask(desk.model, make(tuple(items), omitted), budget=budget)
+            prompt = make(tuple(items), omitted)
+            if ask is not None:
+                return await ask(prompt, budget)
+            return await desk.gate.ask(desk.model, prompt, budget=budget)
         except PromptTooLong:
             if not items:
                 raise

@@ -75,6 +75,8 @@ class Budget:
         self._reserved = _Sum(0, 0, 0)
         self._finishing = False
         self._waiting: list[asyncio.Future[None]] = []
+        self.worth = Usage()
+        """What the replies came to that were asked for with this budget, those known from before included."""
 
     def share(self, limits: Limits) -> Budget:
         """A budget that spends from this one too. Its dollars, tokens, calls and seconds count; what else the
@@ -92,6 +94,10 @@ class Budget:
             cached_tokens=used.cached_tokens,
             cost_usd=self._paid / _UNITS,
         )
+
+    def note(self, usage: Usage) -> None:
+        """Note what a reply came to when it was paid for, be it now or long ago."""
+        self.worth += usage
 
     @property
     def finishing(self) -> bool:

@@ -147,10 +147,13 @@ class Gate:
             )
         key = key_of(model, prompt, attempt)
         if (known := await self._journal.finished_call(key)) is not None:
+            budget.note(known.usage)
             return _accepted(known), True
         self.peak = max(self.peak, tokens + output)
         call = Call(key=key, budget=budget, model=model, prompt=prompt, tokens=tokens, output=output)
-        return _accepted(await self._attempts.complete(call)), False
+        completion = await self._attempts.complete(call)
+        budget.note(completion.usage)
+        return _accepted(completion), False
 
 
 def _mended(prompt: Prompt[R], invalid: InvalidReply) -> Prompt[R]:

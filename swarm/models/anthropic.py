@@ -15,9 +15,11 @@ from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
 from swarm.models.base import FREE, Completion, Price
 from swarm.models.connection import Connection, was_sent
 from swarm.models.failures import Failure, about_form, error_of
-from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
+from swarm.models.language import LanguageModel, json_in, schema_of, schema_text, sent_text
+from swarm.models.messages import Streamed, conversation, tools
 from swarm.models.prices import is_loopback, known
 from swarm.models.quota import quota_of
+from swarm.models.tools import Acts
 from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
@@ -87,10 +89,14 @@ class Anthropic(LanguageModel):
 
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
         while True:
-            form = self._form
-            request = self._request(rendered, prompt, max_output, form)
+            form, acts = self._form, self._acts
+            asked = self._asked(rendered, acts)
+            if step := bool(asked.tools):
+                request = self._step(asked, max_output, acts)
+            else:
+                request = self._request(asked, prompt, max_output, form)
             try:
-                return await self._stream(request)
+                return await self._stream(request, step=step)
             except RunError:
                 raise
             except Exception as error:
@@ -100,12 +106,13 @@ class Anthropic(LanguageModel):
                 if self._allows_less(failure, max_output):
                     max_output = self.max_output
                     continue
-                if form in _FALLBACK and about_form(failure):
+                if self._acts_otherwise(failure, rendered, acts):
+                    continue
+                if not step and form in _FALLBACK and about_form(failure):
                     # remembered for all later calls; a call that was under way may have moved on already
                     self._form = _FALLBACK[form] if self._form == form else self._form
                     continue
-                sent = "\n".join((rendered.system, *rendered.parts))
-                raise error_of(failure, sent=sent, key_hint=KEY) from None
+                raise error_of(failure, sent=sent_text(rendered), key_hint=KEY) from None
 
     def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:
         return (render_schema(schema_text(prompt.reply)),) if self._in_words(self._form) else ()
@@ -142,43 +149,33 @@ class Anthropic(LanguageModel):
             request["tool_choice"] = {"type": "tool", "name": _TOOL}
         return request
 
-    async def _stream(self, request: dict[str, Any]) -> Completion:
-        text: list[str] = []
-        arguments: list[str] = []
-        stop: str | None = None
-        said_why = ""
-        counts = {
-            "input_tokens": 0,
-            "output_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation_input_tokens": 0,
+    def _step(self, rendered: Rendered, max_output: int, acts: Acts) -> dict[str, Any]:
+        """The request of a sub-agent that has tools."""
+        config = {"output_config": {"effort": self._effort}} if self._effort else {}
+        return {
+            "model": self._model,
+            "max_tokens": max_output,
+            "system": rendered.system,
+            "messages": conversation(rendered, self.lane),
+            **tools(rendered, forced=rendered.force and acts == "forced"),
+            **config,
         }
+
+    async def _stream(self, request: dict[str, Any], *, step: bool) -> Completion:
+        streamed = Streamed()
         async with await self._connection.client().messages.create(**request, stream=True) as events:
             quota = quota_of(events.response.headers)
             async for event in events:
-                match event.type:
-                    case "message_start":
-                        _take(counts, event.message.usage)
-                    case "content_block_delta" if event.delta.type == "text_delta":
-                        text.append(event.delta.text)
-                    case "content_block_delta" if event.delta.type == "input_json_delta":
-                        arguments.append(event.delta.partial_json)
-                    case "message_delta":
-                        stop = event.delta.stop_reason or stop
-                        _take(counts, event.usage)
-                        details = event.delta.stop_details
-                        said_why = (details and (details.explanation or details.category)) or said_why
-                    case _:
-                        pass
+                streamed.take(event)
+        stop = streamed.stop
         if stop is None:
             raise Unavailable(f"{self.name}: the reply broke off before its end", in_doubt=True)
-        usage = self._settled(counts)
+        usage = self._settled(streamed.counts)
         if stop == "model_context_window_exceeded":
             self._learn_limit(usage)
-        reply = "".join(arguments) or json_in("".join(text))
-        if stop == "refusal":
-            return Completion(text=reply, usage=usage, refusal=said_why or "no reason was given", quota=quota)
-        return Completion(text=reply, usage=usage, quota=quota)
+        reply = streamed.turn(self.lane) if step else streamed.arguments or json_in(streamed.text)
+        refusal = (streamed.why or "no reason was given") if stop == "refusal" else None
+        return Completion(text=reply, usage=usage, refusal=refusal, quota=quota)
 
     def _learn_limit(self, usage: Usage) -> None:
         error = PromptTooLong(
@@ -195,13 +192,6 @@ class Anthropic(LanguageModel):
             cached_tokens=read,
             surcharge_usd=written * _surcharge(self.price) / 1e6,
         )
-
-
-def _take(counts: dict[str, int], usage: Any) -> None:
-    """The counts of an event replace those before it: they are running totals."""
-    for name in counts:
-        if (value := getattr(usage, name, None)) is not None:
-            counts[name] = value
 
 
 def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropic:

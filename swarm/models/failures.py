@@ -60,6 +60,12 @@ _FORM_WORDS = re.compile(
     r"|tool_choice|text\.format|guided|grammar",
     re.IGNORECASE,
 )
+_TOOLS = r"(?:\btools?\b(?!\.\d|\[)|\btools?[ _-](?:use|choice|call)|\bfunction)"
+_REFUSES = r"(?:n[o']t (?:be )?(?:support|enabl|permit)|unsupported|requires? --|unknown|unrecogni[sz]ed)"
+_TOOL_WORDS = re.compile(
+    rf"{_TOOLS}.{{0,80}}{_REFUSES}|{_REFUSES}.{{0,80}}{_TOOLS}|endpoints found that support tool", re.IGNORECASE
+)
+_CHOICE_WORDS = re.compile(r"tool[ _]choice|forces? (?:a )?tool", re.IGNORECASE)
 _REPLY_LIMITS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -151,6 +157,16 @@ def _never(failure: Failure, where: str, said: str, key_hint: str) -> str:
 def about_form(failure: Failure) -> bool:
     """Whether what is objected to is how the schema of the reply was given: another way may do."""
     return failure.status in {400, 404, 422, 500, 501} and _FORM_WORDS.search(failure.message) is not None
+
+
+def about_tools(failure: Failure) -> bool:
+    """Whether what is objected to is that there are tools at all."""
+    return failure.status in {400, 404, 405, 422, 500, 501} and _TOOL_WORDS.search(failure.message) is not None
+
+
+def about_choice(failure: Failure) -> bool:
+    """Whether what is objected to is that one of the tools has to be used. Some cannot while they think."""
+    return failure.status in {400, 404, 422, 500, 501} and _CHOICE_WORDS.search(failure.message) is not None
 
 
 def longest_reply(failure: Failure) -> int | None:

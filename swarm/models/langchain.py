@@ -16,10 +16,13 @@ from swarm.models.base import FREE, Completion, Price
 from swarm.models.connection import was_sent
 from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, about_form, error_of
-from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
+from swarm.models.langchain_messages import conversation, turn
+from swarm.models.language import LanguageModel, json_in, schema_of, schema_text, sent_text
 from swarm.models.prices import REPLY, known
 from swarm.models.quota import quota_of
+from swarm.models.tools import Acts, function
 from swarm.observe.log import get_logger
+from swarm.prompts.acting import REPORT
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
 from swarm.tokens import Bound, TokenCounter
@@ -96,25 +99,34 @@ class LangChain(LanguageModel):
 
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:  # noqa: ARG002  # a setting of the chat model
         while True:
-            structured = self._structured
+            structured, acts = self._structured, self._acts
+            asked = self._asked(rendered, acts)
             try:
-                reply, parsed = await self._invoke(rendered, prompt)
+                if (step := bool(asked.tools)) and (binding := self._bound(asked, acts)) is None:
+                    self._speak()
+                    continue
+                reply, parsed = await (self._act(binding, asked) if step else self._invoke(asked, prompt))
                 break
             except RunError:
                 raise
             except Exception as error:
                 failure = _failure(error, self.name)
-                if structured and about_form(failure):
+                if self._acts_otherwise(failure, rendered, acts):
+                    continue
+                if not step and structured and about_form(failure):
                     self._structured = False
                     continue
-                raise error_of(failure, sent="\n".join((rendered.system, *rendered.parts))) from None
+                raise error_of(failure, sent=sent_text(rendered)) from None
         told: Any = reply.usage_metadata or {}
         usage = self._usage(
             input_tokens=told.get("input_tokens") or self._count(rendered, prompt),
             output_tokens=told.get("output_tokens") or 0,
             cached_tokens=told.get("input_token_details", {}).get("cache_read") or 0,
         )
-        text = json.dumps(parsed, ensure_ascii=False) if isinstance(parsed, dict) else json_in(str(reply.text))
+        if step:
+            text = turn(reply, self.lane)
+        else:
+            text = json.dumps(parsed, ensure_ascii=False) if isinstance(parsed, dict) else json_in(str(reply.text))
         stopped = reply.response_metadata.get("stop_reason") or reply.response_metadata.get("finish_reason")
         refusal = reply.additional_kwargs.get("refusal")
         if stopped in {"refusal", "content_filter", "SAFETY"}:
@@ -122,6 +134,28 @@ class LangChain(LanguageModel):
         headers = reply.response_metadata.get("headers")
         quota = quota_of(headers) if isinstance(headers, Mapping) else None
         return Completion(text=text, usage=usage, refusal=refusal or None, quota=quota)
+
+    def _bound(self, rendered: Rendered, acts: Acts) -> Any:
+        """The chat model with the tools, None where it has no way to be given any."""
+        told = [{"type": "function", "function": function(tool)} for tool in rendered.tools]
+        if rendered.force and acts == "forced":
+            try:
+                return self._chat_model.bind_tools(told, tool_choice=REPORT)
+            except (TypeError, ValueError):
+                pass  # it cannot be forced
+            except NotImplementedError:
+                return None
+        try:
+            return self._chat_model.bind_tools(told)
+        except NotImplementedError:
+            return None
+
+    def _speak(self) -> None:
+        self._acts = "words"
+        self._counts.forget()
+
+    async def _act(self, bound: Any, rendered: Rendered) -> tuple[Any, None]:
+        return await bound.ainvoke(conversation(rendered, self.lane)), None
 
     async def _invoke(self, rendered: Rendered, prompt: Prompt[Any]) -> tuple[Any, Any]:
         """The raw message, and the object in it where the chat model took it out itself."""

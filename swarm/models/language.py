@@ -16,7 +16,11 @@ from urllib.parse import urlsplit
 
 from swarm.errors import PromptTooLong, RunError
 from swarm.models.base import Completion, Price
-from swarm.models.failures import Failure, longest_reply
+from swarm.models.counts import Counts
+from swarm.models.failures import Failure, about_choice, about_tools, longest_reply
+from swarm.models.tools import Acts, arguments_text, tools_text
+from swarm.prompts.acting import ActPrompt, Turn
+from swarm.prompts.in_words import in_words, tools_in_words, turn_in_words
 from swarm.prompts.render import Rendered, render
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Prompt
@@ -24,6 +28,9 @@ from swarm.task import Usage
 from swarm.tokens import TokenCounter, o200k
 
 _PART_TOKENS = 8  # around each message or block, at most 4 with every provider that tells
+_CALL_TOKENS = 24  # around each call and each result, and the name of the call in both
+_TOOL_TOKENS = 24  # around each tool
+_TOOLS_TOKENS = 512  # what providers add for the first tool: 313 to 346 are published for Claude
 _SILENT_CUT = 256  # how far below half of the o200k count a billed prompt is before it was surely truncated
 _FENCE = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
@@ -59,6 +66,9 @@ class LanguageModel(ABC):
         self.price = price
         self._counter = counter
         self._learnt_tokens = 0
+        self._acts: Acts = "forced"
+        self._counts = Counts(counter.count, self._turn_tokens)
+        self._least = Counts(o200k, lambda turn: o200k(turn.text.removesuffix(turn.kept)))
 
     def count(self, prompt: Prompt[Any]) -> int:
         return self._count(render(prompt), prompt)
@@ -100,9 +110,55 @@ class LanguageModel(ABC):
         )
 
     def _count(self, rendered: Rendered, prompt: Prompt[Any]) -> int:
+        if isinstance(prompt, ActPrompt):
+            return self._count_step(rendered, prompt)
         texts = [rendered.system, *rendered.parts, schema_text(prompt.reply), *self._extra_texts(prompt)]
         around = self.request_tokens + _PART_TOKENS * len(texts) + self._learnt_tokens
         return sum(self._counter.count(text) for text in texts) + around
+
+    def _count_step(self, rendered: Rendered, prompt: ActPrompt) -> int:
+        """What was counted at the step before is not counted again: there may be hundreds of turns."""
+        counts = self._counts
+        texts = [rendered.system, *rendered.parts, rendered.last]
+        if self._acts == "words":
+            texts += [schema_text(prompt.reply), *self._extra_texts(prompt)]
+            tools = counts.named(prompt.toolset, lambda: tools_in_words(rendered.tools))
+        else:
+            tools = counts.named(prompt.toolset, lambda: tools_text(rendered.tools)) + _TOOLS_TOKENS
+        around = self.request_tokens + _PART_TOKENS * len(texts) + _TOOL_TOKENS * len(rendered.tools)
+        turns = sum(map(counts.turn, rendered.turns))
+        return sum(map(counts.text, texts)) + tools + turns + around + self._learnt_tokens
+
+    def _turn_tokens(self, turn: Turn) -> int:
+        if self._acts == "words":
+            return self._counter.count(turn_in_words(turn)) + _PART_TOKENS
+        texts = [turn.text]
+        for call in turn.calls:
+            texts += [call.id, call.id]
+            if (sent := arguments_text(call)) != call.arguments:
+                texts.append(sent)
+        around = _CALL_TOKENS * (len(turn.calls) + len(turn.results)) + _PART_TOKENS
+        return sum(map(self._counter.count, texts)) + around
+
+    def _asked(self, rendered: Rendered, acts: Acts) -> Rendered:
+        """The request as it is sent: with its tools, or with all of it in words."""
+        return in_words(rendered) if acts == "words" else rendered
+
+    def _acts_otherwise(self, failure: Failure, rendered: Rendered, acts: Acts) -> bool:
+        """Whether the provider objects to how the tools were given, and they can be given otherwise."""
+        after: Acts
+        if not rendered.tools or acts == "words":
+            return False
+        if rendered.force and acts == "forced" and about_choice(failure):
+            after = "tools"
+        elif about_tools(failure):
+            after = "words"
+        else:
+            return False
+        if self._acts == acts:  # remembered; a call that was under way may have moved on already
+            self._acts = after
+            self._counts.forget()
+        return True
 
     def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:  # noqa: ARG002  # for those that override it
         """What this adapter adds to the rendered text."""
@@ -115,11 +171,16 @@ class LanguageModel(ABC):
         if usage.input_tokens <= counted:
             return
         self._counter.observe(counted, usage.input_tokens)
+        self._counts.forget()
         self._learnt_tokens += max(0, usage.input_tokens - self._count(rendered, prompt))
 
     def _check_whole(self, rendered: Rendered, usage: Usage) -> None:
         """Some servers cut a prompt that is too long and answer all the same: nothing may rest on such a reply."""
-        least = o200k(rendered.system) + sum(o200k(part) for part in rendered.parts)
+        if rendered.tools:
+            least = sum(map(self._least.text, (rendered.system, *rendered.parts)))
+            least += sum(map(self._least.turn, rendered.turns))
+        else:
+            least = o200k(rendered.system) + sum(o200k(part) for part in rendered.parts)
         if 0 < usage.input_tokens < least // 2 - _SILENT_CUT:
             self._shrink(usage.input_tokens)
             error = PromptTooLong(
@@ -173,6 +234,11 @@ def _strict(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]
     if "anyOf" in node:
         kept["anyOf"] = [_strict(child, definitions) for child in node["anyOf"]]
     return kept
+
+
+def sent_text(rendered: Rendered) -> str:
+    """All of a request's own text, which is kept out of messages."""
+    return "\n".join((rendered.system, *rendered.parts, *(turn.text for turn in rendered.turns)))
 
 
 def json_in(text: str) -> str:

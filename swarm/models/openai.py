@@ -12,13 +12,15 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, RunError, Unavailable
+from swarm.models import chat, responses
 from swarm.models.base import Completion, Price
 from swarm.models.connection import Connection, was_sent
 from swarm.models.counters import counter_of
 from swarm.models.failures import Failure, about_form, error_of
-from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
+from swarm.models.language import LanguageModel, json_in, schema_of, schema_text, sent_text
 from swarm.models.prices import is_loopback, known, served
 from swarm.models.quota import quota_of
+from swarm.models.tools import Acts
 from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
@@ -73,6 +75,7 @@ class OpenAI(LanguageModel):
         self._api: Api = api or ("chat" if self._foreign else "responses")
         self._effort = effort
         self._form: Form = "schema"
+        self._sealed = True
         # older servers know only the older name, OpenAI's reasoning models only the newer one
         self._limit_name = "max_tokens" if self._foreign else "max_completion_tokens"
         self._read_seconds = read_seconds
@@ -88,10 +91,11 @@ class OpenAI(LanguageModel):
 
     async def _send(self, rendered: Rendered, prompt: Prompt[Any], max_output: int) -> Completion:
         while True:
-            form = self._form
+            form, acts, sealed = self._form, self._acts, self._sealed
             ask = self._responses if self._api == "responses" else self._chat
+            asked = self._asked(rendered, acts)
             try:
-                return await ask(rendered, prompt, max_output, form)
+                return await ask(asked, prompt, max_output, form, forced=asked.force and acts == "forced")
             except RunError:
                 raise
             except Exception as error:
@@ -101,16 +105,22 @@ class OpenAI(LanguageModel):
                 if self._allows_less(failure, max_output):
                     max_output = self.max_output
                     continue
-                if self._adapts(failure, form):
+                if sealed and asked.tools and "encrypted" in failure.message.lower():
+                    self._sealed = False  # it does not reason, or cannot open its reasoning any more
                     continue
-                sent = "\n".join((rendered.system, *rendered.parts))
-                raise error_of(failure, sent=sent, key_hint=KEY) from None
+                if self._adapts(failure, rendered, acts) or (not asked.tools and self._loosens(failure, form)):
+                    continue
+                raise error_of(failure, sent=sent_text(rendered), key_hint=KEY) from None
 
-    def _adapts(self, failure: Failure, form: Form) -> bool:
-        """Whether the server objected to something of the request's form that can be put otherwise."""
+    def _adapts(self, failure: Failure, rendered: Rendered, acts: Acts) -> bool:
+        """Whether the server objected to something of the request that can be put otherwise."""
         if "max_completion_tokens" in failure.message and self._limit_name == "max_tokens":
             self._limit_name = "max_completion_tokens"
             return True
+        return self._acts_otherwise(failure, rendered, acts)
+
+    def _loosens(self, failure: Failure, form: Form) -> bool:
+        """Whether the server objected to how the schema was given, and there is another way."""
         if form in _FALLBACK and about_form(failure):
             # remembered for all later calls; a call that was under way may have moved on already
             self._form = _FALLBACK[form] if self._form == form else self._form
@@ -125,11 +135,13 @@ class OpenAI(LanguageModel):
         return self._foreign or form != "schema"
 
     def _system(self, rendered: Rendered, prompt: Prompt[Any], form: Form) -> str:
-        if not self._in_words(form):
+        if rendered.tools or not self._in_words(form):
             return rendered.system
         return f"{rendered.system}\n\n{render_schema(schema_text(prompt.reply))}"
 
-    async def _chat(self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form) -> Completion:
+    async def _chat(
+        self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form, *, forced: bool
+    ) -> Completion:
         request: dict[str, Any] = {
             "model": self._model,
             "messages": [
@@ -138,7 +150,10 @@ class OpenAI(LanguageModel):
             ],
             self._limit_name: max_output,
         }
-        if form == "schema":
+        if rendered.tools:
+            request["messages"] = chat.conversation(rendered, self.lane)
+            request |= chat.tools(rendered, forced=forced)
+        elif form == "schema":
             schema = {"name": prompt.kind, "strict": True, "schema": schema_of(prompt.reply)}
             request["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif form == "object":
@@ -151,16 +166,23 @@ class OpenAI(LanguageModel):
         if not choices:
             raise Unavailable(f"{self.name}: the answer is not in the Chat Completions format", in_doubt=True)
         choice = choices[0]
-        usage = self._settled(rendered, prompt, reply.usage, "prompt_tokens", "completion_tokens")
-        text = json_in(_joined(choice.message.content))
+        usage = self._settled(prompt, reply.usage, "prompt_tokens", "completion_tokens")
+        text = _joined(choice.message.content)
         refusal = getattr(choice.message, "refusal", None)
+        done = bool(text or choice.message.tool_calls)
         if choice.finish_reason == "content_filter":
             refusal = refusal or "stopped by a content filter"
-        elif choice.finish_reason is None and not text:
+        elif choice.finish_reason is None and not done:
             raise Unavailable(f"{self.name}: the reply broke off before its end", in_doubt=True)
+        if rendered.tools:
+            text = chat.turn(text, choice.message, self.lane, cut=choice.finish_reason == "length")
+        else:
+            text = json_in(text)
         return Completion(text=text, usage=usage, refusal=refusal or None, quota=quota_of(response.headers))
 
-    async def _responses(self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form) -> Completion:
+    def _responses_request(
+        self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form, *, forced: bool
+    ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._model,
             "instructions": self._system(rendered, prompt, form),
@@ -170,7 +192,11 @@ class OpenAI(LanguageModel):
             "max_output_tokens": max_output,
             "store": False,
         }
-        if form == "schema":
+        if rendered.tools:
+            request["input"] = responses.conversation(rendered, self.lane, sealed=self._sealed)
+            request |= responses.tools(rendered, forced=forced)
+            request |= {"include": [responses.SEALED]} if self._sealed else {}
+        elif form == "schema":
             schema = {
                 "type": "json_schema",
                 "name": prompt.kind,
@@ -182,14 +208,18 @@ class OpenAI(LanguageModel):
             request["text"] = {"format": {"type": "json_object"}}
         if self._effort:
             request["reasoning"] = {"effort": self._effort}
+        return request
+
+    async def _responses(
+        self, rendered: Rendered, prompt: Prompt[Any], max_output: int, form: Form, *, forced: bool
+    ) -> Completion:
+        request = self._responses_request(rendered, prompt, max_output, form, forced=forced)
         final: Any = None
-        pieces: list[str] = []
+        streamed = responses.Streamed()
         async with await self._connection.client().responses.create(**request, stream=True) as events:
             quota = quota_of(events.response.headers)
             async for event in events:
                 match event.type:
-                    case "response.output_text.delta":
-                        pieces.append(event.delta)
                     case "response.completed" | "response.incomplete":
                         final = event.response
                     case "response.failed":
@@ -197,24 +227,24 @@ class OpenAI(LanguageModel):
                     case "error":
                         raise self._failed(event)
                     case _:
-                        pass
+                        streamed.take(event)
         if final is None:
             raise Unavailable(f"{self.name}: the reply broke off before its end", in_doubt=True)
-        usage = self._settled(rendered, prompt, final.usage, "input_tokens", "output_tokens")
+        usage = self._settled(prompt, final.usage, "input_tokens", "output_tokens")
         refusal = _refusal(final)
-        text = json_in(final.output_text or "".join(pieces))
+        text = streamed.turn(final, self.lane) if rendered.tools else json_in(final.output_text or streamed.pieces)
         return Completion(text=text, usage=usage, refusal=refusal, quota=quota)
 
     def _failed(self, error: Any) -> RunError:
         code = getattr(error, "code", None) or ""
         return error_of(Failure(provider="openai", code=code, message=getattr(error, "message", None) or ""))
 
-    def _settled(self, rendered: Rendered, prompt: Prompt[Any], usage: Any, asked: str, replied: str) -> Any:
+    def _settled(self, prompt: Prompt[Any], usage: Any, asked: str, replied: str) -> Any:
         """Usage as billed; a server that does not tell is taken to have used what was counted."""
         asked_tokens = getattr(usage, asked, None) or 0
         details = getattr(usage, f"{asked}_details", None)
         return self._usage(
-            input_tokens=asked_tokens or (0 if usage is not None else self._count(rendered, prompt)),
+            input_tokens=asked_tokens or (0 if usage is not None else self.count(prompt)),
             output_tokens=getattr(usage, replied, None) or 0,
             cached_tokens=min(asked_tokens, getattr(details, "cached_tokens", None) or 0),
         )

@@ -13,7 +13,10 @@ from typing import Any
 
 from swarm.errors import PromptTooLong
 from swarm.models.base import FREE, Completion, Price
+from swarm.models.counts import Counts
 from swarm.models.language import schema_text
+from swarm.models.tools import tools_text
+from swarm.prompts.acting import ActPrompt
 from swarm.prompts.render import render
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Prompt
@@ -29,7 +32,8 @@ Script = (
 class Scripted:
     """Answers from `replies`: a function of the prompt, a list to be used up in order, or one answer (or a
     function) for each kind of prompt. A reply, a dict or a text is what the model says; an exception is raised.
-    Where the kinds do not name `compare`, it finds no contradictions.
+    Where the kinds do not name `compare`, it finds no contradictions. To `act`, a step of a sub-agent that has
+    tools, a dict may say what is called as `{"calls": [{"name": "report", "arguments": {...}}]}`.
 
     `calls` are the prompts it was asked, in order. `window` and `max_output` are in o200k tokens.
     """
@@ -54,9 +58,14 @@ class Scripted:
         self.calls: list[Prompt[Any]] = []
         self._replies = replies
         self._used = 0
+        self._counts = Counts(o200k, lambda turn: o200k(turn.text))
 
     def count(self, prompt: Prompt[Any]) -> int:
         rendered = render(prompt)
+        if isinstance(prompt, ActPrompt):
+            texts = map(self._counts.text, (rendered.system, *rendered.parts, rendered.last))
+            tools = self._counts.named(prompt.toolset, lambda: tools_text(rendered.tools))
+            return sum(texts) + tools + sum(map(self._counts.turn, rendered.turns))
         return sum(o200k(text) for text in (rendered.system, *rendered.parts, schema_text(prompt.reply)))
 
     def ratio(self) -> float:
@@ -105,4 +114,17 @@ def _text(answer: Answer) -> str:
         case str():
             return answer
         case _:
-            return json.dumps(answer, ensure_ascii=False)
+            return json.dumps(_acted(answer), ensure_ascii=False)
+
+
+def _acted(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose calls may have their arguments as they are: in a reply they are text."""
+    if not isinstance(answer.get("calls"), list):
+        return answer
+    calls = [
+        call | {"arguments": json.dumps(call.get("arguments", {}), ensure_ascii=False)}
+        if isinstance(call, dict) and not isinstance(call.get("arguments"), str)
+        else call
+        for call in answer["calls"]
+    ]
+    return answer | {"calls": calls}

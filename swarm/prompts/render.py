@@ -20,6 +20,7 @@ from itertools import groupby
 from string import Template
 from typing import Any, NamedTuple
 
+from swarm.prompts.acting import ActPrompt, ToolSpec, Turn
 from swarm.prompts.typed import (
     AnswerPrompt,
     AssessPrompt,
@@ -39,7 +40,7 @@ from swarm.prompts.typed import (
 from swarm.source import Passage
 
 _REPLY_CHARS = 6_000
-_KEPT = 32
+_KEPT = 128
 _rendered: dict[int, tuple[Prompt[Any], Rendered]] = {}
 """The last ones: a prompt is counted before it is sent, and sent again for a vote; frozen, it keeps its text."""
 _PART = re.compile(r"^---$", re.MULTILINE)
@@ -54,10 +55,16 @@ _MARK = re.compile(
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rendered:
     """The text of one request. `parts` make up the user's message; all but the last are the same for every
-    slice of a task, which is what providers' prompt caches live on."""
+    slice of a task, which is what providers' prompt caches live on. Of a step of a sub-agent that has tools,
+    `turns` follow the parts, `tools` may be called, `last` stands at the very end, where it is not empty, and with
+    `force` the reply has to be a call of `report`."""
 
     system: str
     parts: tuple[str, ...]
+    turns: tuple[Turn, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    last: str = ""
+    force: bool = False
 
 
 def render(prompt: Prompt[Any]) -> Rendered:
@@ -73,13 +80,34 @@ def render(prompt: Prompt[Any]) -> Rendered:
 
 
 def _render(prompt: Prompt[Any]) -> Rendered:
+    if isinstance(prompt, ActPrompt):
+        return _render_step(prompt)
     values = _values(prompt)
     system, *parts = (_fill(part, values) for part in _parts(prompt.kind))
-    if prompt.repair is not None:
-        mend = {"reply": fenced(_clipped(prompt.repair.text)), "error": prompt.repair.error}
-        parts.append(_fill(_lines(_text("repair")), mend))
+    parts.append(_mending(prompt))
     return Rendered(
         system=f"{_text(_system(prompt.kind))}\n\n{system}", parts=tuple(part for part in parts if part)
+    )
+
+
+def _mending(prompt: Prompt[Any]) -> str:
+    """What was wrong with the reply before, where one was."""
+    if prompt.repair is None:
+        return ""
+    mend = {"reply": fenced(_clipped(prompt.repair.text)), "error": prompt.repair.error}
+    return _fill(_lines(_text("repair")), mend)
+
+
+def _render_step(prompt: ActPrompt) -> Rendered:
+    base = render(prompt.base)
+    rules, last = (_fill(part, {"hand_in": "yes" if prompt.force else ""}) for part in _parts(prompt.kind))
+    return Rendered(
+        system=f"{base.system}\n\n{rules}",
+        parts=base.parts,
+        turns=prompt.turns,
+        tools=prompt.tools,
+        last="\n\n".join(part for part in (last, _mending(prompt)) if part),
+        force=prompt.force,
     )
 
 
@@ -97,7 +125,7 @@ def prompt_version(kind: str) -> str:
 
 def _system(kind: str) -> str:
     """What opens a prompt: one who reads is held to the material, one who works brings something of their own."""
-    return "system_work" if kind in ("outline", "work", "assess") else "system"
+    return "system_work" if kind in ("outline", "work", "assess", "act") else "system"
 
 
 def fenced(text: str) -> str:
@@ -250,6 +278,7 @@ def _plan_values(prompt: OutlinePrompt | AssessPrompt) -> dict[str, str]:
         "standings": "\n".join(_standing(one) for one in prompt.standings),
         "unlisted": f"{prompt.unlisted:,}" if prompt.unlisted else "",
         "said": _listed(prompt.said),
+        "instructions": prompt.instructions.strip(),
     }
 
 

@@ -125,6 +125,23 @@ class WorkReply(Reply):
     artifacts: list[Made] = Field(default_factory=list, description="What is too long for a result; usually none")
 
 
+class ToolCall(Reply):
+    """A tool that is to be used. `id` is the provider's, `arguments` a JSON object as text, not yet parsed."""
+
+    id: str = Field(default="", description="Any short text that tells the calls of one turn apart")
+    name: str = Field(description="The name of the tool")
+    arguments: str = Field(description="Its arguments: one JSON object, as text")
+
+
+class ActReply(Reply):
+    """One turn of a sub-agent that has tools. `kept` is what a provider wants to see again with the next turn, as
+    JSON: nobody else reads it."""
+
+    says: str = Field(default="", description="What you think or say before the calls, in short; may be empty")
+    calls: list[ToolCall] = Field(default_factory=list, description="The tools that you use now")
+    kept: str = Field(default="", description="Leave it empty")
+
+
 class Asked(Reply):
     """A slice as a planner asks for it."""
 

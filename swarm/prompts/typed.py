@@ -258,6 +258,8 @@ class OutlinePrompt(ViewPrompt[OutlineReply]):
     count: int = 0
     room: int = 0
     may_nest: bool = False
+    instructions: str = ""
+    """What the user adds on how to plan."""
 
     def identity(self) -> list[object]:
         repair = [self.repair.text, self.repair.error] if self.repair else None
@@ -278,6 +280,8 @@ class AssessPrompt(ViewPrompt[AssessReply]):
     checks: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     rounds_left: int = 0
+    instructions: str = ""
+    """What the user adds on how to judge."""
 
     def identity(self) -> list[object]:
         repair = [self.repair.text, self.repair.error] if self.repair else None

@@ -10,13 +10,14 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from swarm.errors import SourceError
 from swarm.source import Skip
+from swarm.sources.ignored import Ignore, ignored, patterns
 from swarm.sources.inside import real, shown, within
 from swarm.sources.original import OUTSIDE, Unreadable, open_regular
 
@@ -43,13 +44,6 @@ class Input:
     mtime_ns: int = 0
     inode: int = 0
     root: str = ""
-
-
-class _Ignore(NamedTuple):
-    """The patterns of one `.gitignore`; `length` is that of its folder's path, with the separator."""
-
-    length: int
-    patterns: GitIgnoreSpec
 
 
 class Walk:
@@ -118,7 +112,7 @@ class Walk:
         if "**" in path:
             if (info := _stat(base)) is None or not stat.S_ISDIR(info.st_mode):
                 raise SourceError(f"{path} matches nothing: {base} is no folder")
-            found = self._folder(base, _patterns([f"/{rest}"]))
+            found = self._folder(base, patterns([f"/{rest}"]))
         else:
             matches = sorted(glob.glob(path))  # noqa: PTH207 - paths stay as the user wrote them
             root = real(base)
@@ -150,7 +144,7 @@ class Walk:
         inmost = bound or real(root)
         prefix = "" if root == "." else shown(root).rstrip("/") + "/"
         base = len(top.rstrip(os.sep)) + 1
-        todo: list[tuple[str, tuple[_Ignore, ...], list[os.DirEntry[str]]]] = []
+        todo: list[tuple[str, tuple[Ignore, ...], list[os.DirEntry[str]]]] = []
         ignores = _above(top)
         try:
             todo.append((top, *_listed(top, ignores)))
@@ -166,7 +160,7 @@ class Walk:
             if entry.name.startswith(".") or entry.name == _CACHE:
                 continue
             is_folder = entry.is_dir(follow_symlinks=False)
-            if _ignored(entry.path, is_folder, ignores):
+            if ignored(entry.path, is_folder, ignores):
                 self.ignored += 1
             elif is_folder:
                 try:
@@ -212,7 +206,7 @@ class Walk:
             yield Skip(source=path, reason=f"duplicate of {first.path}", bytes=info.st_size)
 
 
-def _listed(folder: str, ignores: tuple[_Ignore, ...]) -> tuple[tuple[_Ignore, ...], list[os.DirEntry[str]]]:
+def _listed(folder: str, ignores: tuple[Ignore, ...]) -> tuple[tuple[Ignore, ...], list[os.DirEntry[str]]]:
     """The ignore rules within a folder, and its entries, last first."""
     with os.scandir(folder) as scan:
         entries = sorted(scan, key=lambda entry: entry.name, reverse=True)
@@ -221,7 +215,7 @@ def _listed(folder: str, ignores: tuple[_Ignore, ...]) -> tuple[tuple[_Ignore, .
     return ignores, entries
 
 
-def _rules(folder: str) -> Iterator[_Ignore]:
+def _rules(folder: str) -> Iterator[Ignore]:
     file = Path(folder) / ".gitignore"
     if file.is_symlink():
         return  # git does not follow it either
@@ -230,39 +224,15 @@ def _rules(folder: str) -> Iterator[_Ignore]:
             text = stream.read(_LONGEST_RULES).decode("utf-8", "replace")
     except (OSError, Unreadable):
         return
-    yield _Ignore(len(folder.rstrip(os.sep)) + 1, _patterns(text.splitlines()))
+    yield Ignore(len(folder.rstrip(os.sep)) + 1, patterns(text.splitlines()))
 
 
-def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
-    """As git reads them: a line that is no pattern counts for nothing."""
-    from pathspec import GitIgnoreSpec
-
-    good = []
-    for line in lines:
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError:
-            continue
-        good.append(line)
-    return GitIgnoreSpec.from_lines(good)
-
-
-def _above(folder: str) -> tuple[_Ignore, ...]:
+def _above(folder: str) -> tuple[Ignore, ...]:
     """The rules of the folders above, up to the root of the repository, unless they leave this folder out."""
     above = list(Path(folder).parents)
     root = next((i for i, parent in enumerate([Path(folder), *above]) if (parent / ".git").exists()), 0)
     rules = tuple(rule for parent in reversed(above[:root]) for rule in _rules(str(parent)))
-    return () if _ignored(folder, True, rules) else rules
-
-
-def _ignored(path: str, is_folder: bool, ignores: tuple[_Ignore, ...]) -> bool:
-    """What the innermost rule says that says anything."""
-    for ignore in reversed(ignores):
-        relative = path[ignore.length :].replace(os.sep, "/")
-        verdict = ignore.patterns.check_file(relative + "/" if is_folder else relative).include
-        if verdict is not None:
-            return verdict
-    return False
+    return () if ignored(folder, True, rules) else rules
 
 
 def _based(pattern: str) -> tuple[str, str]:

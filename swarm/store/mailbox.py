@@ -37,7 +37,7 @@ AT_ONCE = 100
 _ID = re.compile(r"\d{19}-[0-9a-f]{8}")
 _PLAIN = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters, but for tabs and line ends
-_TRIES = 5
+_TRIES = 50
 _ASIDE, _UNFINISHED = ".aside", ".new"
 
 
@@ -141,12 +141,12 @@ class FileMailbox:
         path = folder / f"{asked.id}.json"
         try:
             for left in reversed(range(_TRIES)):
-                for each in (self._folder, folder):
-                    each.mkdir(exist_ok=True, mode=0o700)
                 try:
+                    for each in (self._folder, folder):
+                        each.mkdir(exist_ok=True, mode=0o700)
                     _write(path, to_bytes(asked))
                     return
-                except FileNotFoundError:  # a run ended just now, and took the empty folder with it
+                except FileNotFoundError:  # who ended just now took the empty folders along
                     if not left:
                         raise
         except OSError as error:

@@ -1,9 +1,10 @@
-"""How a reply leaves: whole, or broken off on the way as a fault says. It decides nothing."""
+"""How a reply leaves: whole, spoiled, or broken off on the way as a fault says. It decides nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from swarm.testing.exchange import Exchange
@@ -33,6 +34,24 @@ class Replies:
                 del self._kept[next(iter(self._kept))]
             self._kept[name] = body
         return body
+
+
+def spoiled(said: Said, fault: Fault, longest: int, count: Callable[[str], int]) -> Said:
+    """The reply as the fault leaves it. Where tools are used, what goes wrong is in the arguments of the last
+    call, but for words that are no JSON: those are said instead."""
+    said = replace(said, stop=fault.stop or said.stop)
+    whole = said.calls[-1].arguments if said.calls else said.text
+    if fault.endless:
+        spoilt = '{"thoughts": "and so' + " on" * longest
+        said = replace(said, stop="length", output_tokens=longest)
+    elif fault.text is not None or fault.share < 1:
+        spoilt = fault.text if fault.text is not None else whole[: int(len(whole) * fault.share)]
+        said = replace(said, output_tokens=count(spoilt))
+    else:
+        return said
+    if not said.calls or not (fault.text is None or fault.text.startswith("{")):
+        return replace(said, text=spoilt, calls=())
+    return replace(said, calls=(*said.calls[:-1], replace(said.calls[-1], arguments=spoilt)))
 
 
 def content_type(asked: Asked) -> str:

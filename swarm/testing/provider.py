@@ -18,6 +18,7 @@ import logging
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -27,9 +28,10 @@ from typing import Any, Literal, Self
 
 from swarm.testing.ability import PERFECT, Ability
 from swarm.testing.allowance import Allowance, Enforcer, retry_after
-from swarm.testing.delivery import Replies, break_off, content_type
+from swarm.testing.delivery import Replies, break_off, content_type, spoiled
 from swarm.testing.exchange import Exchange, Receive, Scope, Send
 from swarm.testing.faults import Arrival, Fault, Latency, Plan
+from swarm.testing.seen import Hands
 from swarm.testing.tally import Tally
 from swarm.testing.thoughts import Hosted, Mind, Think, Thought
 from swarm.testing.wire import CHAT, MESSAGES, RESPONSES, Asked, Format, Said
@@ -67,9 +69,12 @@ class Provider:
     the other, or by a plan. `latency` is in seconds, or says so for each request, and each token of a reply takes
     `token_seconds` on top. `allowance` is how much may be used, None any amount, by `clock`. `ability` is how well
     it reads, by dice of that `seed`, and `mind` answers in its place: it is handed the text of a request and the
-    schema of its reply. `models` tells what differs for models of those names. `structured` and `forced_tools` say
-    which mechanisms it has for a schema. `key` is the only key it accepts, None any. `requests` holds the body of
-    each request, unless `keep` is false. `tally` counts them, `enforcer` has the ledger of what was allowed.
+    schema of its reply. `hands` acts where a request brings tools (`seen`); without them, what would be said is
+    handed in at once. `models` tells what differs for models of those names. `structured` and `forced_tools` say
+    which mechanisms it has for a schema, `tools` whether it takes tools, and `thoughtful` whether each turn comes
+    with an opaque thought that it wants back. `key` is the only key it accepts, None any. `requests` holds the
+    body of each request, unless `keep` is false. `tally` counts them, `enforcer` has the ledger of what was
+    allowed.
     """
 
     def __init__(
@@ -89,6 +94,9 @@ class Provider:
         token_seconds: float = 0.0,
         ability: Ability = PERFECT,
         mind: Think | None = None,
+        hands: Hands | None = None,
+        tools: bool = True,
+        thoughtful: bool = False,
         seed: int = 0,
         models: Mapping[str, Hosted] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -108,6 +116,9 @@ class Provider:
         self.token_seconds = token_seconds
         self.ability = ability
         self.mind = mind
+        self._hands = hands
+        self.tools = tools
+        self.thoughtful = thoughtful
         self.seed = seed
         self.models = models or {}
         self.clock = clock
@@ -159,7 +170,17 @@ class Provider:
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Callable[[str], int]) -> None:
-        self._tokenizer, self._mind = tokenizer, Mind(tokenizer, self.ability, self.seed, self.mind)
+        self._tokenizer, self._mind = tokenizer, Mind(tokenizer, self.ability, self.seed, self.mind, self._hands)
+
+    @property
+    def hands(self) -> Hands | None:
+        """Who acts where there are tools to use. It may be changed between requests."""
+        return self._hands
+
+    @hands.setter
+    def hands(self, hands: Hands | None) -> None:
+        self._hands = hands
+        self.tokenizer = self._tokenizer
 
     @asynccontextmanager
     async def here(self) -> AsyncIterator[Self]:
@@ -305,10 +326,22 @@ class Provider:
         if missing or (not self.forced_tools and asked.mechanism == "tool_choice"):
             name = asked.mechanism if asked.mechanism in {"output_config", "tool_choice"} else "response_format"
             return 400, "", f"{name} is not supported by this model"
+        if (wrong := self._acts_wrongly(asked)) is not None:
+            return 400, "", wrong
         window = self._window(thought)
         if thought.tokens + asked.max_output > window and self.dialect != "ollama":
             code, words = _TOO_LONG[self.dialect]
             return 400, code, words.format(tokens=thought.tokens, window=window)
+        return None
+
+    def _acts_wrongly(self, asked: Asked) -> str | None:
+        """What there is to object to in a request that brings tools."""
+        if asked.tools and not self.tools:
+            return f"{asked.model} does not support tools"
+        if asked.force and not self.forced_tools:
+            return "Thinking may not be enabled when tool_choice forces tool use."
+        if self.thoughtful and any(turn.thought != _thought_of(n) for n, turn in enumerate(asked.turns)):
+            return "thinking blocks in the latest assistant message cannot be modified"
         return None
 
     def _window(self, thought: Thought) -> int:
@@ -336,24 +369,26 @@ class Provider:
         return self.enforcer.anthropic_headers() if form is MESSAGES else self.enforcer.openai_headers()
 
     def _said(self, thought: Thought, fault: Fault) -> Said:
-        text, stop, tokens = thought.text, fault.stop or "end", thought.text_tokens
-        if fault.endless:
-            tokens = thought.asked.max_output
-            text, stop = '{"thoughts": "and so' + " on" * tokens, "length"
-        elif fault.text is not None or fault.share < 1:
-            text = fault.text if fault.text is not None else text[: int(len(text) * fault.share)]
-            tokens = self.tokenizer(text)
-        known = thought.prefix in self._cached
-        self._cached.add(thought.prefix)
-        return Said(
-            text=text,
+        cached = max((tokens for name, tokens in thought.prefixes if name in self._cached), default=0)
+        written = max((tokens for _, tokens in thought.prefixes), default=0) - cached
+        self._cached.update(name for name, _ in thought.prefixes)
+        acting = bool(thought.asked.tools)
+        said = Said(
+            text=thought.text,
             input_tokens=min(thought.tokens, self._window(thought)),
-            output_tokens=tokens,
-            stop=stop,
-            cached=thought.prefix_tokens if known else 0,
-            written=0 if known else thought.prefix_tokens,
+            output_tokens=thought.text_tokens,
+            cached=cached,
+            written=written,
             novel=self.novel,
+            calls=thought.calls,
+            thought=_thought_of(len(thought.asked.turns)) if acting and self.thoughtful else "",
         )
+        return spoiled(said, fault, thought.asked.max_output, self.tokenizer)
+
+
+def _thought_of(turn: int) -> str:
+    """What nobody but the provider can read."""
+    return b64encode(blake2b(b"thought %d" % turn).digest()).decode()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from swarm.testing.latency import Delays
 
 if TYPE_CHECKING:
     from swarm.testing.provider import Provider
+    from swarm.testing.seen import Hands
     from swarm.testing.thoughts import Think
 
 WAIT_SECONDS = 2.0
@@ -84,12 +85,18 @@ class Simulated:
 
 
 def simulated(
-    settings: Simulated | None = None, *, mind: Think | None = None, key: str | None = None, **changes: Any
+    settings: Simulated | None = None,
+    *,
+    mind: Think | None = None,
+    hands: Hands | None = None,
+    key: str | None = None,
+    **changes: Any,
 ) -> Provider:
     """A simulated provider on this machine, for the length of a `with` block: `provider.url` is the base URL of
     `anthropic:` models and `provider.openai_url` that of `openai:` ones, of any name.
 
     `changes` are fields of `Simulated`. `mind` answers in place of the mimic: it is handed the text of a request
-    and the JSON schema of its reply, and returns the reply as a dict. `key` is the only one accepted, None any.
+    and the JSON schema of its reply, and returns the reply as a dict. `hands` acts where a request brings tools
+    (`swarm.testing.seen`). `key` is the only one accepted, None any.
     """
-    return replace(settings or Simulated(), **changes).provider(mind=mind, key=key)
+    return replace(settings or Simulated(), **changes).provider(mind=mind, hands=hands, key=key)

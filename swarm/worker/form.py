@@ -105,12 +105,20 @@ def fits(role: Role) -> None:
 def _faults(role: Role) -> Iterator[str]:
     if role.legs < 1:
         yield f"legs is {role.legs}: one sub-agent at the least works at a slice"
+    if role.tries < 1 or role.steps < 1:
+        yield f"tries is {role.tries} and steps is {role.steps}: one of each at the least"
     if role.report_tokens < 1:
         yield f"report_tokens is {role.report_tokens}: a report needs some"
     if role.view_tokens < 0:
         yield f"view_tokens is {role.view_tokens}: 0 shows nothing, and nothing is less"
     if role.vote is not None and role.vote.lead < 1:
         yield f"the vote's lead is {role.vote.lead}: 1 takes the first reply that is right in form"
+    if role.vote is not None and (role.tools or role.workspace != "none" or role.code is not None):
+        yield "it votes and does: votes are for replies that change nothing, give it no tools, workspace or code"
+    if role.code is not None and role.tools:
+        yield "it has code and tools: tools are a model's"
+    if role.trial is not None and role.workspace != "write":
+        yield "it has a trial and nothing to land: give it a workspace to write in"
     if role.vote is not None and role.vote.most < role.vote.lead:
         yield f"a lead of {role.vote.lead} cannot come of at most {role.vote.most} replies: raise most"
 

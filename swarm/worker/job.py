@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from swarm.equipment import Tool
 from swarm.limits.budget import Budget
 from swarm.models.base import Model
 from swarm.orders import Order
 from swarm.program import Role
-from swarm.prompts.replies import Reply
+from swarm.prompts.replies import Reply, WorkReply
 from swarm.prompts.typed import Outcome, Prompt, Shown
-from swarm.source import Passage
+from swarm.source import Passage, Span
 from swarm.task import Report
-from swarm.worker.ledger import Ledger, Unkept
+from swarm.worker.ledger import Landing, Ledger, Unkept
 
 R = TypeVar("R", bound=Reply, covariant=True)
 
@@ -25,6 +26,23 @@ class Ask(Protocol):
     async def ask(
         self, model: Model, prompt: Prompt[R], attempt: int = 0, *, budget: Budget | None = None, mend: bool = True
     ) -> R: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kit:
+    """What a sub-agent works with. `steps` are the turns it may take. `locate` finds a quote in the task's own
+    material."""
+
+    tools: tuple[Tool, ...]
+    steps: int
+    locate: Callable[[str], Span | None] = lambda _: None
+
+
+Land = Callable[[str, WorkReply, str | None, Callable[[str], Awaitable[None]]], Awaitable[Landing]]
+"""Has the work of a slice land: from the name of the try, what was reported, the commit that was about to land
+when a process died, and what to tell of the one that is about to."""
+Run = Callable[[str, int], Awaitable[WorkReply]]
+"""The user's code in the place of a model: from what was wrong with the result before, and how often it was."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +62,9 @@ class Job:
     material: Sequence[Passage] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Unkept)
+    kit: Kit | None = None
+    land: Land | None = None
+    run: Run | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,21 @@ again to the same end. Here it is not kept; the coordinator's is.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from swarm.prompts.replies import WorkReply
 from swarm.source import Passage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Landing:
+    """What became of work that was to land. Without a `commit`, `wrong` is why it does not and is tried again, and
+    None where there was nothing to land or it was let go. `result` takes the place of the result, where given."""
+
+    commit: str | None = None
+    wrong: str | None = None
+    result: str | None = None
 
 
 class Ledger(Protocol):
@@ -26,6 +38,21 @@ class Ledger(Protocol):
     def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:
         """What is shown to the one who comes after a leg, because that asked for it."""
 
+    async def called(
+        self, ref: str, tool: str, make: Callable[[bool], Awaitable[tuple[str, bool]]]
+    ) -> tuple[str, bool]:
+        """What a tool gave, and whether it failed: as it is known under this name, else made now and kept before
+        it is gone by. `make` is told whether it may have been made before, by a process that died."""
+
+    async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:
+        """What the user's code came to, in the place of a model."""
+
+    async def landed(
+        self, name: str, land: Callable[[str | None, Callable[[str], Awaitable[None]]], Awaitable[Landing]]
+    ) -> Landing:
+        """What became of work that was to land. `land` is given the commit that was about to land when a process
+        died, if one was, and what to tell of the one that is."""
+
 
 class Unkept:
     """Decides anew each time."""
@@ -41,3 +68,25 @@ class Unkept:
 
     def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:  # noqa: ARG002
         return look()
+
+    async def called(
+        self,
+        ref: str,  # noqa: ARG002
+        tool: str,  # noqa: ARG002
+        make: Callable[[bool], Awaitable[tuple[str, bool]]],
+    ) -> tuple[str, bool]:
+        return await make(False)
+
+    async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:  # noqa: ARG002
+        return await code()
+
+    async def landed(
+        self,
+        name: str,  # noqa: ARG002
+        land: Callable[[str | None, Callable[[str], Awaitable[None]]], Awaitable[Landing]],
+    ) -> Landing:
+        return await land(None, _untold)
+
+
+async def _untold(_commit: str) -> None:
+    """Nobody keeps it."""

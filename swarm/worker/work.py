@@ -11,71 +11,30 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from swarm.agenda.progress import Repeats
 from swarm.errors import InvalidReply, PromptTooLong
-from swarm.graph.identity import artifact_id, decision_id, digest
 from swarm.limits.budget import Budget
 from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
 from swarm.observe.log import get_logger
-from swarm.orders import Order
 from swarm.prompts.replies import Made, WorkReply
 from swarm.prompts.typed import Outcome, WorkPrompt
-from swarm.source import Passage, Span
-from swarm.sources.kept import kept_id
-from swarm.task import Artifact, Decision, Finding, Report
+from swarm.source import Passage
 from swarm.tokens import o200k
+from swarm.worker.act import Actor
 from swarm.worker.form import problem_with
+from swarm.worker.harvest import SHORT, Desk, landed, take
 from swarm.worker.job import Ask, Handoff, Job, LookUp, Text, Worked
-from swarm.worker.ledger import Ledger
-from swarm.worker.quotes import Material
-from swarm.worker.read import finding_of
+from swarm.worker.ledger import Landing
 from swarm.worker.vote import key_of_result, vote
 
 log = get_logger("worker")
 
-_TRIES = 3  # fresh sub-agents for a result that a check turns down
-_FINDINGS = 24  # of one sub-agent
-_PROPOSED = 12
-_DECISIONS = 4
-_SHORT = 300  # characters of a rejected quote, and of a result that stands for itself
 _TAG_TOKENS = 24  # around a source
+_MATERIAL = 0.5  # of the room for a prompt, where a sub-agent has tools
 _CHARS_A_TOKEN = 2  # of text that is shown in part, at the least
-
-
-@dataclass(kw_only=True)
-class _Desk:
-    """One job on its way: what was learnt so far."""
-
-    job: Job
-    findings: dict[str, Finding] = field(default_factory=dict)
-    texts: dict[str, Text] = field(default_factory=dict)
-    decisions: dict[str, Decision] = field(default_factory=dict)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
-    proposed: dict[str, Order] = field(default_factory=dict)
-    rejected: list[str] = field(default_factory=list)
-    votes: int = 0
-    discarded: int = 0
-    legs: int = 1
-
-    def report(self, *, result: str = "", summary: str = "", failure: str | None = None) -> Worked:
-        report = Report(
-            slice=self.job.slice,
-            question=self.job.order.objective,
-            findings=tuple(self.findings.values()),
-            summary=summary,
-            rejected=tuple(self.rejected),
-            decisions=tuple(self.decisions.values()),
-            artifacts=tuple(self.artifacts.values()),
-            failure=failure,
-            result=result,
-            proposed=tuple(self.proposed.values()),
-            votes=self.votes,
-            discarded=self.discarded,
-            legs=self.legs,
-        )
-        return Worked(report=report, texts=tuple(self.texts.values()))
 
 
 async def work(
@@ -88,30 +47,18 @@ async def work(
         LimitReached: a limit does not allow the next call.
         CallFailed: the model could not be asked, or gave no reply that could be used.
     """
-    desk, repeats = _Desk(job=job), Repeats()
-    material: Sequence[Passage] = job.material
-    notes = wrong = ""
-    tries = repeated = 0
+    desk, repeats = Desk(job=job), Repeats()
+    asked = _Asked(job=job, last=job.role.legs == 1, material=job.material)
+    repeated = 0
     for leg in range(job.role.legs):
         desk.legs = leg + 1
         last = leg + 1 == job.role.legs
-        while True:
-            name = f"{leg}.{tries}"
-            asked = _Asked(
-                job=job, name=name, leg=leg, tries=tries, last=last, notes=notes, wrong=wrong, material=material
-            )
-            reply, prompt, rest = await _ask(desk, asked, gate, model, budget)
-            # a vote has looked at each reply
-            wrong = await _wrong(job, name, reply) or "" if job.role.vote is None else ""
-            tries += bool(wrong)
-            if wrong and tries == _TRIES and (shorter := _with_artifact(job, reply)) is not None:
-                reply, wrong = shorter, ""
-            if not wrong or tries >= _TRIES:
-                break
-            log.info("result turned down", slice=job.slice, reason=wrong)
-        if wrong:
-            return desk.report(failure=f"no result that passes its check: {wrong}")
-        _take(desk, reply, prompt)
+        asked = replace(asked, leg=leg, last=last)
+        asked, said, landing = await _tried(desk, asked, gate, model, budget)
+        if asked.wrong:
+            return desk.report(failure=f"no result that passes its check: {asked.wrong}")
+        reply = landed(desk, said.reply, landing)
+        take(desk, reply, said.prompt, said.given)
         if reply.status != "continue" or (last and reply.result):
             return _ended(desk, reply)
         if repeats.seen(reply.notes, *reply.look_up):
@@ -127,7 +74,8 @@ async def work(
             asks = reply.look_up
             found = job.ledger.looked_up(leg, lambda asks=asks: look_up(asks)) if asks else ()  # type: ignore[misc]
             await handoff(leg, desk.report())
-            material = (*found, *rest)
+            asked = replace(asked, material=(*found, *said.rest))
+        asked = replace(asked, notes=notes)
     return desk.report(failure=f"not done after {job.role.legs} sub-agents: {_one_line(notes)}")
 
 
@@ -136,22 +84,59 @@ async def work(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Asked:
+    """What one sub-agent is asked: as which leg, after how many tries that were `wrong`."""
+
     job: Job
-    name: str
-    leg: int
-    tries: int
     last: bool
-    notes: str
-    wrong: str
     material: Sequence[Passage]
+    leg: int = 0
+    tries: int = 0
+    notes: str = ""
+    wrong: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.leg}.{self.tries}"
 
 
-async def _ask(
-    desk: _Desk, asked: _Asked, gate: Ask, model: Model, budget: Budget | None
-) -> tuple[WorkReply, WorkPrompt, Sequence[Passage]]:
-    """The reply of one sub-agent, what it was shown, and what of the material comes after. Where it is too much
-    the view is left out first, and then results give way to their summaries, the longest first."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Said:
+    """What a sub-agent said, what it was shown, what of the material comes after, and what its tools gave."""
+
+    reply: WorkReply
+    prompt: WorkPrompt
+    rest: Sequence[Passage] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+async def _tried(
+    desk: Desk, asked: _Asked, gate: Ask, model: Model, budget: Budget | None
+) -> tuple[_Asked, _Said, Landing]:
+    """Ask until what is said passes the checks, and lands where it is to; or until the tries are used up, which
+    are counted over all legs. What was wrong the last time is left in what was asked."""
+    job = asked.job
+    while True:
+        said = await _ask(desk, asked, gate, model, budget)
+        # a vote has looked at each reply
+        wrong = await _wrong(job, asked.name, said.reply) if job.role.vote is None else None
+        last = asked.tries + 1 >= job.role.tries
+        if wrong and last and (shorter := _with_artifact(job, said.reply)) is not None:
+            said, wrong = replace(said, reply=shorter), None
+        landing = Landing() if wrong else await _land(job, asked.name, said.reply)
+        wrong = wrong or landing.wrong or ""
+        asked = replace(asked, wrong=wrong, tries=asked.tries + bool(wrong))
+        if not wrong or last:
+            return asked, said, landing
+        log.info("result turned down", slice=job.slice, reason=wrong)
+
+
+async def _ask(desk: Desk, asked: _Asked, gate: Ask, model: Model, budget: Budget | None) -> _Said:
+    """What one sub-agent says. Where what it is given is too much the view is left out first, and then results
+    give way to their summaries, the longest first."""
     job, prompt = asked.job, _prompt(asked)
+    if job.run is not None:
+        reply = await job.ledger.ran(asked.name, partial(job.run, asked.wrong, asked.tries))
+        return _Said(reply=reply, prompt=prompt)
     shortest = sorted(job.outcomes, key=lambda one: len(one.text), reverse=True)
     without = 0  # parts of it that were left out: first the view, then results
     while True:
@@ -160,8 +145,9 @@ async def _ask(
         try:
             if job.ledger.beyond(name):
                 raise PromptTooLong("this much was too long before")
-            fitted, rest = await _with_material(prompt, asked.material, model, job.ledger, name)
-            return await _decide(desk, asked, fitted, gate, model, budget), fitted, rest
+            fitted, rest = await _with_material(prompt, asked, model, name)
+            reply, given = await _decide(desk, asked, fitted, gate, model, budget)
+            return _Said(reply=reply, prompt=fitted, rest=rest, given=given)
         except PromptTooLong:
             if without == 1 and prompt.shown:
                 prompt = replace(prompt, shown=())
@@ -199,12 +185,15 @@ def _prompt(asked: _Asked) -> WorkPrompt:
 
 
 async def _with_material(
-    prompt: WorkPrompt, material: Sequence[Passage], model: Model, ledger: Ledger, name: str
+    prompt: WorkPrompt, asked: _Asked, model: Model, name: str
 ) -> tuple[WorkPrompt, Sequence[Passage]]:
-    """The prompt with as much of its material as its window holds, and what is left for those who come after."""
+    """The prompt with as much of its material as its window holds, and what is left for those who come after. One
+    who has tools is left room to use them."""
+    material, ledger = asked.material, asked.job.ledger
+    share = _MATERIAL if asked.job.kit is not None else 1.0
 
     def tokens() -> int:
-        return int((model.window - reserved_output(model) - model.count(prompt)) / model.ratio())
+        return int((share * (model.window - reserved_output(model)) - model.count(prompt)) / model.ratio())
 
     if not material and name.endswith("#0"):
         return prompt, ()
@@ -225,12 +214,16 @@ async def _with_material(
 
 
 async def _decide(
-    desk: _Desk, asked: _Asked, prompt: WorkPrompt, gate: Ask, model: Model, budget: Budget | None
-) -> WorkReply:
-    """One reply, or the one that the votes lead to."""
-    role = desk.job.role
+    desk: Desk, asked: _Asked, prompt: WorkPrompt, gate: Ask, model: Model, budget: Budget | None
+) -> tuple[WorkReply, Mapping[str, str]]:
+    """One reply, what comes of acting, or the one that the votes lead to; and what tools gave."""
+    job, role = desk.job, desk.job.role
+    if job.kit is not None:
+        actor = Actor(kit=job.kit, gate=gate, model=model, ledger=job.ledger, budget=budget)
+        acted = await actor.act(prompt, asked.name, 2 * asked.tries)
+        return acted.reply, acted.given
     if role.vote is None or role.vote.lead < 1:
-        return await _valid(prompt, 2 * asked.tries, gate, model, budget)
+        return await _valid(prompt, 2 * asked.tries, gate, model, budget), {}
 
     async def ask(attempt: int) -> tuple[int, WorkReply]:
         return attempt, await gate.ask(model, prompt, attempt, budget=budget, mend=False)
@@ -243,7 +236,7 @@ async def _decide(
     )
     desk.votes += ballot.votes
     desk.discarded += ballot.discarded
-    return ballot.reply[1]
+    return ballot.reply[1], {}
 
 
 async def _valid(prompt: WorkPrompt, attempt: int, gate: Ask, model: Model, budget: Budget | None) -> WorkReply:
@@ -271,6 +264,13 @@ async def _wrong(job: Job, name: str, reply: WorkReply) -> str | None:
         return await said if inspect.isawaitable(said) else said
 
     return await job.ledger.checked(name, asked)
+
+
+async def _land(job: Job, name: str, reply: WorkReply) -> Landing:
+    """Have what was done land, where it is done and there is a place to land."""
+    if job.land is None or reply.status != "done":
+        return Landing()
+    return await job.ledger.landed(name, partial(job.land, name, reply))
 
 
 def _is_long(reply: WorkReply, most: int) -> bool:
@@ -301,81 +301,16 @@ def _with_artifact(job: Job, reply: WorkReply) -> WorkReply | None:
 # What comes of it
 
 
-def _ended(desk: _Desk, reply: WorkReply) -> Worked:
+def _ended(desk: Desk, reply: WorkReply) -> Worked:
     if reply.status in ("blocked", "too_large"):
         why = "too large for one slice" if reply.status == "too_large" else "blocked"
         return desk.report(summary=reply.summary, failure=f"{why}: {_one_line(reply.notes or reply.summary)}")
     return desk.report(result=reply.result, summary=reply.summary)
 
 
-def _take(desk: _Desk, reply: WorkReply, prompt: WorkPrompt) -> None:
-    """Keep what a sub-agent said that others may rest on."""
-    job = desk.job
-    for made in reply.artifacts[:_PROPOSED]:
-        ref = kept_id(made.text)
-        one = Artifact(id=artifact_id(made.name, made.media, ref), name=made.name, media=made.media, ref=ref)
-        desk.artifacts[one.id] = one
-        desk.texts[ref] = Text(path=made.name, text=made.text)
-    for text in reply.decisions[:_DECISIONS]:
-        if text.strip():
-            id_ = decision_id(text, (job.slice,))
-            desk.decisions[id_] = Decision(id=id_, text=text.strip(), about=(job.slice,))
-    for proposal in reply.proposed[:_PROPOSED]:
-        if proposal.objective.strip():
-            name = " ".join(proposal.name.split())[:120] or digest("proposed", proposal.objective)[:12]
-            desk.proposed.setdefault(
-                name, Order(name=name, objective=proposal.objective, sources=tuple(proposal.sources))
-            )
-    if reply.findings or reply.summary.strip():
-        _find(desk, reply, prompt)
-
-
-def _find(desk: _Desk, reply: WorkReply, prompt: WorkPrompt) -> None:
-    """Keep the claims whose words stand in what the sub-agent was given, or in what it made; and what it says of
-    its result, which rests on the result."""
-    job = desk.job
-    texts = {_result_of(job.order.name): reply.result} if reply.result.strip() else {}
-    texts |= {made.name: made.text for made in reply.artifacts if made.text.strip()}
-    given = {_result_of(one.name): one.text for one in prompt.outcomes if one.whole and one.text.strip()}
-    material = Material(prompt.passages)
-    made = {kept_id(text): Text(path=name, text=text) for name, text in (given | texts).items()}
-    written = Material([_as_passage(id_, one.text) for id_, one in made.items()])
-    for found in reply.findings[:_FINDINGS]:
-        span = material.locate(found.quote) or written.locate(found.quote)
-        if span is None:
-            desk.rejected.append(found.quote[:_SHORT])
-        elif found.claim.strip():
-            _add(desk, finding_of(found, span), made)
-    if reply.summary.strip() and reply.result.strip() and reply.status == "done":
-        span = Span(kept_id(reply.result), 0, min(len(reply.result), _SHORT))
-        whole = Finding(
-            id=digest("finding", reply.summary.strip(), job.order.name),
-            claim=reply.summary.strip(),
-            evidence=(span,),
-            relevance=0.6,
-        )
-        _add(desk, whole, made)
-
-
-def _result_of(name: str) -> str:
-    """What the result of a slice is called where it is cited."""
-    return f"result of {name}"
-
-
-def _add(desk: _Desk, finding: Finding, made: Mapping[str, Text]) -> None:
-    desk.findings.setdefault(finding.id, finding)
-    for span in finding.evidence:
-        if span.source in made:
-            desk.texts[span.source] = made[span.source]
-
-
-def _as_passage(id_: str, text: str) -> Passage:
-    return Passage(id=0, span=Span(id_, 0, len(text)), tokens=o200k(text), cut=9, context="", text=text)
-
-
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _SHORT else f"{line[: _SHORT - 1]}…"
+    return line if len(line) <= SHORT else f"{line[: SHORT - 1]}…"
 
 
 __all__ = ["Ask", "Handoff", "Job", "LookUp", "Text", "Worked", "work"]

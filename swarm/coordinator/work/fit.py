@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from swarm.coordinator.work.places import fits as unfit
 from swarm.errors import ModelError, UsageError
 from swarm.models.base import Model
 from swarm.program import Program, Role
@@ -24,7 +25,8 @@ def fit_to_work(task: Task, program: Program | None, model: Model, reader: Model
             raise UsageError('a plan is for work: give the task mode="work"')
         return
     plans = program is None or program.orders is None
-    for one in (reader, model) if plans else (reader,):
+    asks = program is None or any(role.code is None for role in roles_of(program).values() if role != Role())
+    for one in (reader, model) if plans else (reader,) if asks else ():
         if one.selective:
             raise ModelError(
                 f"the model {one.name} reads and quotes, and cannot work towards a goal: "
@@ -36,8 +38,13 @@ def fit_to_work(task: Task, program: Program | None, model: Model, reader: Model
         shlex.split(task.check)
     except ValueError as error:
         raise UsageError(f"the check {task.check!r} is no command: {error}") from None
-    for role in roles_of(program).values():
+    roles = [*roles_of(program).values(), *((program.planner, program.judge) if program is not None else ())]
+    for role in roles:
         fits(role)
+        if role.workspace != "none" and (program is None or program.workspace is None):
+            raise UsageError(f"role {role.name!r} has a workspace to {role.workspace}, and the program has none")
+    if program is not None and program.workspace is not None and (wrong := unfit(program.workspace)) is not None:
+        raise UsageError(f"the workspace: {wrong}")
 
 
 def roles_of(program: Program | None) -> dict[str, Role]:

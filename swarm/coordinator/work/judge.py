@@ -19,9 +19,11 @@ from swarm.checks import command
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.show import view_prompt
 from swarm.coordinator.work.brief import said_to
+from swarm.coordinator.work.equip import asked_with_tools
 from swarm.coordinator.work.state import ROOT, Branch, RunResults, Work
 from swarm.errors import CallFailed, PromptTooLong, Rejected, UsageError
 from swarm.observe.log import get_logger
+from swarm.program import JUDGE
 from swarm.prompts.replies import AssessReply
 from swarm.prompts.typed import AssessPrompt, Outcome, Shown
 from swarm.store.journal import Entry
@@ -58,7 +60,7 @@ async def judge_branch(desk: Desk, work: Work, branch: Branch, number: int) -> V
     elif has_check and problem is None:
         verdict = Verdict(verdict="done", reason="the check passes")
     else:
-        reply = await _opinion(desk, branch, number, problem)
+        reply = await _opinion(desk, work, branch, number, problem)
         verdict = _measured(desk, work, branch, reply, problem, _claims(desk, branch, number))
         if verdict.verdict == "stop" and problem is not None:
             verdict = replace(verdict, reason=f"{verdict.reason}; its check says: {problem}")
@@ -108,8 +110,9 @@ def _check(desk: Desk) -> Callable[[RunResults], Any] | None:
     return lambda results: made(json.dumps({name: results[name] for name in ends}, ensure_ascii=False))
 
 
-async def _opinion(desk: Desk, branch: Branch, number: int, problem: str | None) -> AssessReply:
+async def _opinion(desk: Desk, work: Work, branch: Branch, number: int, problem: str | None) -> AssessReply:
     results = RunResults(desk.journal, desk.run)
+    role = desk.program.judge if desk.program is not None else JUDGE
     outcomes = tuple(_outcome(results, name) for name in list(branch.ends)[-_OUTCOMES:])
     rounds_left = max(0, desk.rounds_allowed - branch.plannings)
     empty = AssessPrompt(
@@ -123,7 +126,9 @@ async def _opinion(desk: Desk, branch: Branch, number: int, problem: str | None)
         checks=(problem,) if problem else (),
         said=said_to(desk, f"judge:{branch.id}:{number}"),
         rounds_left=rounds_left,
+        instructions=role.instructions,
     )
+    ask = asked_with_tools(desk, work, role, f"judge:{branch.name}:{number}", branch)
     size = len(outcomes)
     while True:
         name, told = (
@@ -131,7 +136,7 @@ async def _opinion(desk: Desk, branch: Branch, number: int, problem: str | None)
             replace(empty, outcomes=outcomes[-size:] if size else ()),
         )
         try:
-            return await view_prompt(desk, name, partial(_shown, told), budget=branch.budget)
+            return await view_prompt(desk, name, partial(_shown, told), budget=branch.budget, ask=ask)
         except PromptTooLong:
             if not size:
                 raise

@@ -3,19 +3,28 @@
     room      the tokens of material of a sub-agent (`work:` and the slice in its key)
     checked   what a program found wrong with a result; nothing where it found nothing
     looked    the passages that a sub-agent asked to have shown to its successor
+    tool      what a tool gave, and of which tool
+    ran       what the user's code came to
+    landing   the commit that a branch is about to be moved to
+    landed    what became of work that was to land
 
-The first is recorded before its prompt is asked; the others with what becomes of the slice: without that they are
-of no use.
+`checked` and `looked` are recorded with what becomes of the slice: without that they are of no use. The others are
+there before anyone goes by them: what they tell of has happened, and is not to happen again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.show import room
+from swarm.errors import CallFailed
+from swarm.prompts.replies import WorkReply
 from swarm.source import Passage, Span
-from swarm.store.journal import Entry
+from swarm.store.journal import Entry, Record
+from swarm.worker.ledger import Landing
 
 
 class SliceLedger:
@@ -60,6 +69,67 @@ class SliceLedger:
         if said is not None:
             self._entries.append(Entry(kind="checked", key=key, body={"wrong": said}))
         return said
+
+    async def called(
+        self, ref: str, tool: str, make: Callable[[bool], Awaitable[tuple[str, bool]]]
+    ) -> tuple[str, bool]:
+        record = self._known("tool", ref)
+        if record is not None:
+            return record.body["text"], bool(record.body.get("failed"))
+        text, failed = await make(self._desk.session > 1)
+        body = {"tool": tool, "text": text} | ({"failed": True} if failed else {})
+        await self._keep("tool", ref, body)
+        return text, failed
+
+    async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:
+        record = self._known("ran", name)
+        if record is not None:
+            return WorkReply.model_validate(record.body)
+        reply = await code()
+        await self._keep("ran", name, reply.model_dump(exclude_defaults=True))
+        return reply
+
+    async def landed(
+        self, name: str, land: Callable[[str | None, Callable[[str], Awaitable[None]]], Awaitable[Landing]]
+    ) -> Landing:
+        record = self._known("landed", name)
+        if record is not None:
+            return Landing(**record.body)
+        tried = 0
+        before: str | None = None
+        while (landing := self._known("landing", f"{name}:{tried}", ask=False)) is not None:
+            before, tried = landing.body["commit"], tried + 1
+
+        async def about_to(commit: str) -> None:
+            nonlocal tried
+            await self._keep("landing", f"{name}:{tried}", {"commit": commit})
+            tried += 1
+
+        landing_ = await land(before, about_to)
+        await self._keep("landed", name, asdict(landing_))
+        return landing_
+
+    def _known(self, kind: str, name: str, *, ask: bool = True) -> Record | None:
+        """What the journal has of an earlier time.
+
+        Raises:
+            CallFailed: in a replay there is nothing, though it is needed: the process died before.
+        """
+        desk = self._desk
+        if desk.session == 1 and desk.recorded is None:
+            return None
+        record = desk.journal.record(desk.run, kind, f"{self._of}:{name}")
+        if record is None and desk.recorded is not None and ask:
+            raise CallFailed("it had not happened when it was recorded")
+        return record
+
+    async def _keep(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        await self._desk.journal.append(self._desk.run, Entry(kind=kind, key=f"{self._of}:{name}", body=body))
+
+    def result(self, ref: str) -> str | None:
+        """The whole of what a tool gave, by the name that its sub-agent was told."""
+        record = self._desk.journal.record(self._desk.run, "tool", f"{self._of}:{ref}")
+        return str(record.body["text"]) if record is not None else None
 
     def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:
         desk, key = self._desk, f"{self._of}:{leg}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import judge_pairs
+from swarm.coordinator.work.kit import toolsets
+from swarm.coordinator.work.places import workplaces
 from swarm.coordinator.work.planner import plan_branch
 from swarm.coordinator.work.played import play, program_entry
 from swarm.coordinator.work.pool import Pool
@@ -23,7 +25,8 @@ async def plan(desk: Desk) -> None:
     plan = desk.work
     assert plan is not None
     if desk.program is not None:
-        await desk.journal.append(desk.run, program_entry(desk.program, desk.session))
+        program = program_entry(desk.program, desk.session)
+        await desk.journal.append(desk.run, program, *(toolsets(desk, plan) if desk.recorded is None else ()))
     if desk.recorded is not None:
         return
     await refill(desk, plan)
@@ -59,10 +62,11 @@ async def dispatch(desk: Desk) -> None:
         ahead=lambda: len(plan.live),
         resumed=desk.session > 1 and desk.reader.remote,
     )
-    pool = Pool(desk, plan, gate)
-    await pool.begin()
-    plan.agenda.wake = engine.wake
-    await engine.serve(pool, pool.handle)
+    async with workplaces(desk) as plan.places:
+        pool = Pool(desk, plan, gate)
+        await pool.begin()
+        plan.agenda.wake = engine.wake
+        await engine.serve(pool, pool.handle)
 
 
 async def judge(desk: Desk) -> bool:

@@ -14,11 +14,13 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.plan import LISTED_SOURCES
 from swarm.coordinator.show import view_prompt
 from swarm.coordinator.work.brief import said_to
+from swarm.coordinator.work.equip import asked_with_tools
 from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
 from swarm.coordinator.work.take import enter, order_entries, source_at, state_of
 from swarm.limits.budget import Budget
 from swarm.observe.log import get_logger
 from swarm.orders import Order
+from swarm.program import PLANNER
 from swarm.prompts.replies import OutlineReply
 from swarm.prompts.typed import OutlinePrompt
 from swarm.store.journal import Entry
@@ -48,6 +50,7 @@ async def plan_branch(desk: Desk, work: Work, branch: Branch, number: int) -> No
     room = min(
         AT_ONCE, _slices_left(desk, work)
     )  # is asked for; a plan that is longer is let in, to go on with later
+    role = desk.program.planner if desk.program is not None else PLANNER
     reply = await view_prompt(
         desk,
         f"outline:{branch.name}:{number}",
@@ -66,8 +69,10 @@ async def plan_branch(desk: Desk, work: Work, branch: Branch, number: int) -> No
             count=len(desk.corpus.sources),
             room=room,
             may_nest=branch.depth < desk.limits.depth,
+            instructions=role.instructions,
         ),
         budget=branch.budget,
+        ask=asked_with_tools(desk, work, role, f"plan:{branch.name}:{number}", branch),
     )
     async with work.planning:
         await _let_in(desk, work, branch, number, reply)

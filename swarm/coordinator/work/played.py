@@ -23,7 +23,7 @@ from swarm.limits.budget import Budget
 from swarm.limits.hedged import Hedged
 from swarm.models.base import Model
 from swarm.orders import Order
-from swarm.program import Program, Results, Role, Vote
+from swarm.program import JUDGE, PLANNER, Done, Piece, Program, Results, Role, Vote
 from swarm.prompts.replies import Reply
 from swarm.prompts.typed import Prompt
 from swarm.store.journal import Entry, Record
@@ -44,7 +44,11 @@ def program_entry(program: Program, session: int) -> Entry:
     parts = ("orders", "follow", "check", "answer")
     body: dict[str, Any] = {part: getattr(program, part) is not None for part in parts}
     return Entry(
-        kind="program", key=str(session), body=body | {"roles": [_role_body(one) for one in program.roles]}
+        kind="program",
+        key=str(session),
+        body=body
+        | {"roles": [_role_body(one) for one in program.roles]}
+        | {part: _role_body(one) for part, one in (("planner", program.planner), ("judge", program.judge))},
     )
 
 
@@ -58,16 +62,29 @@ def _role_body(role: Role) -> dict[str, Any]:
         "view_tokens": role.view_tokens,
         "report_tokens": role.report_tokens,
         "legs": role.legs,
+        "tries": role.tries,
+        "steps": role.steps,
+        "tools": bool(role.tools),
+        "workspace": role.workspace,
+        "code": role.code is not None,
     }
 
 
 def _role_of(body: dict[str, Any]) -> Role:
     vote = None if body["vote"] is None else Vote(lead=body["vote"][0], most=body["vote"][1])
-    return Role(**(body | {"vote": vote, "check": _not_asked if body["check"] else None}))
+    stands = {"check": _not_asked, "code": _not_run, "tools": ("read_result",)}  # as the ledger has it
+    usual = {"check": None, "code": None, "tools": ()}
+    made = {name: stands[name] if body.get(name) else usual[name] for name in stands}
+    return Role(**(body | {"vote": vote} | made))
 
 
 def _not_asked(*_: Any) -> None:
     """In place of a check: the ledger has what it said."""
+
+
+async def _not_run(_piece: Piece) -> Done:
+    """In place of code: the ledger has what it came to."""
+    raise CallFailed("no code is run in a replay")
 
 
 def stand_in(body: dict[str, Any], history: Iterable[Record], text: str) -> Program:
@@ -97,6 +114,8 @@ def stand_in(body: dict[str, Any], history: Iterable[Record], text: str) -> Prog
         check=_not_asked if body["check"] else None,
         answer=answer if body["answer"] else None,
         roles=tuple(_role_of(one) for one in body["roles"]),
+        planner=_role_of(body["planner"]) if "planner" in body else PLANNER,
+        judge=_role_of(body["judge"]) if "judge" in body else JUDGE,
     )
 
 

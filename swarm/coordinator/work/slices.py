@@ -12,6 +12,7 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.kept import kept_entries
 from swarm.coordinator.records import DROPPED, REPORT
 from swarm.coordinator.work.brief import job_of, look_up
+from swarm.coordinator.work.equip import equipped
 from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.planner import budget_of
 from swarm.coordinator.work.state import Branch, Work
@@ -24,7 +25,7 @@ from swarm.orders import Order
 from swarm.source import Source
 from swarm.sources.kept import keep
 from swarm.store.journal import Entry
-from swarm.task import Report, Slice, SliceFailure
+from swarm.task import Limits, Report, Slice, SliceFailure
 from swarm.worker.work import Ask, Handoff, Worked, work
 
 log = get_logger("work")
@@ -51,12 +52,15 @@ class Slices:
 
     async def attempt(self, slice_: Slice, handoff: Handoff, ledger: SliceLedger) -> Worked:
         """What a slice comes to. Nothing is settled by it."""
-        desk, plan = self.desk, self.plan
+        desk, plan, order = self.desk, self.plan, slice_.order
+        assert order is not None
         each, branch = desk.limits.each_slice, plan.branch_of(slice_)
-        budget = branch.budget if each is None else budget_of(desk, branch).share(each)
+        budget = branch.budget
+        if each is not None or plan.role_of(order).tools:  # of its own, so that it is known what it comes to
+            budget = budget_of(desk, branch).share(each or Limits())
         if desk.recorded is not None:
             budget = None  # what a limit ended is told by the records
-        job = job_of(desk, plan, slice_, ledger)
+        job = equipped(desk, plan, slice_, job_of(desk, plan, slice_, ledger), ledger, budget)
         return await desk.steering.work(
             slice_.id,
             lambda: in_time(
@@ -131,6 +135,8 @@ class Slices:
         plan.coming -= names
         enter(desk, plan, branch, followers)
         self._settle(branch, slice_, order, report)
+        if plan.places is not None and plan.role_of(order).workspace != "none":
+            await plan.places.close(slice_.id)
         for proposal in report.proposed:
             branch.reasons.append(f'"{order.name}" proposes: {proposal.objective[:400]}')
         self._look(branch)

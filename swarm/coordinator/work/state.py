@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 from swarm.agenda.agenda import Agenda
 from swarm.agenda.progress import Progress
 from swarm.graph.identity import digest
 from swarm.limits.budget import Budget
 from swarm.orders import Order
-from swarm.program import Program, Role
+from swarm.program import Place, Program, Role
+from swarm.prompts.replies import WorkReply
 from swarm.prompts.typed import Outcome, Standing
 from swarm.store.journal import Journal
 from swarm.task import Slice
+from swarm.worker.ledger import Landing
 
 ROOT = ""
 """The name and the id of the root's branch."""
@@ -97,6 +100,30 @@ class Branch:
         return max(0, self.open + self.done - len(self.standings))
 
 
+class Places(Protocol):
+    """The worktrees of a run, by the ids of slices."""
+
+    async def open(self, role: Role, slice_: str) -> Place:
+        """To write in, or to read what has landed."""
+
+    async def diff(self, slice_: str) -> str:
+        """What a slice changed so far."""
+
+    async def close(self, slice_: str) -> None:
+        """It is settled: its worktree goes."""
+
+    async def land(
+        self,
+        slice_: Slice,
+        role: Role,
+        budget: Budget | None,
+        reply: WorkReply,
+        before: str | None,
+        about_to: Callable[[str], Awaitable[None]],
+    ) -> Landing:
+        """Have what it left there land; see `Ledger.landed`."""
+
+
 @dataclass(kw_only=True)
 class Work:
     """The plan of a run, as far as it is not settled. `begun` counts the slices that were worked."""
@@ -130,6 +157,8 @@ class Work:
     heard: int = 0
     """Instructions of a person that the root's planner was told of."""
     score: float | None = None
+    places: Places | None = None
+    """The worktrees, while the run is at work and where its program has a workspace."""
 
     def branch_of(self, slice_: Slice) -> Branch:
         return self.branches[slice_.parent or ROOT]

@@ -1,0 +1,66 @@
+"""Going on with a run that a recipe made: the recipe is called again, as it was.
+
+What stands in a store is code to run and commands to give: whoever goes on with a store from elsewhere is to know.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarm.cli.options import Settings
+from swarm.cli.plain import one_line
+from swarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from swarm.cli.watched import Watched
+    from swarm.invocation import Invocation
+    from swarm.task import Answer
+
+_COMMANDS = ("check", "command", "mcp")  # options of recipes that come with Swarm which name programs to run
+
+
+def recalled(settings: Settings, run: str) -> Callable[[Watched], Awaitable[Answer | None]] | None:
+    """What goes on with the recipe that a run belongs to; None where it belongs to none.
+
+    Raises:
+        UsageError: it was called in another folder, or nobody allows that it is run here.
+        RecipeError: the recipe is not there any more, or takes other options.
+    """
+    from swarm.invocation import invocation_of, options_of
+    from swarm.recipe import find, load, shipped
+
+    made = invocation_of(run, settings.store)
+    if made is None:
+        return None
+    if made.folder != str(Path.cwd()):
+        raise UsageError(f"the recipe was called in {made.folder}: go on from there")
+    if made.recipe not in shipped() or any(made.options.get(name) for name in _COMMANDS):
+        allowed(settings, f"the run belongs to the recipe {one_line(_told(made), 300)}", "call it here?")
+    recipe = load(find(made.recipe))
+    options = options_of(recipe, made.options)
+
+    async def work(swarm: Watched) -> Answer | None:
+        swarm.invocation = made
+        return await recipe.run(swarm, list(made.paths), **options)
+
+    return work
+
+
+def _told(made: Invocation) -> str:
+    options = [word for name, value in made.options.items() if value for word in (f"--{name}", str(value))]
+    return shlex.join([made.recipe, *made.paths, *options])
+
+
+def allowed(settings: Settings, what: str, question: str) -> None:
+    """See to it that a person allows something that stands in a store.
+
+    Raises:
+        UsageError: nobody does.
+    """
+    from swarm.cli.asking import on_terminal, yes
+
+    if not settings.yes and not (on_terminal() and yes(f"{what}: {question}")):
+        raise UsageError(f"{what}: give --yes to allow it")

@@ -1,0 +1,142 @@
+"""Where slices are worked: the worktrees of a run, opened when they are first needed, and how work lands.
+
+What is in a worktree is the work of one slice and is in no record: it is kept with the repository until it has
+landed, or its run is over. This module knows no tool.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from swarm.coordinator.desk import Desk
+from swarm.equipment import Workspace
+from swarm.limits.budget import Budget
+from swarm.orders import Order
+from swarm.program import Checkout, Place, Role, Ruling, Trial
+from swarm.prompts.replies import WorkReply
+from swarm.task import Slice
+from swarm.worker.ledger import Landing as Settled
+
+if TYPE_CHECKING:
+    from swarm.workspace.landing import Landing
+    from swarm.workspace.worktrees import Worktrees
+
+_SUBJECT_CHARS = 72
+_SHOWN_CHARS = 4_000  # of what a check printed
+
+
+class GitPlaces:
+    """The worktrees of one run."""
+
+    def __init__(self, desk: Desk, workspace: Workspace, worktrees: Worktrees, landings: tuple[Landing, Landing]):
+        self._desk, self._workspace, self._trees = desk, workspace, worktrees
+        self._queue, self._alone = landings
+
+    async def open(self, role: Role, slice_: str) -> Place:
+        """The worktree of a slice: its own to write in, or one that shows what has landed."""
+        return await (self._trees.open(slice_) if role.workspace == "write" else self._trees.look(slice_))
+
+    async def diff(self, slice_: str) -> str:
+        return await (await self._trees.open(slice_)).diff()
+
+    async def close(self, slice_: str) -> None:
+        """A slice is settled: what is left in its worktree is of no use to anyone."""
+        await self._trees.close(slice_)
+
+    async def land(
+        self,
+        slice_: Slice,
+        role: Role,
+        budget: Budget | None,
+        reply: WorkReply,
+        before: str | None,
+        about_to: Callable[[str], Awaitable[None]],
+    ) -> Settled:
+        """Have what a slice left in its worktree land."""
+        order = slice_.order
+        assert order is not None
+        landing = self._alone if role.trial is not None else self._queue
+        landed = await landing.land(
+            await self._trees.open(slice_.id),
+            message=_message(order, reply),
+            trailers=self._trailers(slice_, order, reply, budget),
+            decide=role.trial or _check_of(self._workspace),
+            order=order,
+            landed_before=before,
+            about_to=about_to,
+        )
+        return Settled(commit=landed.commit, wrong=landed.wrong, result=landed.result)
+
+    def _trailers(self, slice_: Slice, order: Order, reply: WorkReply, budget: Budget | None) -> dict[str, str]:
+        trailers = {"Swarm-Run": self._desk.run, "Swarm-Slice": f"{order.name} ({slice_.id[:12]})"}
+        if budget is not None:
+            worth = budget.worth
+            trailers["Swarm-Cost"] = f"${worth.cost_usd:.4f}, {worth.calls:,} calls, {worth.tokens:,} tokens"
+        quotes = [f'"{" ".join(one.quote.split())[:120]}"' for one in reply.findings[:3] if one.quote.strip()]
+        if quotes:
+            trailers["Swarm-Evidence"] = "; ".join(quotes)
+        return trailers
+
+
+def _message(order: Order, reply: WorkReply) -> str:
+    told = " ".join((reply.summary or order.objective).split())
+    subject = told if len(told) <= _SUBJECT_CHARS else f"{told[: _SUBJECT_CHARS - 1]}…"
+    body = reply.result.strip() if not reply.result.lstrip().startswith(("{", "[")) else ""
+    return f"{subject}\n\n{body[:_SHOWN_CHARS]}".strip()
+
+
+def _check_of(workspace: Workspace) -> Trial:
+    """The workspace's own command decides."""
+
+    async def decide(checkout: Checkout, _order: Order) -> Ruling:
+        if not workspace.check.strip():
+            return Ruling(lands=True)
+        ran = await checkout.run(workspace.check, workspace.check_bounds)
+        if ran.ok:
+            return Ruling(lands=True)
+        how = ran.ended or f"it exits with {ran.exit}"
+        return Ruling(
+            lands=False, wrong=f"the check `{workspace.check}` does not pass: {how}\n{ran.output[-_SHOWN_CHARS:]}"
+        )
+
+    return decide
+
+
+def fits(workspace: Workspace) -> str | None:
+    """What is wrong with the settings of a workspace, as far as they show it."""
+    try:
+        shlex.split(workspace.check)
+    except ValueError as error:
+        return f"the check {workspace.check!r} is no command: {error}"
+    return None
+
+
+@asynccontextmanager
+async def workplaces(desk: Desk) -> AsyncIterator[GitPlaces | None]:
+    """The worktrees of a run while it is at work. They are gone afterwards; what was not finished is kept in the
+    repository, for when the run goes on.
+
+    Raises:
+        UsageError: the repository cannot be worked on, or commands cannot be confined.
+    """
+    workspace = desk.program.workspace if desk.program is not None else None
+    if workspace is None or desk.recorded is not None:
+        yield None
+        return
+    from swarm.workspace.landing import Landing
+    from swarm.workspace.sandbox import sandbox_of
+    from swarm.workspace.worktrees import Worktrees
+
+    store = desk.library.database.path
+    folder = store.with_name(f"{store.name}.work") / desk.run
+    trees = Worktrees(workspace, folder, desk.run, sandbox_of(workspace))
+    await trees.begin()
+    done = False
+    try:
+        yield GitPlaces(desk, workspace, trees, (Landing(trees), Landing(trees, speculate=False)))
+        done = desk.stopped is None
+    finally:
+        await trees.end(keep=not done)

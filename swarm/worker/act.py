@@ -1,0 +1,299 @@
+"""One sub-agent with tools, in one window: it acts until it hands in.
+
+Each step is a call of the model and the tools that it asks for; what they give goes into the next step. The window
+is kept below its limit: long results are shown in part, old ones are cleared, and where that is not enough, or the
+steps are used up, or it goes in circles, it has to hand in. What tools gave is in the ledger before it is gone by.
+This module knows no particular tool but `report` and `subtask`, and not what is done with what is handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from swarm.equipment import Tool, ToolFailed
+from swarm.errors import CallFailed, InvalidReply, PromptTooLong
+from swarm.limits.budget import Budget
+from swarm.limits.gate import reserved_output
+from swarm.models.base import Model
+from swarm.models.language import schema_of
+from swarm.observe.log import get_logger, redact_text
+from swarm.prompts.acting import REPORT, ActPrompt, ToolSpec, Turn, named
+from swarm.prompts.replies import ActReply, Reply, ToolCall
+from swarm.prompts.typed import Prompt, WorkPrompt
+from swarm.worker.job import Ask, Kit
+from swarm.worker.ledger import Ledger
+from swarm.worker.transcript import Told, Transcript
+
+R = TypeVar("R", bound=Reply)
+
+log = get_logger("worker")
+
+SUBTASK = "subtask"
+BASE_SHARE = 0.6
+"""Of the room for a prompt is what a sub-agent is given before its first step, at the most."""
+_FULL, _CLEARED, _LAST = 0.7, 0.45, 0.85  # of that room: when results are cleared, down to what, when it is over
+_RESULTS = 0.2  # of that room may the results of one turn take
+_FORCED = 3  # times that a sub-agent is told to hand in
+_REMEMBERED_CHARS = 4_000_000
+_DEPTH = 4  # subtasks within one another
+_NO_CALL = "(You called no tool. Use one, or hand in with `report`.)"
+_INTERRUPTED = (
+    "(The run was interrupted about here. This call may have been made before, and taken effect: look, if it "
+    "matters.)\n"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acted(Generic[R]):
+    """What was handed in, after how many steps, and what the tools gave, by the names of the calls."""
+
+    reply: R
+    steps: int
+    given: Mapping[str, str]
+
+
+@dataclass(kw_only=True)
+class Actor:
+    """Who acts: the parts that stay the same for the sub-agents of one slice."""
+
+    kit: Kit
+    gate: Ask
+    model: Model
+    ledger: Ledger
+    budget: Budget | None = None
+    tools: dict[str, Tool] = field(init=False)
+    specs: tuple[ToolSpec, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tools = {one.name: one for one in self.kit.tools}
+        self.specs = tuple(
+            ToolSpec(name=one.name, description=one.description, parameters=one.parameters)
+            for one in self.kit.tools
+        )
+
+    async def act(self, base: Prompt[R], name: str, attempt: int = 0, *, depth: int = 0) -> Acted[R]:
+        """Act until what `base` asks for is handed in. `name` tells this window from others of the slice,
+        `attempt` a fresh one from the one before it.
+
+        Raises:
+            PromptTooLong: what it is given leaves no room to act in.
+            LimitReached: a limit does not allow the next call.
+            CallFailed: the model could not be asked, or does not hand in.
+        """
+        return await _Window(actor=self, base=base, name=name, attempt=attempt, depth=depth).run()
+
+
+@dataclass(kw_only=True)
+class _Window(Generic[R]):
+    """One window on its way."""
+
+    actor: Actor
+    base: Prompt[R]
+    name: str
+    attempt: int
+    depth: int
+    transcript: Transcript = field(default_factory=Transcript)
+    given: dict[str, str] = field(default_factory=dict)
+    step: int = 0
+    idle: int = 0
+    forced: int = 0
+    handed: R | None = None
+
+    async def run(self) -> Acted[R]:
+        actor = self.actor
+        specs = self._specs()
+        toolset = named(specs)
+        prompt = ActPrompt(question=self.base.question, base=self.base, tools=specs, toolset=toolset)
+        if actor.model.count(prompt) > BASE_SHARE * self._room():
+            raise PromptTooLong("what the sub-agent is given leaves too little of its window to act in")
+        while True:
+            prompt = self._next(prompt)
+            before = actor.budget.spent.calls if actor.budget is not None else 0
+            reply = await actor.gate.ask(actor.model, prompt, self.attempt, budget=actor.budget)
+            known = actor.budget is not None and actor.budget.spent.calls == before
+            await self._take(reply, known=known)
+            self.step += 1
+            if self.handed is not None:
+                return Acted(reply=self.handed, steps=self.step, given=self.given)
+            if self.forced > _FORCED:
+                said = "the sub-agent does not hand in, though its window or its steps are used up"
+                raise InvalidReply(said, reply.says, known=known)
+
+    def _specs(self) -> tuple[ToolSpec, ...]:
+        wanted = self.actor.specs
+        if self.depth + 1 >= _DEPTH:
+            wanted = tuple(one for one in wanted if one.name != SUBTASK)
+        report = ToolSpec(
+            name=REPORT,
+            description="Hands in what was asked for, and ends. Alone in its turn, when everything else is done.",
+            parameters=schema_of(self.base.reply),
+        )
+        return (*wanted, report)
+
+    def _room(self) -> int:
+        return self.actor.model.window - reserved_output(self.actor.model)
+
+    def _next(self, prompt: ActPrompt) -> ActPrompt:
+        """The prompt of the next step, with as much of what was done as its window holds."""
+        model, transcript, room = self.actor.model, self.transcript, self._room()
+        made = replace(prompt, turns=tuple(transcript.turns), chain=transcript.chain)
+        if model.count(made) > _FULL * room:
+
+            def fits(turns: Sequence[Turn]) -> bool:
+                return model.count(replace(made, turns=tuple(turns))) <= _CLEARED * room
+
+            transcript.clear(fits)
+            made = replace(made, turns=tuple(transcript.turns))
+        over = model.count(made) > _LAST * room or self.step + 1 >= self.actor.kit.steps or transcript.stuck
+        if over or self.idle >= _FORCED:
+            self.forced += 1
+            made = replace(made, force=True)
+        return made
+
+    async def _take(self, reply: ActReply, *, known: bool) -> None:
+        """Run what was asked for, and add the turn."""
+        calls = reply.calls
+        told: list[Told]
+        if not calls:
+            self.idle += 1
+            told = [(self._ref(0), _NO_CALL, False)]
+        else:
+            self.idle = 0
+            told = await self._run(calls, known=known)
+        tokens = int(_RESULTS * self._room() / self.actor.model.ratio())
+        self.transcript.add(reply.says, calls, told, reply.kept, tokens)
+
+    def _ref(self, number: int) -> str:
+        return f"{self.name}:{self.step}:{number}"
+
+    async def _run(self, calls: Sequence[ToolCall], *, known: bool) -> list[Told]:
+        """The results of the calls of one turn: those that change nothing side by side, else in their order."""
+        acts = [(number, call) for number, call in enumerate(calls) if call.name != REPORT]
+        told: dict[int, Told] = {}
+
+        async def one(number: int, call: ToolCall) -> None:
+            told[number] = await self._call(number, call, known=known)
+
+        if all(self._reads(call.name) for _, call in acts):
+            async with asyncio.TaskGroup() as group:
+                for number, call in acts:
+                    group.create_task(one(number, call))
+        else:
+            for number, call in acts:
+                await one(number, call)
+        failed = any(bad for _, _, bad in told.values())
+        for number, call in enumerate(calls):
+            if call.name == REPORT:
+                told[number] = (self._ref(number), self._hand_in(call, failed=failed), True)
+        return [told[number] for number in range(len(calls))]
+
+    def _reads(self, name: str) -> bool:
+        """Whether a call changes nothing. What a subtask may do is what its sub-agent has tools for."""
+        tools = self.actor.tools
+        if name == SUBTASK:
+            return not any(one.changes for one in tools.values() if one.name != SUBTASK)
+        return name not in tools or not tools[name].changes
+
+    def _hand_in(self, call: ToolCall, *, failed: bool) -> str:
+        """Take a report; what is told where it cannot be taken."""
+        if self.handed is not None:
+            return "It was handed in by the call before."
+        if failed:
+            return "It was not handed in: another call of this turn failed. Look at that first."
+        try:
+            self.handed = self.base.reply.model_validate_json(call.arguments or "{}")  # type: ignore[assignment]
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or 'report'}: {one['msg']}"
+                for one in error.errors(include_url=False, include_input=False)[:5]
+            )
+            return f"It was not handed in, it is not valid: {problems}"
+        return "It was handed in."
+
+    async def _call(self, number: int, call: ToolCall, *, known: bool) -> Told:
+        """What one call comes to: as the ledger has it, else made now."""
+        ref = self._ref(number)
+
+        async def make(interrupted: bool) -> tuple[str, bool]:
+            text, failed = await self._make(call, ref)
+            return (
+                f"{_INTERRUPTED}{text}" if interrupted and known and not self._reads(call.name) else text
+            ), failed
+
+        text, failed = await self.actor.ledger.called(ref, call.name, make)
+        if not failed:
+            self._remember(f"{call.name}{_told(call)} ({ref})", text)
+        return ref, text, failed
+
+    def _remember(self, name: str, text: str) -> None:
+        """For what is quoted when it hands in. What it saw long ago may be quoted no more: memory is bounded."""
+        self.given[name] = text
+        while len(self.given) > 1 and sum(map(len, self.given.values())) > _REMEMBERED_CHARS:
+            del self.given[next(iter(self.given))]
+
+    async def _make(self, call: ToolCall, ref: str) -> tuple[str, bool]:
+        tool = self.actor.tools.get(call.name)
+        if tool is None or (call.name == SUBTASK and self.depth + 1 >= _DEPTH):
+            names = ", ".join([*self.actor.tools, REPORT])
+            return f"There is no tool {call.name[:80]!r}. There are: {names}", True
+        try:
+            arguments = json.loads(call.arguments or "{}")
+        except ValueError as error:
+            return f"The arguments are no JSON ({error}): were they cut off? Say less at once.", True
+        if not isinstance(arguments, dict):
+            return "The arguments are no JSON object.", True
+        try:
+            if call.name == SUBTASK:
+                return await self._subtask(arguments, ref), False
+            return await tool.call(arguments), False
+        except ToolFailed as error:
+            return str(error), True
+        except CallFailed as error:
+            if call.name != SUBTASK:
+                raise
+            return f"The subtask failed: {error}", True
+        except Exception as error:  # a tool is somebody's code: what it trips over is told to who used it
+            log.info("tool failed", tool=call.name, error=type(error).__name__)
+            return redact_text(f"{type(error).__name__}: {error}")[:2_000], True
+
+    async def _subtask(self, arguments: Mapping[str, Any], ref: str) -> str:
+        """A part of the piece, worked by a sub-agent with a fresh window and the same tools. Its conclusion comes
+        back; what it did stays in the ledger, to be looked up."""
+        objective = str(arguments.get("objective", "")).strip()
+        if not objective:
+            raise ToolFailed("say in `objective` what is to be done")
+        if not isinstance(self.base, WorkPrompt):
+            raise ToolFailed("only who works a piece may hand on a part of it")
+        base = replace(
+            self.base,
+            objective=objective,
+            basis=(*self.base.basis, ref, objective),
+            passages=(), notes="", wrong="", schema="", more=0,
+            boundaries=f"All but this part; the piece it is a part of: {self.base.objective}",
+        )  # fmt: skip
+        acted = await self.actor.act(
+            base, f"{self.name}/{self.step}.{ref.rpartition(':')[2]}", depth=self.depth + 1
+        )
+        reply = acted.reply
+        self.given |= acted.given
+        if reply.status != "done":
+            return f"It was not done ({reply.status}): {reply.notes or reply.summary or reply.result}"
+        work = "\n".join(f"{name}: {' '.join(text[:120].split())}" for name, text in acted.given.items())
+        kept = f"{ref}/work"
+        await self.actor.ledger.called(kept, "work", lambda _: _given(work))
+        return f'{reply.result}\n\n(Its work, {acted.steps} steps, is kept: read_result, ref "{kept}", lists it.)'
+
+
+async def _given(text: str) -> tuple[str, bool]:
+    return text, False
+
+
+def _told(call: ToolCall) -> str:
+    line = " ".join(call.arguments.split())
+    return f" {line}" if len(line) <= 100 else f" {line[:99]}…"

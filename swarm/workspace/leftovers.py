@@ -1,0 +1,248 @@
+"""Worktrees of runs as they are found in a repository, and what becomes of those whose run is gone.
+
+A worktree carries a label from the moment that git begins to make it: whose it is, in the reason for which git is
+told to keep it. A run that is alive holds a file. So whatever a crash leaves is found by anyone who begins, and
+what was unfinished is kept as a commit under `refs/swarm/RUN/SLICE`, whose parent is what the work began from.
+While such a ref is there it is what the work is, and not what a worktree holds.
+
+This module knows labels, refs and locks. It makes no worktree and moves no branch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.equipment import Workspace
+from swarm.errors import RunError, UsageError
+from swarm.observe.log import get_logger
+from swarm.workspace.holds import Hold
+from swarm.workspace.repository import Repository, find
+from swarm.workspace.snapshots import changes, remove_folder, stage, write_tree
+
+_log = get_logger("workspace")
+_LABEL = re.compile(r"swarm run=(\S+) slice=(\S+) (reads|writes)\s*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_FORGOTTEN_LOCK_SECONDS = 2.0  # a git that is alive holds a lock on a ref for milliseconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """A worktree as it stands in the repository."""
+
+    path: Path
+    """Written by git after the label: a git that was killed in between leaves none, and this is then the folder that
+    git keeps for it."""
+    admin: Path
+    run: str
+    slice: str
+    reads: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether git had filled it: it writes the index last."""
+        return self.path != self.admin and (self.admin / "index").is_file() and self.path.is_dir()
+
+
+def label(run: str, slice_: str, *, reads: bool) -> str:
+    return f"swarm run={run} slice={slice_} {'reads' if reads else 'writes'}"
+
+
+def checked_name(name: str) -> str:
+    """A name of a run or a slice, fit for a ref and a folder.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", ".lock")):
+        raise UsageError(f"{name!r} cannot name a worktree: letters, digits, '.', '_' and '-' can")
+    return name
+
+
+def prefix(run: str) -> str:
+    return f"refs/swarm/{run}/"
+
+
+def hold_of(repository: Repository, run: str) -> Hold:
+    """What a run holds as long as it is alive."""
+    folder = repository.common / "swarm"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return Hold(folder / f"{run}.run")
+
+
+def found(repository: Repository) -> list[Left]:
+    """All worktrees that runs have in the repository."""
+    lefts = []
+    with suppress(FileNotFoundError):
+        for admin in sorted((repository.common / "worktrees").iterdir()):
+            try:
+                of = _LABEL.fullmatch((admin / "locked").read_text("utf-8"))
+                path = _place(admin)
+            except OSError:
+                continue
+            if of:
+                lefts.append(Left(path=path, admin=admin, run=of[1], slice=of[2], reads=of[3] == "reads"))
+    return lefts
+
+
+def _place(admin: Path) -> Path:
+    """Where a worktree is, as git has written it down; or its `admin` folder, where git was killed before it had: an
+    empty path would be the current folder."""
+    with suppress(OSError):
+        at = Path(os.fsdecode((admin / "gitdir").read_bytes()).rstrip("\n"))
+        if at.is_absolute() and at.name == ".git":
+            return at.parent
+    return admin
+
+
+def note_folder(hold: Hold, folder: Path) -> None:
+    """Write down, in what a run holds, where it makes worktrees: nothing is ever removed anywhere else."""
+    assert hold.descriptor is not None
+    if folder not in _folders(hold.path):
+        with hold.path.open("ab") as file:
+            file.write(os.fsencode(folder) + b"\0")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _folders(held: Path) -> set[Path]:
+    with suppress(OSError):
+        # what is not ended by its NUL was cut off by a crash
+        return {Path(os.fsdecode(part)) for part in held.read_bytes().split(b"\0")[:-1] if part.startswith(b"/")}
+    return set()
+
+
+async def save(repository: Repository, left: Left) -> str | None:
+    """Keep what is unfinished in a worktree under its ref, as far as git takes it; None where nothing is."""
+    git = repository.git
+    made = await changes(git, left)
+    if not made.paths:
+        return None
+    if wrong := await stage(git, left, made):
+        _log.warning("not all is kept", slice=left.slice, reason=wrong)
+    base, tree = await git.line("rev-parse", "HEAD", at=left), await write_tree(git, left)
+    commit = await repository.commit(tree, base, message=f"Unfinished work of slice {left.slice}\n")
+    await repository.point(prefix(left.run) + left.slice, commit)
+    return commit
+
+
+async def remove(repository: Repository, left: Left) -> None:
+    """Remove a worktree from the disk and from git's list. Done by hand: git looks at the worktree's own `.git`
+    first, and leaves one alone whose `.git` was changed. A folder that is not of the slice's name, or not where the
+    run has said that it makes worktrees, is left alone, whatever git has written down."""
+    held = repository.common / "swarm" / f"{left.run}.run"
+    if left.path.name == left.slice and left.path.parent in _folders(held):
+        await asyncio.to_thread(remove_folder, left.path)
+    elif left.path != left.admin:
+        _log.warning("folder left alone", path=str(left.path), reason="it is not where the run makes worktrees")
+    await asyncio.to_thread(remove_folder, left.admin)
+
+
+async def sweep(repository: Repository, own: str) -> None:
+    """Put away what runs other than one's `own` left that are gone, and remove forgotten locks of all. Whoever
+    calls it is alone at the repository and holds the own run."""
+    lefts, folder = found(repository), repository.common / "swarm"
+    runs = {left.run for left in lefts} | {file.stem for file in folder.glob("*.run")}
+    for run in sorted(runs - {own}):
+        hold = hold_of(repository, run)
+        if not hold.take():
+            continue
+        try:
+            unlock(repository, run, lefts)
+            saved = await repository.refs(prefix(run))
+            for left in lefts:
+                if left.run == run:
+                    await put_away(repository, left, keep=left.slice not in saved)
+        finally:
+            hold.let_go(remove=True)
+        await forgotten(repository)
+
+
+async def put_away(repository: Repository, left: Left, *, keep: bool) -> None:
+    """Remove a worktree; with `keep`, what is unfinished in it is kept."""
+    if keep and not left.reads and left.whole:
+        try:
+            await save(repository, left)
+        except RunError as error:
+            _log.warning("worktree not kept", path=str(left.path), reason=str(error))
+            return  # a person may still get at it; nothing is thrown away
+    await remove(repository, left)
+
+
+def unlock(repository: Repository, run: str, lefts: list[Left]) -> None:
+    """Remove the locks of gits that were killed, on what only this run writes."""
+    for left in lefts:
+        if left.run == run:
+            for lock in left.admin.glob("*.lock"):
+                lock.unlink(missing_ok=True)
+    for lock in (repository.common / prefix(run)).glob("*.lock"):
+        lock.unlink(missing_ok=True)
+
+
+async def forgotten(repository: Repository) -> None:
+    """Remove the locks of gits that were killed on what others write too: those that nobody lets go of."""
+    for lock in (repository.common / f"{repository.ref}.lock", repository.common / "packed-refs.lock"):
+        if (before := _stamp(lock)) is not None:
+            await asyncio.sleep(_FORGOTTEN_LOCK_SECONDS)
+            if _stamp(lock) == before:
+                _log.warning("removed a lock that a killed git left", path=str(lock))
+                lock.unlink(missing_ok=True)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        return None
+    return state.st_ino, state.st_mtime_ns
+
+
+async def forget(workspace: Workspace, run: str) -> None:
+    """Remove all that a run left in a repository: worktrees, unfinished work, refs. What has landed stays.
+
+    Raises:
+        UsageError: the run is at work, or there is no such repository.
+    """
+    repository = await find(workspace)
+    async with repository.alone():
+        hold = hold_of(repository, checked_name(run))
+        if not hold.take():
+            raise UsageError(f"the run {run} is at work in another process: stop it first")
+        try:
+            lefts = found(repository)
+            unlock(repository, run, lefts)
+            for left in lefts:
+                if left.run == run:
+                    await remove(repository, left)
+            await repository.drop(*(prefix(run) + name for name in await repository.refs(prefix(run))))
+        finally:
+            let_go(hold)
+
+
+def let_go(hold: Hold) -> None:
+    """Let go of a run, and leave nothing of it."""
+    hold.let_go(remove=True)
+    with suppress(OSError):
+        os.rmdir(hold.path.parent)  # noqa: PTH106 - empty, or in use by others
+
+
+__all__ = [
+    "Left",
+    "checked_name",
+    "forget",
+    "forgotten",
+    "found",
+    "hold_of",
+    "label",
+    "let_go",
+    "note_folder",
+    "prefix",
+    "put_away",
+    "remove",
+    "save",
+    "sweep",
+    "unlock",
+]

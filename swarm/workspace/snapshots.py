@@ -1,0 +1,194 @@
+"""What stands in a worktree, as commits: taken from it, and put into it so that nothing else is left in it.
+
+The files of a worktree are whatever its commands made of them. What is no file, no link and no folder, and any
+`.git`, is never a part of a commit; a repository in a subfolder is told about. Nothing here follows a link.
+This module knows one worktree at a time, neither branches nor what its work is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.errors import RunError
+from swarm.workspace.git import Git, Tree
+
+_MARKS = re.compile(rb"^(?:<{7}|>{7}) [0-9a-f]{40}(?:[0-9a-f]{24})?(?::.*)?\r?$", re.MULTILINE)
+"""The marks of a conflict as a landing leaves them: with the names of commits, as hardly anything else has
+them."""
+_ONE_BY_ONE = 1_000
+_TOLD_CHARS = 1_000
+_SEARCHED_BYTES = 64 << 20  # of a file, for marks: what is longer was not merged by lines
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """The paths that differ from what a worktree began from, without what is ignored: those that are `gone`, those
+    that are `new`, and others. `nested` are the folders in it that are repositories of their own."""
+
+    paths: tuple[str, ...]
+    nested: tuple[str, ...]
+    new: frozenset[str]
+    gone: frozenset[str]
+
+
+async def changes(git: Git, tree: Tree) -> Changes:
+    """What changed in a worktree since its HEAD. A submodule of the repository is not looked into."""
+    await asyncio.to_thread(mend, tree)
+    options = ("-z", "--porcelain=v1", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+    out = await git.out("status", *options, at=tree)
+    states = {os.fsdecode(row[3:]): row[:2] for row in out.split(b"\0") if row}
+    return Changes(
+        paths=tuple(path for path in states if not path.endswith("/")),
+        nested=tuple(path for path in states if path.endswith("/")),
+        new=frozenset(path for path, state in states.items() if state == b"??"),
+        gone=frozenset(path for path, state in states.items() if b"D" in state),
+    )
+
+
+async def stage(git: Git, tree: Tree, made: Changes, *, index: Path | None = None) -> str:
+    """Take changes into the index as they stand, as far as git takes them; what it does not take, in its words.
+
+    Told the paths, git does not go looking for them: `git add` would ask a submodule about itself, and run what
+    the submodule's configuration says. What is gone goes first: a link may stand in the place of its folder."""
+    kept = [path for path in made.paths if path not in made.gone]
+    for words, paths in (("--force-remove",), sorted(made.gone)), (("--add", "--remove", "--replace"), kept):
+        if paths and (wrong := await _update(git, tree, words, paths, index)):
+            if len(paths) <= _ONE_BY_ONE:  # the first one that git does not take has held up the others
+                one_by_one = [await _update(git, tree, words, [path], index) for path in paths]
+                return " ".join(filter(None, one_by_one))[:_TOLD_CHARS] or wrong
+            return wrong
+    return ""
+
+
+async def _update(git: Git, tree: Tree, words: Iterable[str], paths: Iterable[str], index: Path | None) -> str:
+    given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    said = await git.run("update-index", *words, "-z", "--stdin", at=tree, stdin=given, index=index)
+    if said.code:
+        return said.error or f"exit {said.code}"
+    return said.error if "Ignoring path" in said.error else ""  # a name that would be a .git elsewhere
+
+
+async def write_tree(git: Git, tree: Tree, *, index: Path | None = None) -> str:
+    return os.fsdecode(await git.out("write-tree", at=tree, index=index)).strip()
+
+
+async def put(git: Git, tree: Tree, content: str, *, base: str) -> None:
+    """Have a worktree hold exactly `content`, a commit or a tree, with no other file in it, ignored ones included;
+    and count as a change what differs from `base`."""
+    await asyncio.to_thread(mend, tree)
+    if content == base:
+        await _sure(git, tree, "reset", "--quiet", "--hard", base)
+    else:
+        await _sure(git, tree, "read-tree", "--reset", "-u", content)
+    await _sure(git, tree, "clean", "--quiet", "-ffdx")
+    await asyncio.to_thread(_sweep, tree.path)
+    if content != base:
+        await git.out("reset", "--quiet", "--mixed", base, at=tree)
+
+
+async def _sure(git: Git, tree: Tree, *words: str) -> None:
+    """Run git; where it cannot, since a folder was closed to writing, open all of them and run it again."""
+    if (await git.run(*words, at=tree)).code:
+        await asyncio.to_thread(_open_up, tree.path)
+        await git.out(*words, at=tree)
+
+
+def mend(tree: Tree) -> None:
+    """Put the `.git` of a worktree back as git made it, whatever became of it. Only commands in the worktree, and
+    people, go by it."""
+    at, content = tree.path / ".git", os.fsencode(f"gitdir: {tree.admin}\n")
+    with suppress(OSError):
+        if stat.S_ISREG(at.lstat().st_mode) and at.stat().st_size < 1 << 16 and at.read_bytes() == content:
+            return
+    if at.is_dir() and not at.is_symlink():
+        remove_folder(at)
+    else:
+        at.unlink(missing_ok=True)
+    at.write_bytes(content)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what git neither keeps nor cleans: any `.git` below the top, pipes, sockets, devices."""
+    left = [os.fspath(folder)]
+    while left:
+        at = left.pop()
+        with os.scandir(at) as entries:
+            for entry in entries:
+                planted = entry.name == ".git" and at != os.fspath(folder)
+                if entry.is_dir(follow_symlinks=False):
+                    if planted:
+                        remove_folder(Path(entry.path))
+                    else:
+                        left.append(entry.path)
+                elif planted or not (entry.is_symlink() or entry.is_file(follow_symlinks=False)):
+                    Path(entry.path).unlink()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all that is in it, whatever its modes are.
+
+    Raises:
+        RunError: it cannot be removed, or is none that can be meant: it holds the current folder, or is not named in
+            full.
+    """
+    real = Path(os.path.realpath(folder))
+    if not folder.is_absolute() or len(real.parts) < 3 or Path.cwd().is_relative_to(real):
+        raise RunError(f"{str(folder)!r} is not removed: it cannot be meant")
+    with suppress(OSError):
+        shutil.rmtree(folder)
+        return
+    if not folder.is_symlink() and folder.exists():
+        _open_up(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise RunError(f"the folder {folder} cannot be removed: {error}") from None
+
+
+def _open_up(folder: Path) -> None:
+    for at, folders, _ in os.walk(folder):  # from the top, and not along links
+        for path in (at, *(os.path.join(at, name) for name in folders)):  # noqa: PTH118 - by the thousand
+            if not os.path.islink(path):  # noqa: PTH114
+                with suppress(OSError):
+                    os.chmod(path, 0o700)  # noqa: PTH101
+
+
+def marked(folder: Path, paths: Iterable[str]) -> list[str]:
+    """Those of the paths in which marks of a conflict still stand."""
+    found = []
+    for path in paths:
+        try:
+            state = (folder / path).lstat()
+        except OSError:
+            continue  # removed
+        if stat.S_ISREG(state.st_mode) and state.st_size <= _SEARCHED_BYTES:
+            with suppress(OSError):  # one that cannot be read: git says so
+                if _MARKS.search((folder / path).read_bytes()):
+                    found.append(path)
+    return found
+
+
+async def restore(git: Git, tree: Tree, paths: Iterable[str], new: Iterable[str]) -> None:
+    """Have paths again as they were where the worktree began; those that are `new` are removed."""
+    gone = set(new)
+    await asyncio.to_thread(_remove_files, tree.path, gone)
+    if kept := [path for path in paths if path not in gone]:
+        given = b"".join(os.fsencode(path) + b"\0" for path in kept)
+        words = ("--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul")
+        await git.out("restore", *words, at=tree, stdin=given)
+
+
+def _remove_files(folder: Path, paths: Iterable[str]) -> None:
+    for path in paths:
+        (folder / path).unlink(missing_ok=True)
+
+
+__all__ = ["Changes", "changes", "marked", "mend", "put", "remove_folder", "restore", "stage", "write_tree"]

@@ -1,0 +1,288 @@
+"""Worktrees of a run: one for each slice, made from the tip of the branch, found again after a crash.
+
+Commands in a worktree see it, what the workspace says is readable, and of the repository what git needs to read
+its history: objects and refs, not the configuration, which may hold secrets, nor the hooks. They cannot commit;
+what stands in a worktree becomes a commit by `landing`. This module knows no landing and no check.
+
+`git worktree add` fails where many run at once, so one is made at a time, and without its files: those are written
+after that, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shlex
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from swarm.equipment import Bounds, Ran, ToolFailed, Workspace
+from swarm.errors import RunError, UsageError
+from swarm.workspace import leftovers
+from swarm.workspace.holds import Hold
+from swarm.workspace.leftovers import Left, checked_name, prefix
+from swarm.workspace.repository import Repository, find
+from swarm.workspace.sandbox import Sandbox
+from swarm.workspace.snapshots import changes, put, stage
+
+DIFF_BYTES = 4 << 20
+"""Of a diff, its first bytes are shown: a slice that wrote a gigabyte is told about, not printed."""
+_ORPHANS_SECONDS = 10.0  # for the gits of a process that was killed a moment ago
+_ADD_TRIES = 3  # where a person adds a worktree at the same time
+_SHARED = ("objects", "refs", "packed-refs", "HEAD", "info", "shallow")
+_ALTERNATES_DEEP = 5  # as git follows them
+
+
+class Worktree:
+    """The worktree of a slice. `base` is the commit that it began from or was last moved to."""
+
+    def __init__(self, home: Worktrees, left: Left, base: str) -> None:
+        self.home, self.left, self.base = home, left, base
+        self.landing = False
+        """Whether it is in the hands of a landing, and what it holds may be more than its slice's work."""
+
+    @property
+    def path(self) -> Path:
+        return self.left.path
+
+    @property
+    def admin(self) -> Path:
+        return self.left.admin
+
+    @property
+    def slice(self) -> str:
+        return self.left.slice
+
+    async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
+        """Run a command in it; None: the bounds of the workspace.
+
+        Raises:
+            ToolFailed: it cannot be started.
+        """
+        return await self.execute(command, bounds or self.home.workspace.bounds)
+
+    async def execute(self, command: str, bounds: Bounds, *, network: bool | None = None) -> Ran:
+        """As `run`; None: the network is as the workspace says."""
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise ToolFailed(f"the command cannot be split into words ({error}): close what is quoted") from None
+        if not words:
+            raise ToolFailed("the command is empty: name a program and what it is given")
+        workspace = self.home.workspace
+        return await self.home.sandbox.run(
+            words,
+            folder=self.path,
+            writable=[self.path],
+            readable=[*self.home.readable, self.admin],
+            environment={"GIT_OPTIONAL_LOCKS": "0", **workspace.environment},
+            bounds=bounds,
+            network=workspace.network if network is None else network,
+        )
+
+    async def diff(self) -> str:
+        """What changed against `base`, new files included, as git shows it; empty where nothing did."""
+        git, index = self.home.repository.git, self.admin / f"diff-{secrets.token_hex(4)}"
+        made = await changes(git, self)
+        if not made.paths:
+            return ""
+        await asyncio.to_thread(shutil.copyfile, self.admin / "index", index)
+        try:
+            wrong = await stage(git, self, made, index=index)
+            words = ("diff-index", "-p", "--cached", "--no-ext-diff", "--no-textconv", "--no-color", self.base)
+            said = await git.run(*words, at=self, index=index, most_bytes=DIFF_BYTES + 1)
+        finally:
+            index.unlink(missing_ok=True)
+        more = f"\n[git does not take all of the changes: {wrong}]\n" if wrong else ""
+        text = more + said.out[:DIFF_BYTES].decode("utf-8", "replace")
+        return (
+            text
+            if len(said.out) <= DIFF_BYTES
+            else f"{text}\n[cut here: it is longer than {DIFF_BYTES:,} bytes]\n"
+        )
+
+    async def put(self, content: str, *, base: str) -> None:
+        """Hold exactly `content`, with what differs from `base` as changes."""
+        await put(self.home.repository.git, self, content, base=base)
+        self.base = base
+
+
+class Worktrees:
+    """The worktrees of one run, below a folder that is made when it is needed."""
+
+    repository: Repository
+
+    def __init__(self, workspace: Workspace, folder: Path, run: str, sandbox: Sandbox) -> None:
+        self.workspace, self.sandbox, self.run = workspace, sandbox, checked_name(run)
+        self.folder = Path(os.path.realpath(folder))  # as git writes it down
+        self.readable: tuple[Path, ...] = ()
+        self._open: dict[str, Worktree] = {}
+        self._found: dict[str, Left] = {}
+        self.saved: dict[str, str] = {}
+        """The refs of this run by their slices. While there is one, it is the work, whatever the worktree
+        holds."""
+        self._each: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._hold: Hold | None = None
+
+    async def begin(self) -> None:
+        """Find the repository, make the branch, and put away what crashed runs left. Of this run, all is kept.
+
+        Raises:
+            UsageError: the repository or the branch cannot be used, or the run is at work in another process.
+        """
+        self.repository = await find(self.workspace)
+        async with self.repository.alone():
+            hold = leftovers.hold_of(self.repository, self.run)
+            crashed = hold.path.exists()
+            if not await hold.taken(seconds=_ORPHANS_SECONDS):
+                raise UsageError(f"the run {self.run} is at work in another process, on the same repository")
+            try:
+                leftovers.note_folder(hold, self.folder)
+                await self._begin(crashed=crashed)
+            except BaseException:
+                leftovers.let_go(hold)
+                raise
+        assert hold.descriptor is not None
+        self._hold = hold
+        self.repository.git.held.add(hold.descriptor)
+
+    async def _begin(self, *, crashed: bool) -> None:
+        lefts = leftovers.found(self.repository)
+        leftovers.unlock(self.repository, self.run, lefts)
+        if crashed:
+            await leftovers.forgotten(self.repository)
+        await leftovers.sweep(self.repository, self.run)
+        await self.repository.ensure_branch(self.workspace.base)
+        self.saved = await self.repository.refs(prefix(self.run))
+        self._found = {left.slice: left for left in self._own()}
+        given = [_absolute(path) for path in self.workspace.readable]
+        shared = [self.repository.common / name for name in _SHARED]
+        stores = _alternates(self.repository.common / "objects", _ALTERNATES_DEEP)
+        self.readable = (*given, *(path for path in (*shared, *stores) if path.exists()))
+
+    async def open(self, slice_: str) -> Worktree:
+        """The worktree of a slice: the one that is there, with what was written in it, also by a run that crashed
+        or was stopped; else a new one at the tip of the branch."""
+        async with self._each[checked_name(slice_)]:
+            worktree = self._open.get(slice_) or await self._again(slice_)
+            if worktree is None:
+                saved = self.saved.get(slice_)
+                base = await self.repository.parent(saved) if saved else await self.repository.tip()
+                worktree = await self._new(slice_, base, reads=False)
+            await self.settle(worktree)
+            return worktree
+
+    async def look(self, slice_: str) -> Worktree:
+        """A worktree at the tip of the branch to read in. One that is there is moved to the tip, and what was
+        written in it is gone."""
+        async with self._each[checked_name(slice_)]:
+            worktree, tip = self._open.get(slice_) or await self._again(slice_), await self.repository.tip()
+            if worktree is None:
+                return await self._new(slice_, tip, reads=True)
+            if worktree.base != tip:
+                await worktree.put(tip, base=tip)
+            return worktree
+
+    async def settle(self, worktree: Worktree) -> None:
+        """Bring a worktree back to its work, where a landing was broken off or a run stopped."""
+        saved = self.saved.get(worktree.slice)
+        if saved is not None and not worktree.landing:
+            await worktree.put(saved, base=await self.repository.parent(saved))
+            await self.unsave(worktree.slice)
+
+    async def unsave(self, slice_: str) -> None:
+        """What a worktree holds is the work again."""
+        if slice_ in self.saved:
+            await self.repository.drop(prefix(self.run) + slice_)
+            del self.saved[slice_]
+
+    async def close(self, slice_: str) -> None:
+        """Remove the worktree of a slice, and what was kept of it."""
+        async with self._each[checked_name(slice_)]:
+            worktree = self._open.pop(slice_, None)
+            left = worktree.left if worktree else self._found.pop(slice_, None)
+            if left is not None:
+                await leftovers.remove(self.repository, left)
+            await self.unsave(slice_)
+        self._each.pop(slice_, None)
+
+    async def end(self, *, keep: bool) -> None:
+        """End the run: no worktree is left. With `keep`, what is unfinished is kept for `open` of a later process;
+        without, it is gone, and what was kept before with it."""
+        if self._hold is None:
+            return
+        hold, self._hold = self._hold, None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for left in self._own():
+                    kept = keep and left.slice not in self.saved
+                    group.create_task(leftovers.put_away(self.repository, left, keep=kept))
+            if not keep:
+                await self.repository.drop(*(prefix(self.run) + name for name in self.saved))
+            with suppress(OSError):
+                os.rmdir(self.folder)  # noqa: PTH106 - others may have worktrees in it
+        finally:
+            self._open, self._found, self.saved = {}, {}, {}
+            assert hold.descriptor is not None
+            self.repository.git.held.discard(hold.descriptor)
+            async with self.repository.alone():
+                leftovers.let_go(hold)
+
+    def _own(self) -> list[Left]:
+        return [left for left in leftovers.found(self.repository) if left.run == self.run]
+
+    async def _again(self, slice_: str) -> Worktree | None:
+        """One that an earlier process of this run made, if it is whole."""
+        left = self._found.pop(slice_, None)
+        if left is None:
+            return None
+        if not left.whole:
+            await leftovers.remove(self.repository, left)
+            return None
+        base = await self.repository.git.line("rev-parse", "HEAD", at=left)
+        self._open[slice_] = worktree = Worktree(self, left, base)
+        return worktree
+
+    async def _new(self, slice_: str, base: str, *, reads: bool) -> Worktree:
+        path = self.folder / slice_
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            async with self.repository.alone():
+                await self._add(path, base, leftovers.label(self.run, slice_, reads=reads))
+                admin = Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
+            left = Left(path=path, admin=admin, run=self.run, slice=slice_, reads=reads)
+            await self.repository.git.out("reset", "--quiet", "--hard", base, at=left)
+        except BaseException:  # what there is of it is not whole, and is made anew when it is opened again
+            self._found |= {left.slice: left for left in self._own() if left.slice == slice_}
+            raise
+        self._open[slice_] = worktree = Worktree(self, left, base)
+        return worktree
+
+    async def _add(self, path: Path, base: str, label: str) -> None:
+        words = ("worktree", "add", "--no-checkout", "--detach", "--lock", "--reason", label)
+        for _ in range(_ADD_TRIES):
+            said = await self.repository.git.run(*words, os.fspath(path), base)
+            if said.code == 0:
+                return
+        raise RunError(f"no worktree can be made at {path}: {said.error}")
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _alternates(objects: Path, deep: int) -> Sequence[Path]:
+    """Where else objects of a repository are, which was cloned from one on this machine."""
+    found: list[Path] = []
+    with suppress(OSError):
+        for line in (objects / "info" / "alternates").read_text("utf-8").splitlines():
+            if line and not line.startswith("#") and deep:
+                other = (objects / line).resolve()
+                found += [other, *_alternates(other, deep - 1)]
+    return found
+
+
+__all__ = ["DIFF_BYTES", "Worktree", "Worktrees"]
