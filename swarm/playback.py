@@ -212,7 +212,9 @@ class _Checked:
         if reason is not None:
             raise _error(reason)
         answer = self._session.answer
-        if intent.kind in ("read", "work", "act") or (intent.kind == "plan" and ("plan", "1") in self._session.records):
+        if intent.kind in ("read", "work", "act") or (
+            intent.kind == "plan" and ("plan", "1") in self._session.records
+        ):
             raise PromptTooLong(_TOO_LONG)  # a repair, or a plan without advice: else the next record differs
         if answer is None:
             raise Ended

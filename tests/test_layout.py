@@ -20,14 +20,14 @@ import swarm
 PACKAGE = Path(swarm.__file__).parent
 
 FLOORS = (
-    {"errors", "source", "orders", "task", "program", "events", "tokens", "terms", "names", "claims"},
+    {"errors", "source", "orders", "task", "program", "equipment", "events", "reviewing", "tokens", "terms", "names", "claims"},
     {"prompts"},
-    {"models", "store", "sources", "observe", "checks"},
-    {"graph", "agenda"},
+    {"models", "store", "sources", "observe", "checks", "workspace"},
+    {"graph", "agenda", "tools", "experiments"},
     {"limits", "views", "engine"},
     {"worker"},
     {"coordinator"},
-    {"mounted", "run", "memory", "playback", "history", "steer", "recipe", "testing"},
+    {"mounted", "run", "memory", "playback", "history", "steer", "recipe", "invocation", "testing"},
     {"cli", "__main__"},
 )
 FLOOR_OF = {part: number for number, floor in enumerate(FLOORS) for part in floor}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from swarm.invocation import Invocation
     from swarm.task import Answer
 
-_COMMANDS = ("check", "command", "mcp")  # options of recipes that come with Swarm which name programs to run
+_QUIET = {"answer", "audit", "digest", "vote"}  # recipes that come with Swarm and run no program
 
 
 def recalled(settings: Settings, run: str) -> Callable[[Watched], Awaitable[Answer | None]] | None:
@@ -30,14 +30,14 @@ def recalled(settings: Settings, run: str) -> Callable[[Watched], Awaitable[Answ
         RecipeError: the recipe is not there any more, or takes other options.
     """
     from swarm.invocation import invocation_of, options_of
-    from swarm.recipe import find, load, shipped
+    from swarm.recipe import find, load
 
     made = invocation_of(run, settings.store)
     if made is None:
         return None
     if made.folder != str(Path.cwd()):
         raise UsageError(f"the recipe was called in {made.folder}: go on from there")
-    if made.recipe not in shipped() or any(made.options.get(name) for name in _COMMANDS):
+    if made.recipe not in _QUIET:
         allowed(settings, f"the run belongs to the recipe {one_line(_told(made), 300)}", "call it here?")
     recipe = load(find(made.recipe))
     options = options_of(recipe, made.options)

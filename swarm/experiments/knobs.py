@@ -1,5 +1,5 @@
 """The constants of a Python file that may be turned: where each stands in the text, what it holds, how far it
-may go.
+goes.
 
 A knob is a number, a truth value, or a text with a list to choose from, that a module assigns to one name. A
 comment beside it may say more: `# range: 0.001..1` or `# one of: sgd, adam`. Names that begin with `_` or hold
@@ -134,6 +134,11 @@ def turned(text: str, values: Mapping[str, str]) -> str:
         if knob.name in values:
             text = f"{text[: knob.start]}{values[knob.name]}{text[knob.end :]}"
     return text
+
+
+def blank(text: str) -> str:
+    """The text with every knob at the same short value: what is left is what there is to understand."""
+    return turned(text, {knob.name: "0" for knob in knobs(text)})
 
 
 def moves_between(before: str, after: str) -> tuple[Move, ...]:

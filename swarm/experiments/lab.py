@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.equipment import Tool
-from swarm.experiments.knobs import Move, digest_of, moves_between, moves_in, told, turned
+from swarm.experiments.knobs import Move, blank, digest_of, moves_between, moves_in, told, turned
 from swarm.experiments.ledger import Ledger, Row, one_line, row_of
 from swarm.experiments.measure import Measured, Once, Runs, Yardstick, measure, run_once, size_of
 from swarm.experiments.mutate import Outcome, Proposal, propose
@@ -52,8 +52,8 @@ class Setup:
 
 
 class Lab:
-    """What the functions of the program share: the setup, the ledger, and what is under way. With a `picture`
-    the best so far is drawn there after each experiment."""
+    """What the functions of the program share: the setup, the ledger, and what is under way. With a `picture` the
+    best so far is drawn there after each experiment; `tell` hears what came of it, in a line."""
 
     def __init__(
         self, setup: Setup, ledger: Ledger, picture: Path | None = None, tell: Callable[[str], None] | None = None
@@ -69,9 +69,8 @@ class Lab:
     # The plan
 
     def orders(self) -> Iterator[Order]:
-        yield Order(
-            name=BASELINE, objective=f"Measure {self.setup.edit} as it is, before anything is tried", role=BASELINE
-        )
+        objective = f"Measure {self.setup.edit} as it is, before anything is tried"
+        yield Order(name=BASELINE, objective=objective, role=BASELINE)
 
     def follow(self, order: Order, report: Report) -> Iterator[Order]:
         """What was measured goes into the ledger, and leads to the next of its chain."""
@@ -124,9 +123,8 @@ class Lab:
         if row is None:
             measured = await self._measured(place, text, first=True)
             if measured.way != "ok":
-                return Done(
-                    result="", failure=f"the baseline does not measure anything ({measured.way}): {measured.why}"
-                )
+                failure = f"the baseline does not measure anything ({measured.way}): {measured.why}"
+                return Done(result="", failure=failure)
             row = self._row(self.setup.begin, text, measured, commit=str(getattr(place, "base", "")))
             row = replace(row, status="baseline", description="as it was")
             self.ledger.put(row)
@@ -221,13 +219,13 @@ class Lab:
             seconds=setup.seconds,
             replicates=setup.replicates,
             bar=None if first else ledger.bar,
-            size=size_of(text),
+            size=_size(text),
             spread=ledger.spread,
             look=self._looked.pop(digest_of(text), None),
         )
 
     def _row(self, number: int, text: str, measured: Measured, *, commit: str) -> Row:
-        lines, chars = size_of(text)
+        lines, chars = _size(text)
         moves = moves_between(self._text, text) if self._text is not None else ()
         return Row(
             number=number,
@@ -271,9 +269,8 @@ class Lab:
         counts = Counter[str](row.status for row in rows)
         tried = len(rows) - counts["baseline"]
         said = [f"{tried} experiments: {counts['keep']} kept, {counts['discard']} discarded"]
-        said += [
-            f"{counts[way]} {word}" for way, word in (("crash", "crashed"), ("timeout", "too slow")) if counts[way]
-        ]
+        broken = (("crash", "crashed"), ("timeout", "too slow"))
+        said += [f"{counts[way]} {word}" for way, word in broken if counts[way]]
         lines = [", ".join(said) + "."]
         first = next((row for row in rows if row.status == "baseline"), None)
         best = self.ledger.best
@@ -292,19 +289,20 @@ class Lab:
         async def experiments(arguments: Mapping[str, Any]) -> str:
             return self.ledger.table(max(1, int(arguments.get("last") or 40)))
 
+        last = {"type": "integer", "description": "How many of the latest; 40 by default."}
         return Tool(
             name="experiments",
             description="What was tried so far and what came of it, one experiment a line, the latest last. Look "
             "here before you propose anything.",
-            parameters={
-                "type": "object",
-                "properties": {
-                    "last": {"type": "integer", "description": "How many of the latest; 40 by default."}
-                },
-            },
+            parameters={"type": "object", "properties": {"last": last}},
             call=experiments,
             changes=False,
         )
+
+
+def _size(text: str) -> tuple[int, int]:
+    """What there is to understand in a file: a constant is as simple at one value as at another."""
+    return size_of(blank(text))
 
 
 def _data(result: str) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""The ledger of experiments: everything that was tried, whatever came of it, as rows of a file that a person can
-read.
+"""The ledger of experiments: everything that was tried, whatever came of it, as rows that a person can read.
 
 A row is on the disk before anybody goes by it. So a run that was killed knows what it had measured, and the
 measure that is to be beaten comes from here and never from the repository, where it could be forged. This module
@@ -23,15 +22,15 @@ Status = Literal["baseline", "keep", "discard", "crash", "timeout"]
 COLUMNS = tuple("number commit metric replicates status seconds lines chars file values description".split())
 _DESCRIPTION_CHARS = 300
 _COMMIT_CHARS = 64
-_GROUPS = 5
+_GROUPS = 5  # of runs of the same file, the last ones, tell how much runs vary
 _LANDING = "landing"  # the status, on the disk, of what is about to be kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One experiment. `metric` is None where nothing was measured; `replicates` are the runs that count, whose
-    `values` they are (the one that only looked, where there were none). `file` is the digest of the editable
-    file as it was tried, `lines` and `chars` its size."""
+    `values` they are; without any, the metric is that of the run that only looked. `file` is the digest of the
+    editable file as it was tried, `lines` and `chars` its size."""
 
     number: int
     commit: str = ""

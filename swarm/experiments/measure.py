@@ -1,8 +1,8 @@
 """What an experiment measures: a number in what a command prints, and whether it is better by more than chance.
 
-A first run looks whether there is a win at all; it was chosen for its luck, so it counts for nothing. What
-counts are the runs that replicate it, each with a seed of its own, the same seeds for every experiment. This
-module knows commands and numbers, neither git nor ledgers.
+A first run looks whether there is a win at all; it was chosen for its luck, so it counts for nothing. What counts
+are the runs that replicate it, each with a seed of its own, the same seeds for every experiment. This module knows
+commands and numbers, neither git nor ledgers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ Better = Literal["min", "max"]
 Way = Literal["ok", "crash", "timeout"]
 
 SEED, SECONDS = "EXPERIMENT_SEED", "EXPERIMENT_SECONDS"
-"""Environment variables that the command of an experiment finds: a number to seed chance with, and its time
-budget."""
+"""Variables that the command of an experiment finds: a number to seed chance with, and its time budget."""
 ERRORS = 2.0
 """Standard errors of a difference that chance is allowed: what is less is no win."""
 _GRACE_SECONDS = 15.0  # for a command to start and to evaluate, beside twice its budget
@@ -90,8 +89,8 @@ class Once:
 
 
 async def run_once(place: Runs, command: str, yard: Yardstick, *, seconds: float, seed: int) -> Once:
-    """Run the command with a time budget and a seed, and look for the metric. It is told its budget, and is
-    ended where it takes more than twice as long, and some seconds to start."""
+    """Run the command with a time budget and a seed, and look for the metric. It is told its budget, and is ended
+    where it takes more than twice as long, and some seconds to start."""
     words = f"env {SEED}={seed} {SECONDS}={seconds:g} {command}"
     bounds = Bounds(seconds=2 * seconds + _GRACE_SECONDS)
     try:
@@ -149,8 +148,7 @@ async def measure(
     """Measure what is in a place against a bar; without one it is measured in full, as the first to be beaten.
 
     `spread` is the standard deviation of single runs, as far as it is known; `look` is the first run, where it was
-    made before. A file of a smaller `size` that
-    measures the same is better, too.
+    made before. A file of a smaller `size` that measures the same is better, too.
     """
     look = look or await run_once(place, command, yard, seconds=seconds, seed=0)
     if look.value is None:

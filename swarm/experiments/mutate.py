@@ -76,9 +76,7 @@ class _Learnt:
 
     def take(self, outcome: Outcome) -> None:
         if outcome.kept:  # somewhere else now: what lost there may win here
-            self.weights = {
-                way: weight if weight > 1 else math.sqrt(weight) for way, weight in self.weights.items()
-            }
+            self.weights = {way: one if one > 1 else math.sqrt(one) for way, one in self.weights.items()}
             self.steps = {way: max(step, _STEP / 2) for way, step in self.steps.items()}
         factor = _WIN if outcome.kept else _LOSS if outcome.ran else _BROKEN
         factor **= 1 / max(1, len(outcome.moves))  # several share what came of them
@@ -157,8 +155,8 @@ def _whole(knob: Knob, by: float) -> str:
 
 
 def _real(knob: Knob, by: float, chance: Random) -> str:
-    """By a factor. Between one half and one, where it can be no more, what is missing to one is halved or
-    doubled: from 0.9 to 0.95. From nothing it goes to something small."""
+    """By a factor. Between one half and one, where it can be no more, what is missing to one is halved or doubled:
+    from 0.9 to 0.95. From nothing it goes to something small."""
     value = knob.value
     if value == 0:
         if by < 0 and (knob.low is None or knob.low >= 0):

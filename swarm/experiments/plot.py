@@ -132,7 +132,7 @@ def _line(rows: Sequence[Row], scale: _Scale, yard: Yardstick) -> list[str]:
             steps.append(f"H{x:.1f}")
         if better:
             best = row.metric
-            steps.append(f"V{y:.1f}" if len(steps) else f"M{x:.1f} {y:.1f}")
+            steps.append(f"V{y:.1f}" if steps else f"M{x:.1f} {y:.1f}")
         dots.append(_dot(x, y, 4.5, _KEPT, escape(f"{row.number}: {row.description}{_measure(row)}")))
         if row.number in named:
             dots.append(_name(row, x, y))

@@ -1,9 +1,9 @@
 """A study: a folder with the ledger, the picture, and what tells which run is at it, so that the same command
 goes on.
 
-A run that was stopped or killed goes on under its id. Where it is over and more experiments are asked for,
-another run begins from what was kept, and the ledger goes on. This module knows files and numbers, neither
-models nor journals.
+A run that was stopped or killed goes on under its id. Where it is over and more experiments are asked for, another
+run begins from what was kept, and the ledger goes on. This module knows files and numbers, neither models nor
+journals.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class Study:
 
 
 def all_but(path: str) -> tuple[str, ...]:
-    """Patterns, as in a .gitignore, that name everything but one file: on the way to it each folder is let through,
-    and what else is in that folder is not."""
+    """Patterns, as in a .gitignore, that name everything but one file: on the way to it each folder is let
+    through, and what else is in that folder is not."""
     patterns, above = ["/*"], ""
     *folders, name = [re.sub(r"([\\*?\[\] ])", r"\\\1", part) for part in path.split("/")]
     for folder in folders:
@@ -143,11 +143,8 @@ def copied(example: Path, to: Path) -> None:
         )
     shutil.copytree(example, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     who = ("-c", "user.name=Swarm", "-c", "user.email=swarm@localhost", "-c", "commit.gpgSign=false")
-    for words in (
-        ("init", "-q", "-b", "main"),
-        ("add", "-A"),
-        (*who, "commit", "-q", "-m", "The example as it comes"),
-    ):
+    first = (*who, "commit", "-q", "-m", "The example as it comes")
+    for words in (("init", "-q", "-b", "main"), ("add", "-A"), first):
         try:
             done = subprocess.run(["git", *words], cwd=to, capture_output=True, text=True, check=False)  # noqa: S603, S607
         except OSError as error:

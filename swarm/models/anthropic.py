@@ -19,7 +19,7 @@ from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.messages import Streamed, conversation, tools
 from swarm.models.prices import is_loopback, known
 from swarm.models.quota import quota_of
-from swarm.models.tools import Acts
+from swarm.models.tools import Acts, verbatim
 from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
@@ -156,8 +156,11 @@ class Anthropic(LanguageModel):
             "model": self._model,
             "max_tokens": max_output,
             "system": rendered.system,
-            "messages": conversation(rendered, self.lane),
-            **tools(rendered, forced=rendered.force and acts == "forced"),
+            **verbatim(
+                "messages",
+                messages=conversation(rendered, self.lane),
+                **tools(rendered, forced=rendered.force and acts == "forced"),
+            ),
             **config,
         }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from weakref import ref
 
-from swarm.prompts.acting import Turn
+from swarm.prompts.acting import ActPrompt, Turn
 
 _KEPT = 4_096
 
@@ -21,6 +21,7 @@ class Counts:
         self._count, self._count_turn = count, count_turn
         self._texts: dict[bytes, int] = {}
         self._turns: dict[int, tuple[ref[Turn], int]] = {}
+        self._totals: dict[tuple[str, int], int] = {}
 
     def text(self, text: str) -> int:
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -38,10 +39,27 @@ class Counts:
             self._turns[key] = known
         return known[1]
 
+    def turns(self, prompt: ActPrompt) -> int:
+        """All turns of a step: those of the step before, which were counted then, and the last one. Where no chain
+        names them, one by one."""
+        if not prompt.chain:
+            return sum(map(self.turn, prompt.turns))
+        key = prompt.chain, prompt.cleared
+        total = self._totals.get(key)
+        if total is None:
+            before = self._totals.get((prompt.before, prompt.cleared)) if len(prompt.turns) > 1 else 0
+            if before is None:
+                before = sum(map(self.turn, prompt.turns[:-1]))
+            if len(self._totals) >= _KEPT:
+                del self._totals[next(iter(self._totals))]
+            total = self._totals[key] = before + self.turn(prompt.turns[-1])
+        return total
+
     def forget(self) -> None:
         """Count everything anew: the counter has learnt something."""
         self._texts.clear()
         self._turns.clear()
+        self._totals.clear()
 
     def _known(self, key: bytes, text: Callable[[], str]) -> int:
         tokens = self._texts.get(key)

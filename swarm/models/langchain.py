@@ -15,7 +15,7 @@ from swarm.errors import ModelError, RunError
 from swarm.models.base import FREE, Completion, Price
 from swarm.models.connection import was_sent
 from swarm.models.counters import counter_of
-from swarm.models.failures import Failure, about_form, error_of
+from swarm.models.failures import Failure, about_form, about_tools, error_of
 from swarm.models.langchain_messages import conversation, turn
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text, sent_text
 from swarm.models.prices import REPLY, known
@@ -101,19 +101,23 @@ class LangChain(LanguageModel):
         while True:
             structured, acts = self._structured, self._acts
             asked = self._asked(rendered, acts)
+            step = bool(asked.tools)
             try:
-                if (step := bool(asked.tools)) and (binding := self._bound(asked, acts)) is None:
-                    self._speak()
-                    continue
-                reply, parsed = await (self._act(binding, asked) if step else self._invoke(asked, prompt))
-                break
+                if not step:
+                    reply, parsed = await self._invoke(asked, prompt)
+                    break
+                if (bound := self._bound(asked, acts)) is not None:
+                    reply, parsed = await bound.ainvoke(conversation(asked, self.lane)), None
+                    break
+                self._act_by("words")
+                continue
             except RunError:
                 raise
             except Exception as error:
                 failure = _failure(error, self.name)
                 if self._acts_otherwise(failure, rendered, acts):
                     continue
-                if not step and structured and about_form(failure):
+                if not step and structured and (about_form(failure) or about_tools(failure)):
                     self._structured = False
                     continue
                 raise error_of(failure, sent=sent_text(rendered)) from None
@@ -149,13 +153,6 @@ class LangChain(LanguageModel):
             return self._chat_model.bind_tools(told)
         except NotImplementedError:
             return None
-
-    def _speak(self) -> None:
-        self._acts = "words"
-        self._counts.forget()
-
-    async def _act(self, bound: Any, rendered: Rendered) -> tuple[Any, None]:
-        return await bound.ainvoke(conversation(rendered, self.lane)), None
 
     async def _invoke(self, rendered: Rendered, prompt: Prompt[Any]) -> tuple[Any, Any]:
         """The raw message, and the object in it where the chat model took it out itself."""

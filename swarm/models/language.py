@@ -126,7 +126,7 @@ class LanguageModel(ABC):
         else:
             tools = counts.named(prompt.toolset, lambda: tools_text(rendered.tools)) + _TOOLS_TOKENS
         around = self.request_tokens + _PART_TOKENS * len(texts) + _TOOL_TOKENS * len(rendered.tools)
-        turns = sum(map(counts.turn, rendered.turns))
+        turns = counts.turns(prompt)
         return sum(map(counts.text, texts)) + tools + turns + around + self._learnt_tokens
 
     def _turn_tokens(self, turn: Turn) -> int:
@@ -155,10 +155,14 @@ class LanguageModel(ABC):
             after = "words"
         else:
             return False
-        if self._acts == acts:  # remembered; a call that was under way may have moved on already
-            self._acts = after
-            self._counts.forget()
+        if self._acts == acts:  # a call that was under way may have moved on already
+            self._act_by(after)
         return True
+
+    def _act_by(self, acts: Acts) -> None:
+        """Remembered for all later calls."""
+        self._acts = acts
+        self._counts.forget()
 
     def _extra_texts(self, prompt: Prompt[Any]) -> tuple[str, ...]:  # noqa: ARG002  # for those that override it
         """What this adapter adds to the rendered text."""

@@ -20,7 +20,7 @@ from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text, sent_text
 from swarm.models.prices import is_loopback, known, served
 from swarm.models.quota import quota_of
-from swarm.models.tools import Acts
+from swarm.models.tools import Acts, verbatim
 from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
 from swarm.prompts.typed import Prompt
@@ -151,8 +151,8 @@ class OpenAI(LanguageModel):
             self._limit_name: max_output,
         }
         if rendered.tools:
-            request["messages"] = chat.conversation(rendered, self.lane)
-            request |= chat.tools(rendered, forced=forced)
+            messages = chat.conversation(rendered, self.lane)
+            request |= verbatim("messages", messages=messages, **chat.tools(rendered, forced=forced))
         elif form == "schema":
             schema = {"name": prompt.kind, "strict": True, "schema": schema_of(prompt.reply)}
             request["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -193,8 +193,8 @@ class OpenAI(LanguageModel):
             "store": False,
         }
         if rendered.tools:
-            request["input"] = responses.conversation(rendered, self.lane, sealed=self._sealed)
-            request |= responses.tools(rendered, forced=forced)
+            items = responses.conversation(rendered, self.lane, sealed=self._sealed)
+            request |= verbatim("input", input=items, **responses.tools(rendered, forced=forced))
             request |= {"include": [responses.SEALED]} if self._sealed else {}
         elif form == "schema":
             schema = {

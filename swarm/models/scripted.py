@@ -65,7 +65,7 @@ class Scripted:
         if isinstance(prompt, ActPrompt):
             texts = map(self._counts.text, (rendered.system, *rendered.parts, rendered.last))
             tools = self._counts.named(prompt.toolset, lambda: tools_text(rendered.tools))
-            return sum(texts) + tools + sum(map(self._counts.turn, rendered.turns))
+            return sum(texts) + tools + self._counts.turns(prompt)
         return sum(o200k(text) for text in (rendered.system, *rendered.parts, schema_text(prompt.reply)))
 
     def ratio(self) -> float:

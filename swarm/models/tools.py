@@ -79,6 +79,12 @@ def function(spec: ToolSpec) -> dict[str, Any]:
     return {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
 
 
+def verbatim(name: str, **fields: Any) -> dict[str, Any]:
+    """Fields of a request as the SDKs of Anthropic and OpenAI send them as they are, `name` being one that they
+    insist on. What they are given otherwise they look through: a millisecond for each call of a conversation."""
+    return {name: (), "extra_body": fields}
+
+
 def turn_taken(says: str, calls: Iterable[ToolCall], kept: str = "") -> str:
     """The JSON of an `ActReply`."""
     return ActReply(says=_THOUGHT.sub("", says), calls=list(calls), kept=kept).model_dump_json()

@@ -76,6 +76,10 @@ class ActPrompt(Prompt[ActReply]):
     """What names the tools and their schemas (`named`)."""
     turns: tuple[Turn, ...] = ()
     chain: str = ""
+    before: str = ""
+    """The chain before the last turn."""
+    cleared: int = 0
+    """How many turns, the oldest, are shown without their results."""
     force: bool = False
 
     def identity(self) -> list[object]:

@@ -23,9 +23,7 @@ from swarm.prompts.acting import ActPrompt
 from swarm.prompts.render import render
 from swarm.prompts.replies import ActReply, ToolCall
 
-_TOOL = re.compile(
-    r"^<tool name=\"([^\"]*)\">\n.*?\nParameters: (\{[^\n]*\})\n</tool>$", re.MULTILINE | re.DOTALL
-)
+_TOOL = re.compile(r"^<tool name=\"([^\"]*)\">\n.*?\nParameters: (\{[^\n]*\})\n</tool>$", re.MULTILINE | re.DOTALL)
 _TURN = "You said and did:\n"
 _CALL = re.compile(r"^<call name=\"([^\"]*)\">(.*?)</call>$", re.MULTILINE | re.DOTALL)
 _RESULT = re.compile(r"^<result of=\"[^\"]*\"( failed=yes)?>\n(.*?)\n</result>$", re.MULTILINE | re.DOTALL)

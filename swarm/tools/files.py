@@ -147,9 +147,7 @@ async def _files(around: Surroundings) -> tuple[Place, Files]:
     return place, Files(place.path, protected=around.protected)
 
 
-async def _grep(
-    place: Place, files: Files, pattern: str, path: str, ignore_case: bool
-) -> tuple[list[Hit], bool]:
+async def _grep(place: Place, files: Files, pattern: str, path: str, ignore_case: bool) -> tuple[list[Hit], bool]:
     """By grep, in the sandbox: a pattern can be made to take for ever, and there it is ended."""
     grep = shlex.join(["grep", "-nHIE", *(["-i"] if ignore_case else []), "-e", pattern, "--"])
     hits: list[Hit] = []

@@ -23,7 +23,7 @@ from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
 from swarm.models.language import schema_of
 from swarm.observe.log import get_logger, redact_text
-from swarm.prompts.acting import REPORT, ActPrompt, ToolSpec, Turn, named
+from swarm.prompts.acting import REPORT, ActPrompt, ToolSpec, named
 from swarm.prompts.replies import ActReply, Reply, ToolCall
 from swarm.prompts.typed import Prompt, WorkPrompt
 from swarm.worker.job import Ask, Kit
@@ -142,15 +142,23 @@ class _Window(Generic[R]):
     def _next(self, prompt: ActPrompt) -> ActPrompt:
         """The prompt of the next step, with as much of what was done as its window holds."""
         model, transcript, room = self.actor.model, self.transcript, self._room()
-        made = replace(prompt, turns=tuple(transcript.turns), chain=transcript.chain)
-        if model.count(made) > _FULL * room:
 
-            def fits(turns: Sequence[Turn]) -> bool:
-                return model.count(replace(made, turns=tuple(turns))) <= _CLEARED * room
+        def now() -> ActPrompt:
+            return replace(
+                prompt,
+                turns=tuple(transcript.turns),
+                chain=transcript.chain,
+                before=transcript.before,
+                cleared=transcript.cleared,
+            )
 
-            transcript.clear(fits)
-            made = replace(made, turns=tuple(transcript.turns))
-        over = model.count(made) > _LAST * room or self.step + 1 >= self.actor.kit.steps or transcript.stuck
+        made = now()
+        tokens = model.count(made)
+        if tokens > _FULL * room:
+            transcript.clear(lambda: model.count(now()) <= _CLEARED * room)
+            made = now()
+            tokens = model.count(made)
+        over = tokens > _LAST * room or self.step + 1 >= self.actor.kit.steps or transcript.stuck
         if over or self.idle >= _FORCED:
             self.forced += 1
             made = replace(made, force=True)

@@ -32,11 +32,14 @@ class Transcript:
 
     turns: list[Turn] = field(default_factory=list)
     chain: str = ""
+    before: str = ""
+    """The chain before the last turn."""
+    cleared: int = 0
+    """How many turns have lost their results, the oldest first."""
     stuck: bool = False
     """It did the same with the same outcome until it was enough."""
     _refs: list[tuple[str, ...]] = field(default_factory=list)
     _seen: Counter[int] = field(default_factory=Counter)
-    _cleared: int = 0
 
     def add(self, says: str, calls: Sequence[ToolCall], told: Sequence[Told], kept: str, tokens: int) -> None:
         """Take up a turn, of whose results `tokens` of o200k are shown at the most."""
@@ -45,7 +48,7 @@ class Transcript:
             calls=tuple(calls),
             results=tuple(CallResult(text=text, failed=bad) for _, text, bad in told),
         )
-        self.chain = chained(self.chain, whole)
+        self.before, self.chain = self.chain, chained(self.chain, whole)
         most = tokens // max(1, len(told))
         results = [CallResult(text=shown(text, ref, most), failed=bad) for ref, text, bad in told]
         form = hash((tuple((one.name, one.arguments) for one in calls), whole.results))
@@ -58,14 +61,14 @@ class Transcript:
         self.turns.append(Turn(says=says, calls=tuple(calls), results=tuple(results), kept=kept))
         self._refs.append(tuple(ref for ref, _, _ in told))
 
-    def clear(self, fits: Callable[[Sequence[Turn]], bool]) -> None:
+    def clear(self, fits: Callable[[], bool]) -> None:
         """Clear old results, the oldest first, until `fits` says that it is enough, or none but the last is left.
         Many at once: what comes before a change is read from a provider's cache, what comes after is not."""
-        while self._cleared < len(self.turns) - _KEEP:
-            at = self._cleared
+        while self.cleared < len(self.turns) - _KEEP:
+            at = self.cleared
             self.turns[at] = _without_results(self.turns[at], self._refs[at])
-            self._cleared += 1
-            if at % 4 == 3 and fits(self.turns):
+            self.cleared += 1
+            if at % 4 == 3 and fits():
                 return
 
 

@@ -27,11 +27,14 @@ _APART = (
     "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
     "--hostname", "swarm", "--clearenv",
 )  # fmt: skip
+# /proc too: what belongs to root there (where cores go, say) may be written by whom root started, capabilities or not
+_SHUT = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 # no user namespaces inside; folders in memory with a bound. Older ones know neither: the first that works is taken
 _FEATURES = (("--disable-userns", "--size"), ("--size",), ("--disable-userns",), ())
 _ROOT_IS = 1000
 """Who is root here is an ordinary user inside: programs do for root what they then may not."""
 _PROBE_SECONDS = 20.0
+_WHOLE_GROUP = 4  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 
 
 class Unavailable(Exception):
@@ -72,7 +75,7 @@ class Bubblewrap:
                     *_apart(self._features, network),
                     *_system(files, bounds.scratch_bytes, "--size" in self._features, network),
                     *_folders(files, readable, writable, hidden),
-                    *("--remount-ro", "/dev", "--remount-ro", "/"),
+                    *_SHUT,
                     *_environment(environment),
                     *("--chdir", str(folder), "--info-fd", str(told)),
                 ]
@@ -106,30 +109,40 @@ class _Files(ExitStack):
 
 class _Grip:
     """Holds the first process of the namespace: when it ends, the kernel ends all others in it, and it is gone
-    only when they are."""
+    only when they are. And the command itself, with its group."""
 
     def __init__(self, info: int) -> None:
-        self._info, self._first, self._held = info, 0, -1
+        self._info, self._first = info, 0
+        self._held = self._command = -1
 
     def __enter__(self) -> _Grip:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._info)
-        if self._held >= 0:
-            os.close(self._held)
+        for number in (self._info, self._held, self._command):
+            if number >= 0:
+                os.close(number)
 
     def take(self, pid: int) -> None:  # noqa: ARG002 - that of bwrap itself, which sees to its end
-        self._first = int(json.loads(os.read(self._info, 4096))["child-pid"])
         try:
+            self._first = int(json.loads(os.read(self._info, 4096))["child-pid"])
             self._held = os.pidfd_open(self._first)
-        except OSError as error:
+            (waiting,) = census.below(self._first, 1)
+            self._command = os.pidfd_open(waiting)
+            # where memory runs out on this machine, this goes first; inside /proc cannot be written
+            Path(f"/proc/{waiting}/oom_score_adj").write_text("500")
+        except (OSError, ValueError) as error:
             raise ToolFailed(f"the command ended before it began: {error}") from None
 
     def members(self, most: int) -> list[int]:
         return census.below(self._first, most)
 
     def kill(self) -> None:
+        """The group before the first process: that one has to come to its turn to die, which takes long among
+        thousands that go on to multiply."""
+        if self._command >= 0:
+            with suppress(OSError):
+                signal.pidfd_send_signal(self._command, signal.SIGKILL, None, _WHOLE_GROUP)
         if self._held >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._held, signal.SIGKILL)
@@ -230,7 +243,7 @@ def _probe(program: str) -> tuple[tuple[str, ...] | None, str]:
     for features in _FEATURES:
         with _Files() as files:
             words = [*_apart(features, False), *_system(files, 1 << 20, "--size" in features, False)]
-            words += ["--remount-ro", "/dev", "--remount-ro", "/", "--", "/bin/sh", "-c", ":"]
+            words += [*_SHUT, "--", "/bin/sh", "-c", ":"]
             try:
                 done = subprocess.run(  # noqa: S603 - found by its name, or in a package
                     [program, *words],

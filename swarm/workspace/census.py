@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-THREADS_EACH = 16
+THREADS_EACH = 4
 """Threads for each process that is allowed: interpreters and linear algebra start one for each core."""
 
 
@@ -26,14 +26,16 @@ class Process(NamedTuple):
     parent: int
     session: int
     """Its session; its process group where `ps` was asked."""
-    resident_bytes: int = -1  # -1: not looked at yet
+    threads: int = 1
+    resident_bytes: int = 0  # 0 where /proc was asked: it is looked at later, and only for those that matter
 
 
 def below(root: int, most: int) -> list[int]:
     """The processes that descend from `root`, without it. The search ends where more than `most` are found, or
-    far more threads: then the last is 0 and stands for them."""
+    far more threads: then zeros stand for them."""
     if not _children_are_told():
-        return _below_of_all(root)
+        there = everything()
+        return _with_threads(_descending([root], there), there, most)
     found: list[int] = []
     waiting, threads = [root], 0
     while waiting and len(found) <= most:
@@ -44,7 +46,7 @@ def below(root: int, most: int) -> list[int]:
             continue
         threads += len(tasks)
         if threads > THREADS_EACH * most:
-            return [*found, *(0 for _ in range(most + 1 - len(found)))]
+            return [*found, *_stand_ins(found, most)]
         for task in tasks:
             with suppress(OSError, ValueError):
                 children = [int(child) for child in _read(f"/proc/{pid}/task/{task}/children").split()]
@@ -53,11 +55,12 @@ def below(root: int, most: int) -> list[int]:
     return found
 
 
-def of_session(session: int) -> list[int]:
-    """The processes of a session, and those that descend from one of them."""
+def of_session(session: int, most: int) -> list[int]:
+    """The processes of a session, and those that descend from one of them. Far more threads than `most` processes
+    should have are told as in `below`."""
     there = everything()
     own = [pid for pid, process in there.items() if process.session == session]
-    return own + _descending(own, there)
+    return _with_threads(own + _descending(own, there), there, most)
 
 
 def marked(word: str) -> list[int]:
@@ -76,7 +79,7 @@ def resident_bytes(pids: Iterable[int]) -> int:
     """What they hold in memory; a page that several share counts for each of them."""
     if not _has_proc():
         there = everything()
-        return sum(max(0, there[pid].resident_bytes) for pid in pids if pid in there)
+        return sum(there[pid].resident_bytes for pid in pids if pid in there)
     return sum(_resident(pid) for pid in pids)
 
 
@@ -97,7 +100,7 @@ def everything() -> dict[int, Process]:
             # the name stands in brackets and may hold anything, brackets too
             fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
             if fields[0] not in _OVER:
-                there[pid] = Process(parent=int(fields[1]), session=int(fields[3]))
+                there[pid] = Process(parent=int(fields[1]), session=int(fields[3]), threads=int(fields[17]))
     return there
 
 
@@ -112,12 +115,17 @@ def _asked_of_ps() -> dict[int, Process]:
     for line in told.stdout.splitlines():
         with suppress(ValueError):
             pid, parent, group, kilobytes = (int(word) for word in line.split())
-            there[pid] = Process(parent, group, kilobytes << 10)
+            there[pid] = Process(parent, group, resident_bytes=kilobytes << 10)
     return there
 
 
-def _below_of_all(root: int) -> list[int]:
-    return _descending([root], everything())
+def _with_threads(pids: list[int], there: dict[int, Process], most: int) -> list[int]:
+    too_many = sum(there[pid].threads for pid in pids) > THREADS_EACH * most
+    return [*pids, *(_stand_ins(pids, most) if too_many else ())]
+
+
+def _stand_ins(found: list[int], most: int) -> list[int]:
+    return [0] * (most + 1 - len(found))
 
 
 def _descending(roots: Iterable[int], there: dict[int, Process]) -> list[int]:

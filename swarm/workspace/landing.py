@@ -234,9 +234,7 @@ class Landing:
                 return None
             self._line.place(work.place, commit=None, upon=None)
 
-    async def _ruling(
-        self, work: _Work, merged: Merged, upon: str, ahead: Candidate | None
-    ) -> Ruling | None:
+    async def _ruling(self, work: _Work, merged: Merged, upon: str, ahead: Candidate | None) -> Ruling | None:
         """What is to be said of it; None where meanwhile something else comes before it."""
         repository, protected = self._worktrees.repository, self._workspace.protected
         if merged.commit is None:

@@ -13,12 +13,11 @@ TAIL_BYTES = 48 << 10
 KEPT_BYTES = HEAD_BYTES + TAIL_BYTES
 
 _ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, moves of the cursor
+    r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours, moves of the cursor
     r"|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)?"  # titles, links, and other strings for the terminal
-    r"|\x1b[ -/]*[0-~]?"
+    r"|\x1b[ -/]{0,8}[0-~]?"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_OVERWRITTEN = re.compile(r"[^\n]*\r+(?=[^\r\n])")  # a progress bar: what stood in the line before
 _CUT_BYTES = 1024  # for which a whole line is looked for, where the middle is left out
 
 
@@ -56,5 +55,6 @@ def _after(found: int, otherwise: int) -> int:
 
 
 def _plain(data: bytes) -> str:
-    text = _ESCAPES.sub("", data.decode("utf-8", "replace"))
-    return _CONTROL.sub("", _OVERWRITTEN.sub("", text).replace("\r", ""))
+    text = _CONTROL.sub("", _ESCAPES.sub("", data.decode("utf-8", "replace")))
+    # of a line that was written over, as by a progress bar, what stood there last
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

@@ -31,7 +31,7 @@ ADDRESSES_EACH = 4
 is used is looked at."""
 _LEAST_ADDRESSES = 1 << 30
 _START_SECONDS = 60.0
-_GONE_SECONDS = 10.0
+_GONE_SECONDS = 60.0
 _TOLD_BYTES = 4096
 
 _HERE = b"swarm: here\n"
@@ -82,7 +82,7 @@ class Launch:
 async def run(
     command: Sequence[str], launch: Launch, grip: Grip, *, folder: Path, bounds: Bounds, stdin: bytes
 ) -> Ran:
-    """Run it. `folder` is where it works: the space on its disk is watched.
+    """Run it. `folder` is where it works: the space on its disk is watched. Cancelled, it ends the command first.
 
     Raises:
         ToolFailed: it cannot be started.
@@ -91,6 +91,31 @@ async def run(
         raise ToolFailed("the command is empty: give a program and its arguments")
     words = [*launch.before, "/bin/sh", "-c", _script(bounds, launch.tasks_are_own), "sh", *command]
     watch = _Watch(bounds.output_bytes)
+    # in a task of its own, which is told to stop and never cancelled: a sandbox that is killed while it is being
+    # made may leave a process that nobody holds yet
+    work = asyncio.ensure_future(_run(words, command[0], launch, grip, watch, folder, bounds, stdin))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        watch.over.set()
+        while not work.done():
+            with suppress(asyncio.CancelledError):  # it is on its way out already
+                await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # nobody is there to hear it
+        raise
+
+
+async def _run(
+    words: Sequence[str],
+    program: str,
+    launch: Launch,
+    grip: Grip,
+    watch: _Watch,
+    folder: Path,
+    bounds: Bounds,
+    stdin: bytes,
+) -> Ran:
     try:
         transport, _ = await asyncio.get_running_loop().subprocess_exec(
             lambda: watch,
@@ -105,29 +130,29 @@ async def run(
         )
     except (OSError, ValueError) as error:
         raise ToolFailed(f"the command cannot be started: {error}") from None
-    began, ended = monotonic(), ""
     try:
-        await _waits(watch, command[0])
+        await _waits(watch, program)
         grip.take(transport.get_pid())
         began = monotonic()
-        _feed(transport, b"\n" + stdin)
+        if not watch.over.is_set():
+            _feed(transport, b"\n" + stdin)
         ended = await _until_over(watch, grip, bounds, folder)
         seconds = monotonic() - began
     finally:
         await _end(transport, watch, grip)
-    exit_ = _exit(transport)
+    code = _exit(transport)
     return Ran(
-        exit=exit_,
+        exit=code,
         output=watch.printed.text(),
         output_bytes=watch.printed.bytes,
         seconds=seconds,
-        ended=ended or _file_too_large(exit_, bounds),
+        ended=ended or _file_too_large(code, bounds),
     )
 
 
 class _Watch(asyncio.SubprocessProtocol):
     """Keeps what is printed, hears what the script says before it becomes the command, and knows when it is over:
-    the process ended, or printed too much."""
+    the process ended, printed too much, or nobody waits for it any more."""
 
     def __init__(self, output_bytes: int) -> None:
         self.printed, self.told = Printed(), b""
@@ -170,7 +195,9 @@ async def _waits(watch: _Watch, program: str) -> None:
     if watch.told.endswith(_HERE):
         return
     if watch.told.endswith(_MISSING):
-        raise ToolFailed(f"there is no program {program!r} here that can be run: is its name right, is it on PATH?")
+        raise ToolFailed(
+            f"there is no program {program!r} here that can be run: is its name right, is it on PATH?"
+        )
     said = watch.told.decode("utf-8", "replace").strip() or "it ended before it began"
     raise ToolFailed(f"the command cannot be started: {said}")
 

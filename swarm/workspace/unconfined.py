@@ -100,8 +100,8 @@ class _Grip:
             start_new_session=True,
         )
 
-    def members(self, most: int) -> list[int]:  # noqa: ARG002 - one look finds all
-        return census.of_session(self._session)
+    def members(self, most: int) -> list[int]:
+        return census.of_session(self._session, most)
 
     def kill(self) -> None:
         if not self._session:
@@ -111,15 +111,17 @@ class _Grip:
 
     async def gone(self) -> None:
         """Those that left the group are looked for, and ended too."""
-        while self._session and (left := {*census.of_session(self._session), *census.marked(self._mark)}):
+        while self._session and (left := self._left()):
             for pid in left:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _left(self) -> set[int]:
+        return {pid for pid in census.of_session(self._session, 1) if pid} | set(census.marked(self._mark))
 
 
 def _path() -> str:
     """Where the user's own shell finds programs, with this Python's before them."""
     own = str(Path(sys.executable).parent)
     return f"{own}:{os.environ.get('PATH') or view.SYSTEM_PATH}"
-

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from swarm.cli.again import repeated, resume_with
+from swarm.cli.again import resume_with
 from swarm.cli.options import Settings
 from swarm.task import Answer
 
@@ -27,12 +26,6 @@ def test_no_password_of_a_store_and_no_key_of_a_server_is_in_it() -> None:
     assert "verysecret" not in command
     assert "--store postgresql://me@db/swarm" in command
     assert "--base-url" in command
-
-
-def test_a_recipe_is_given_again_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = "postgresql://me:verysecret@db/swarm"
-    monkeypatch.setattr(sys, "argv", ["/bin/swarm", "run", "audit", "my notes", "--store", store])
-    assert repeated("r1", None) == "swarm run audit 'my notes' --store postgresql://me@db/swarm"
 
 
 def test_a_limit_of_a_run_that_cannot_be_looked_up_is_not_raised(answer: Make, tmp_path: Path) -> None:

@@ -64,8 +64,12 @@ def paused(provider: Provider, swarm: Run, *store: str) -> int:
     """Pause the run that was begun last; how many requests had come when nothing was in flight any more."""
     done = swarm("pause", "last", *store)
     assert re.fullmatch(r"\S+ is paused; go on with: swarm resume \S+\n", done.stdout), done
-    provider.tally.wait_for(quiet=True)
-    return provider.tally.requests
+    while True:
+        provider.tally.wait_for(quiet=True)
+        sent = provider.tally.requests
+        swarm("runs", "--json", *store)  # meanwhile what was on its way to the server arrives
+        if provider.tally.requests == sent:
+            return sent
 
 
 def steered_and_stopped(ask: Start, provider: Provider, swarm: Run, *store: str) -> None:

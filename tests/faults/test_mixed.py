@@ -10,6 +10,7 @@ from swarm.testing.faults import Fault, faults_at, kinds
 
 KINDS = kinds(0.01) | {"slow first byte": Fault(wait=3.0)}
 FINAL = ("refusal", "truncated JSON", "schema violation", "empty reply", "over-long reply")
+FOR_GOOD = ("declined", "not valid")  # what a run ends with that is not mended by trying
 FILES = {1: 100, 2: 50, 3: 50, 4: 500, 5: 500}  # by seed
 SECONDS = 60.0
 
@@ -22,7 +23,7 @@ async def test_no_failure_costs_more_than_its_own_slice(seed, asked, provider, a
     work = asked(files=FILES[seed], concurrency=24)
     answer = await asyncio.wait_for(work.run(), SECONDS)
     adds_up(answer, work.chars)
-    assert answer.stopped is None or "declined" in answer.stopped, "the answer itself may have been"
+    assert answer.stopped is None or any(why in answer.stopped for why in FOR_GOOD), "it may hit the answer, too"
     assert answer.coverage.chars_read > 0.85 * work.chars
     assert answer.findings >= FILES[seed] - len(answer.failures)
     failed = provider.tally.requests - provider.tally.replies
@@ -33,7 +34,7 @@ async def test_no_failure_costs_more_than_its_own_slice(seed, asked, provider, a
     whole = await asyncio.wait_for(work.resume(answer), SECONDS)
     adds_up(whole, work.chars)
     assert whole.coverage.chars_unread <= answer.coverage.chars_unread
-    assert all("declined" in one.reason or "not valid" in one.reason for one in whole.failures)
+    assert all(any(why in one.reason for why in FOR_GOOD) for one in whole.failures)
 
 
 @pytest.mark.parametrize("seed", [3])

@@ -41,6 +41,7 @@ class Job:
     base_url: str
     question: str
     run: str = RUN
+    model: str = "openai:any"
     slicing: Slicing = "source"
     window: int = 6_000
     concurrency: int = 64
@@ -89,7 +90,7 @@ def _main(job: Job) -> None:
     if job.dies is not None:
         arm(*job.dies)
     swarm = Swarm(
-        "openai:any", store=job.store, base_url=job.base_url, window=job.window, concurrency=job.concurrency
+        job.model, store=job.store, base_url=job.base_url, window=job.window, concurrency=job.concurrency
     )
     try:
         answer = asyncio.run(swarm.run(job.task, run_id=job.run, plan=job.plan))

@@ -1,14 +1,17 @@
 """Real SDKs against a provider on a loopback address, one of each wire format."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from swarm.models.anthropic import Anthropic
-from swarm.models.language import LanguageModel
+from swarm.models.language import LanguageModel, schema_of
 from swarm.models.openai import OpenAI
-from swarm.prompts.typed import AnswerPrompt, ReadPrompt, Shown
+from swarm.prompts.acting import REPORT, ActPrompt, CallResult, ToolSpec, Turn, named
+from swarm.prompts.replies import ActReply, ToolCall, WorkReply
+from swarm.prompts.typed import AnswerPrompt, ReadPrompt, Shown, WorkPrompt
 from swarm.source import Passage, Span
 from swarm.task import Finding
 from swarm.testing.provider import Provider
@@ -87,3 +90,59 @@ def read() -> Callable[..., ReadPrompt]:
 def view() -> Callable[..., AnswerPrompt]:
     """Makes a prompt to answer from findings with these claims."""
     return _view
+
+
+class Steps:
+    """A sub-agent with tools: prompts of its steps, and from one to the next."""
+
+    tools = (
+        ToolSpec(
+            name="read_file",
+            description="Reads a file of the workspace.",
+            parameters={
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string", "description": "Where it is"},
+                    "line": {"type": "integer"},
+                },
+                "required": ["path"],
+            },
+        ),
+        ToolSpec(
+            name="list_files", description="Lists all files.", parameters={"type": "object", "properties": {}}
+        ),
+        ToolSpec(name=REPORT, description="Hands in and ends.", parameters=schema_of(WorkReply)),
+    )
+
+    def step(self, *turns: Turn, force: bool = False, objective: str = "Mend the lighthouse.") -> ActPrompt:
+        base = WorkPrompt(question="Keep the coast lit.", objective=objective, basis=("mend",), shown=())
+        return ActPrompt(
+            question=base.question,
+            base=base,
+            tools=self.tools,
+            toolset=named(self.tools),
+            turns=turns,
+            force=force,
+        )
+
+    def turn(
+        self, *calls: tuple[str, str], results: tuple[str | CallResult, ...], says: str = "", kept: str = ""
+    ) -> Turn:
+        """One in which these tools are called, by name and arguments."""
+        made = (ToolCall(id=f"id_{n}", name=name, arguments=given) for n, (name, given) in enumerate(calls))
+        told = (one if isinstance(one, CallResult) else CallResult(text=one) for one in results)
+        return Turn(says=says, calls=tuple(made), results=tuple(told), kept=kept)
+
+    async def ask(self, model: Any, prompt: ActPrompt) -> ActReply:
+        return ActReply.model_validate_json((await model.call(prompt, max_output=2_000)).text)
+
+    def after(self, prompt: ActPrompt, reply: ActReply, *results: str | CallResult) -> ActPrompt:
+        """The step after that reply, with what came of it."""
+        told = tuple(one if isinstance(one, CallResult) else CallResult(text=one) for one in results)
+        done = Turn(says=reply.says, calls=tuple(reply.calls), results=told, kept=reply.kept)
+        return replace(prompt, turns=(*prompt.turns, done))
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()

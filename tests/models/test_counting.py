@@ -4,12 +4,14 @@ import asyncio
 import base64
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.models.counters import Compatible, counter_of
+from swarm.prompts.acting import CallResult
 from swarm.tokens import Bound, Exact, o200k
 
 _random = random.Random(1)
@@ -151,6 +153,46 @@ async def test_a_request_is_never_counted_below_what_the_provider_bills(tokenize
         counted = model.count(prompt)
         completion = await model.call(prompt, max_output=2_000)
         assert completion.usage.input_tokens <= counted, kind
+
+
+@pytest.mark.parametrize("tools", [True, False])
+@pytest.mark.parametrize(
+    ("wire", "tokenizer"),
+    [("messages", claude_like), ("chat", cl100k), ("responses", o200k), ("chat", claude_like)],
+)
+async def test_a_step_with_tools_is_never_counted_below_what_the_provider_bills(
+    tokenizer, tools, wire, connect, provider, steps
+):
+    provider.window = 10**7
+    provider.tokenizer = tokenizer
+    provider.tools = tools
+    provider.hands = lambda seen: {"calls": [{"name": "list_files", "arguments": {}}]}
+    model = connect(wire, window=10**7)
+    everything = []
+    for kind, text in SAMPLES.items():
+        arguments = json.dumps({"path": text}, ensure_ascii=len(everything) % 2 == 0)
+        calls = [("read_file", arguments), ("read_file", text), ("list_files", "")]
+        many = [("list_files", "{}")] * (30 if kind == "prose" else 1)
+        done = (
+            steps.turn(*calls, results=(text, CallResult(text=text, failed=True), ""), says=text),
+            steps.turn(results=(text,)),
+            steps.turn(*many, results=("",) * len(many)),
+        )
+        everything += done
+        prompt = steps.step(*done, force=len(everything) % 2 == 0)
+        counted = model.count(prompt)
+        completion = await model.call(prompt, max_output=2_000)
+        if kind != "prose" or tools:  # the first time, the server says that it has to be told in words
+            assert completion.usage.input_tokens <= counted, kind
+    prompt = steps.step(*everything)
+    assert (await model.call(prompt, max_output=2_000)).usage.input_tokens <= model.count(prompt)
+
+
+async def test_tools_raise_the_count_by_what_is_told_of_them(wire, connect, steps):
+    model = connect(wire)
+    told = replace(steps.tools[0], description="It reads. " * 500)
+    large = replace(steps.step(), tools=(told, *steps.tools[1:]), toolset="large")
+    assert model.count(large) > model.count(steps.step()) + 1_400
 
 
 @settings(max_examples=150, deadline=None)
