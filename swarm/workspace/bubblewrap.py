@@ -1,8 +1,8 @@
-"""Commands under bubblewrap: namespaces of their own, and nothing of this machine in sight but what they are given.
+"""Commands under bubblewrap: namespaces of their own, and nothing of this machine in sight but what they get.
 
 They see the system's programs, this Python and the folders that they were given, and write to those that are
-writable and to a /tmp of their own. No network, no processes but their own, no privileges and no way to get any, no
-variable of this process. All that they started ends with them, and with this process. Linux only.
+writable and to a /tmp of their own. No network, no processes but their own, no privileges and no way to get any,
+no variable of this process. All that they started ends with them, and with this process. Linux only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _APART = (
     "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
     "--hostname", "swarm", "--clearenv",
 )  # fmt: skip
-# /proc too: what belongs to root there (where cores go, say) may be written by whom root started, capabilities or not
+# /proc too: what belongs to root there (where cores go, say) may be written by whom root started, with
+# capabilities or without
 _SHUT = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 # no user namespaces inside; folders in memory with a bound. Older ones know neither: the first that works is taken
 _FEATURES = (("--disable-userns", "--size"), ("--size",), ("--disable-userns",), ())
@@ -221,8 +222,8 @@ def _usable(program: str) -> tuple[str, tuple[str, ...]]:
         if features is not None:
             return candidate, features
         problem = (
-            f"bubblewrap is there ({candidate}) and may not do its work: {said}. User namespaces have to be allowed "
-            "(docs/sandbox.md says how)"
+            f"bubblewrap is there ({candidate}) and may not do its work: {said}. User namespaces have to be "
+            "allowed (docs/sandbox.md says how)"
         )
     raise Unavailable(problem)
 

@@ -34,8 +34,8 @@ class Left:
     """A worktree as it stands in the repository."""
 
     path: Path
-    """Written by git after the label: a git that was killed in between leaves none, and this is then the folder that
-    git keeps for it."""
+    """Written by git after the label: a git that was killed in between leaves none, and this is then the folder
+    that git keeps for it."""
     admin: Path
     run: str
     slice: str
@@ -84,13 +84,22 @@ def found(repository: Repository) -> list[Left]:
             except OSError:
                 continue
             if of:
+                if not _ours(repository, path, of[1], of[2]):
+                    path = admin
                 lefts.append(Left(path=path, admin=admin, run=of[1], slice=of[2], reads=of[3] == "reads"))
     return lefts
 
 
+def _ours(repository: Repository, path: Path, run: str, slice_: str) -> bool:
+    """Whether a folder is one that the run made for the slice: of its name, and where the run has said that it
+    makes worktrees. Any other is not looked into and not touched, whatever git has written down."""
+    held = repository.common / "swarm" / f"{run}.run"
+    return path.name == slice_ and path.parent in _folders(held) and not repository.common.is_relative_to(path)
+
+
 def _place(admin: Path) -> Path:
-    """Where a worktree is, as git has written it down; or its `admin` folder, where git was killed before it had: an
-    empty path would be the current folder."""
+    """Where a worktree is, as git has written it down; or its `admin` folder, where git was killed before it had:
+    an empty path would be the current folder."""
     with suppress(OSError):
         at = Path(os.fsdecode((admin / "gitdir").read_bytes()).rstrip("\n"))
         if at.is_absolute() and at.name == ".git":
@@ -131,14 +140,11 @@ async def save(repository: Repository, left: Left) -> str | None:
 
 async def remove(repository: Repository, left: Left) -> None:
     """Remove a worktree from the disk and from git's list. Done by hand: git looks at the worktree's own `.git`
-    first, and leaves one alone whose `.git` was changed. A folder that is not of the slice's name, or not where the
-    run has said that it makes worktrees, is left alone, whatever git has written down."""
-    held = repository.common / "swarm" / f"{left.run}.run"
-    if left.path.name == left.slice and left.path.parent in _folders(held):
+    first, and leaves one alone whose `.git` was changed."""
+    if left.path != left.admin and _ours(repository, left.path, left.run, left.slice):
         await asyncio.to_thread(remove_folder, left.path)
-    elif left.path != left.admin:
-        _log.warning("folder left alone", path=str(left.path), reason="it is not where the run makes worktrees")
-    await asyncio.to_thread(remove_folder, left.admin)
+    if left.admin.parent == repository.common / "worktrees":
+        await asyncio.to_thread(remove_folder, left.admin)
 
 
 async def sweep(repository: Repository, own: str) -> None:

@@ -1,8 +1,8 @@
 """One process, held to its bounds, and ended with all that it started.
 
-It starts as a small shell script that waits for a word from here before it becomes the command. So whoever holds the
-processes (`Grip`) has them before the command does anything, and if this process dies before it gives the word, the
-command never runs. What sandboxes there are, and what they let a command see, is not known here.
+It starts as a small shell script that waits for a word from here before it becomes the command. So whoever
+holds the processes (`Grip`) has them before the command does anything, and if this process dies before it gives
+the word, the command never runs. What sandboxes there are, and what they let a command see, is not known here.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class Sandbox(Protocol):
         network: bool = False,
         stdin: bytes = b"",
     ) -> Ran:
-        """Run a program with its arguments; there is no shell but one that is named. It works in `folder`, which is
-        one of the folders below or lies in one.
+        """Run a program with its arguments; there is no shell but one that is named. It works in `folder`, which
+        is one of the folders below or lies in one.
 
         It sees `writable` and `readable` paths under their own names, those inside of others too, except `hidden`
         ones, which are empty. A path that does not exist is left out. `environment` comes beside PATH, HOME, LANG

@@ -104,6 +104,8 @@ async def _sure(git: Git, tree: Tree, *words: str) -> None:
 def mend(tree: Tree) -> None:
     """Put the `.git` of a worktree back as git made it, whatever became of it. Only commands in the worktree, and
     people, go by it."""
+    if tree.admin.is_relative_to(tree.path):
+        raise RunError(f"{tree.path} is no worktree: the repository itself is in it")
     at, content = tree.path / ".git", os.fsencode(f"gitdir: {tree.admin}\n")
     with suppress(OSError):
         if stat.S_ISREG(at.lstat().st_mode) and at.stat().st_size < 1 << 16 and at.read_bytes() == content:
@@ -136,8 +138,8 @@ def remove_folder(folder: Path) -> None:
     """Remove a folder and all that is in it, whatever its modes are.
 
     Raises:
-        RunError: it cannot be removed, or is none that can be meant: it holds the current folder, or is not named in
-            full.
+        RunError: it cannot be removed, or is none that can be meant: it holds the current folder, or is not named
+            in full.
     """
     real = Path(os.path.realpath(folder))
     if not folder.is_absolute() or len(real.parts) < 3 or Path.cwd().is_relative_to(real):

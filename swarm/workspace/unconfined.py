@@ -1,8 +1,8 @@
 """Commands that are not confined: for machines without bubblewrap, and only where the user says so.
 
-They may do whatever the user may: read and write everywhere, use the network. Their variables are made anew all the
-same, they have a home of their own that is gone afterwards, are held to their bounds, and are ended with what they
-started. A process that leaves its session and clears its variables is not found any more.
+They may do whatever the user may: read and write everywhere, use the network. Their variables are made anew all
+the same, they have a home of their own that is gone afterwards, are held to their bounds, and are ended with what
+they started. A process that leaves its session and clears its variables is not found any more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
-from swarm.equipment import Bounds, Ran, ToolFailed
+from swarm.equipment import Bounds, Ran
 from swarm.workspace import census, running, view
 
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
@@ -57,8 +57,6 @@ class Unconfined:
         stdin: bytes = b"",
     ) -> Ran:
         """See `Sandbox.run`; paths and the network are as they are for the user."""
-        if not folder.is_dir():
-            raise ToolFailed(f"the command cannot be started: there is no folder {folder}")
         mark = secrets.token_hex(16)
         home = tempfile.mkdtemp(prefix="swarm-command-")
         try:

@@ -19,9 +19,9 @@ _PROGRAMS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")  # beside /
 _STORES = ("/nix/store", "/gnu/store", "/run/current-system/sw")  # where some systems have everything
 _ETC = (
     "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
-    "java-*-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "mime.types", "os-release",
-    "perl", "pki/ca-trust", "pki/tls/certs", "pki/tls/openssl.cnf", "protocols", "python3*", "services", "ssl/certs",
-    "ssl/cert.pem", "ssl/openssl.cnf", "terminfo", "timezone",
+    "java-*-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "mime.types",
+    "os-release", "perl", "pki/ca-trust", "pki/tls/certs", "pki/tls/openssl.cnf", "protocols", "python3*",
+    "services", "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 """No users, no mounts, no settings of services, no keys: what programs need to run, and nothing about the host."""
 _OF_A_VENV = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")  # it may lie in a folder with other things
@@ -79,7 +79,7 @@ def laid_out(readable: Iterable[Path], writable: Sequence[Path]) -> list[Bound]:
     and of two that are the same the writable one. What does not exist is left out.
 
     Raises:
-        ToolFailed: one lies below a writable one and leads out of it. Whoever writes there put a link in its place.
+        ToolFailed: one lies below a writable one and leads out of it: whoever writes there put a link there.
     """
     named = [(_absolute(path), False) for path in (*python(), *readable)]
     named += [(_absolute(path), True) for path in writable]

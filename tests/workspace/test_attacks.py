@@ -1,7 +1,7 @@
 """Commands that mean harm: what a sub-agent whose instructions come from elsewhere might try.
 
-Each runs as a script that attempts something and prints what it got. What it is after is a word that is made for the
-test, and where it could fail for another reason, the same attempt is shown to succeed where it is allowed.
+Each runs as a script that attempts something and prints what it got. What it is after is a word that is made
+for the test, and where it could fail for another reason, the same attempt is shown to succeed where it is allowed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -168,15 +169,12 @@ async def test_variables_of_a_command_are_not_in_the_list_of_processes(
     box: Bubblewrap, own: Path, secret: str
 ) -> None:
     task = asyncio.create_task(shell(box, own, "touch begun; sleep 1000", environment={"TOKEN": secret}))
-    while not (own / "begun").exists():
+    while not (own / "begun").exists():  # noqa: ASYNC110 - it is another process that makes it
         await asyncio.sleep(0.01)
     shown = b""
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                shown += Path(f"/proc/{name}/cmdline").read_bytes()
-            except OSError:
-                continue
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            shown += (process / "cmdline").read_bytes()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -241,31 +239,36 @@ async def test_privileges_are_not_to_be_had(box: Bubblewrap, own: Path) -> None:
     assert ran.output == "tried\n"
 
 
+SEARCH = """
+import os
+HARMLESS = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd"}
+for top in ("/proc", "/etc", "/dev"):
+    for folder, folders, files in os.walk(top):
+        if folder == top:
+            folders[:] = [name for name in folders if not name.isdigit() and name not in HARMLESS]
+        for name in [*files, "."]:
+            path = f"{folder}/{name}"
+            if name not in HARMLESS and not os.path.islink(path) and os.access(path, os.W_OK):
+                print(path)
+for path in ("/", "/usr", "/proc/1/oom_score_adj", "/proc/self/uid_map", "/proc/sys/kernel/core_pattern"):
+    if os.access(path, os.W_OK):
+        print(path)
+print("looked")
+"""
+
+
 async def test_nothing_of_the_machine_can_be_opened_for_writing(box: Bubblewrap, own: Path) -> None:
-    script = (
-        "import os\n"
-        "devices = {'null', 'zero', 'full', 'random', 'urandom', 'tty', 'ptmx', 'pts', 'shm', 'fd'}\n"
-        "for top in ('/proc', '/etc', '/dev'):\n"
-        "    for folder, folders, files in os.walk(top):\n"
-        "        if top == folder: folders[:] = [one for one in folders if not one.isdigit() and one not in devices]\n"
-        "        for name in files + ['.']:\n"
-        "            path = f'{folder}/{name}'\n"
-        "            if name not in devices and os.access(path, os.W_OK) and not os.path.islink(path): print(path)\n"
-        "for path in ('/', '/usr', '/proc/1/oom_score_adj', '/proc/self/uid_map', '/proc/sys/kernel/core_pattern'):\n"
-        "    if os.access(path, os.W_OK): print(path)\n"
-        "print('looked')"
-    )
-    assert (await python(box, own, script)).output == "looked\n"
+    assert (await python(box, own, SEARCH)).output == "looked\n"
 
 
 async def test_processes_outside_are_neither_seen_nor_touched(box: Bubblewrap, own: Path) -> None:
     script = (
         "import ctypes, os\nprint(len([name for name in os.listdir('/proc') if name.isdigit()]))\n"
-        f"pid = {os.getpid() + 100_000}\n"
+        f"pid = {max(os.getpid(), 1000)}\n"  # a number that is not taken inside
         "try: os.kill(pid, 0); print('there is one')\nexcept OSError as error: print(type(error).__name__)\n"
         "print(ctypes.CDLL(None).ptrace(16, pid, 0, 0))"
     )
-    ran = await python(box, own, script.replace(str(os.getpid() + 100_000), str(max(os.getpid(), 1000))))
+    ran = await python(box, own, script)
     assert int(ran.output.split()[0]) <= 3
     assert ran.output.split()[1:] == ["ProcessLookupError", "-1"]
 

@@ -49,10 +49,10 @@ async def python(box: Sandbox, folder: Path, script: str, bounds: Bounds = BOUND
 def alive(word: str) -> list[int]:
     """The processes in whose command line `word` stands."""
     found = []
-    for name in os.listdir("/proc"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if name.isdigit() and word.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
-                found.append(int(name))
+            if word.encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
         except OSError:
             continue
     return found
@@ -329,10 +329,10 @@ async def test_a_command_that_was_not_given_the_word_never_runs(
 
 async def test_many_run_side_by_side(box: Sandbox, tmp_path: Path) -> None:
     await shell(box, tmp_path, "true")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     ran = await asyncio.gather(*(shell(box, tmp_path, f"echo {number} $HOME") for number in range(24)))
     assert [one.output.split()[0] for one in ran] == [str(number) for number in range(24)]
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
     homes = {one.output.split()[1] for one in ran} - {tempfile.gettempdir()}
     assert not [home for home in homes if Path(home).exists()]
 
