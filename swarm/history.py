@@ -182,6 +182,9 @@ async def forget(name: str, store: str | Path | None = None) -> Forgotten:
         journal.hold(run)
         before, usage = _size(opened), journal.spent(run)
         read, only = _sources(journal, run)
+        from swarm.coordinator.work.places import forget as forget_places
+
+        await forget_places(journal, run)
         with suppress(StoreError), closing(open_mailbox(store)) as mailbox:
             mailbox.clear(run)
         await journal.forget(run)

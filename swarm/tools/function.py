@@ -49,7 +49,7 @@ def tool(function: Callable[..., Any], *, name: str | None = None, changes: bool
 
     async def call(arguments: Mapping[str, Any]) -> str:
         taken = shape.taken(arguments)
-        found = await function(**taken) if waits else await asyncio.to_thread(function, **taken)
+        found = await function(**taken) if waits else await asyncio.to_thread(_run, function, taken)
         if inspect.isawaitable(found):
             found = await found
         return as_text(found)
@@ -94,7 +94,7 @@ def shape_of(function: Callable[..., Any], *, without: int = 0) -> Shape:
     from pydantic.errors import PydanticUserError
 
     where = f"{_name(function)} cannot be a tool"
-    said = parse(inspect.getdoc(function) or "")
+    said = parse(inspect.getdoc(_own(function)) or "")
     helps = {one.arg_name: " ".join((one.description or "").split()) for one in said.params}
     fields: dict[str, str] = {}
     definitions: dict[str, Any] = {}
@@ -162,14 +162,16 @@ def _parameters(function: Callable[..., Any], where: str) -> list[inspect.Parame
         found = list(inspect.signature(function, eval_str=True).parameters.values())
     except Exception as error:  # whatever a type in quotes evaluates to
         raise UsageError(f"{where}: its signature cannot be read: {error}") from None
+    # what a partial one was given by name is not for whoever calls it to change
+    given = function.keywords if isinstance(function, functools.partial) else {}
     for one in found:
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
             raise UsageError(f"{where}: it takes any number of arguments (*{one.name}): name each of them")
         if one.kind is one.POSITIONAL_ONLY:
             raise UsageError(f"{where}: {one.name} has no name for callers: take out the / behind it")
-        if one.annotation is one.empty:
+        if one.annotation is one.empty and one.name not in given:
             raise UsageError(f"{where}: {one.name} has no type: annotate it")
-    return found
+    return [one for one in found if one.name not in given]
 
 
 @functools.cache
@@ -187,16 +189,29 @@ def _schemas() -> Any:
     return Schemas
 
 
-def _name(function: Callable[..., Any]) -> str:
+def _run(function: Callable[..., Any], taken: Mapping[str, Any]) -> Any:
+    """In a thread, out of which this one exception does not come: whoever waits would wait for ever."""
+    try:
+        return function(**taken)
+    except StopIteration:
+        raise RuntimeError("it took the next of what had come to its end (StopIteration)") from None
+
+
+def _own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, where it is a partial one."""
     while isinstance(function, functools.partial):
         function = function.func
+    return function
+
+
+def _name(function: Callable[..., Any]) -> str:
+    function = _own(function)
     return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _waits(function: Callable[..., Any]) -> bool:
     """Whether calling it gives something to wait for, as far as one can see."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _own(function)
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise UsageError(f"{_name(function)} cannot be a tool: it yields: return a list")
     called = cast("Any", type(function)).__call__

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _TOLD = 300  # characters of what a server says when it fails
 _SECRET = 8  # characters: a shorter value is no key, and blotting it out would eat ordinary words
+_PATH = 20  # characters of a part of a path that is taken for a key
+_ENDING = 10.0  # seconds that a server may take to end; what the SDK does to a program takes about 5
 _STREAM = 300.0  # seconds that a stream may be silent, which the server keeps open for what it has to say
 _KEPT = 4_000  # bytes of what it printed last on stderr
 
@@ -108,14 +110,15 @@ class Hosted:
 
     async def _end(self) -> None:
         """Let it end, and wait until it has, however often this is cancelled meanwhile: a server that goes on
-        would be nobody's. The SDK takes a few seconds at the most, and then kills it."""
+        would be nobody's. The SDK kills a program after a few seconds; one at an address is left to itself."""
         self._over.set()
         if not self._ready.done():
             self._task.cancel()
         cancelled = False
         while not self._task.done():
             try:
-                await asyncio.wait({self._task})
+                if not (await asyncio.wait({self._task}, timeout=_ENDING))[0]:
+                    self._task.cancel()
             except asyncio.CancelledError:
                 cancelled = True
         if not self._task.cancelled():
@@ -218,11 +221,25 @@ def _secrets(server: Stdio | Http) -> list[str]:
     if isinstance(server, Stdio):
         shown = redact(None, "", without_secrets(server.env))  # of each other's kinds of names one knows more
         found = {value for name, value in server.env.items() if shown.get(name) != value}
+        found |= set(_secret_arguments(server.args))
     else:
         parts = urlsplit(server.url)
         found = {word for value in server.headers.values() for word in (value, value.rpartition(" ")[2])}
-        found |= {parts.query, parts.password or "", *(value for _, value in parse_qsl(parts.query))}
+        found |= {parts.query, parts.username or "", parts.password or ""}
+        found |= {value for _, value in parse_qsl(parts.query)}
+        found |= {part for part in parts.path.split("/") if len(part) >= _PATH}
     kept = sorted((value for value in found if len(value) >= _SECRET), key=len, reverse=True)
     for value in kept:
         hide(value)
     return kept
+
+
+def _secret_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """Values of options such as `--api-key VALUE` and `--token=VALUE`, and what has the form of a key."""
+    option = ""
+    for argument in arguments:
+        name, equals, value = argument.partition("=") if argument.startswith("-") else (option, "=", argument)
+        name = name.lstrip("-")
+        if equals and redact(None, "", {name or "_": value}).get(name or "_") != value:
+            yield value
+        option = "" if equals else name

@@ -203,6 +203,7 @@ class Run:
         """What the commits say that they cost is what the run paid, but for what came after they landed."""
         assert isinstance(usage, dict)
         dollars, calls, tokens = (sum(column) for column in zip(*(one.cost for one in commits), strict=True))
+        print(f'COST {dollars} {calls} {tokens} {usage} flying {[d.journal.flying for d in self.trial.deaths]} came {len(self.trial.requests.came)}')
         assert 0 < dollars <= usage["cost_usd"] + 0.0001 * len(commits)  # each is rounded
         assert 0 < calls <= usage["calls"]
         assert 0 < tokens <= usage["input_tokens"] + usage["output_tokens"]

@@ -115,7 +115,7 @@ async def test_a_body_for_one_case_is_mended_when_the_test_fails(codebase: Codeb
     assert names(sight).count("run_command") == 2
 
 
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 async def test_one_who_goes_round_is_stopped_and_the_next_one_does_it(codebase: Codebase, seed: int) -> None:
     coder, exercise = Coder(seed, mischief=replace(NONE, hard_coded=1, loops=1)), of(codebase, "longest")
     report, sight = await worked(coder, asked(exercise), codebase.folder)
@@ -126,7 +126,7 @@ async def test_one_who_goes_round_is_stopped_and_the_next_one_does_it(codebase: 
     assert report["status"] == "done"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 4])
 async def test_whoever_changes_tests_is_refused_or_told_and_then_writes_the_function(
     codebase: Codebase, seed: int
 ) -> None:

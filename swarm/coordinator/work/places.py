@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from swarm.coordinator.desk import Desk
 from swarm.equipment import Workspace
+from swarm.errors import UsageError
 from swarm.limits.budget import Budget
+from swarm.observe.log import get_logger
 from swarm.orders import Order
-from swarm.program import Checkout, Place, Role, Ruling, Trial
+from swarm.program import Place, Role
 from swarm.prompts.replies import WorkReply
+from swarm.store.journal import Journal
 from swarm.task import Slice
 from swarm.worker.ledger import Landing as Settled
 
@@ -24,15 +27,17 @@ if TYPE_CHECKING:
     from swarm.workspace.landing import Landing
     from swarm.workspace.worktrees import Worktrees
 
+log = get_logger("work")
+
 _SUBJECT_CHARS = 72
-_SHOWN_CHARS = 4_000  # of what a check printed
+_BODY_CHARS = 4_000  # of a result, in a commit's message
 
 
 class GitPlaces:
     """The worktrees of one run."""
 
-    def __init__(self, desk: Desk, workspace: Workspace, worktrees: Worktrees, landings: tuple[Landing, Landing]):
-        self._desk, self._workspace, self._trees = desk, workspace, worktrees
+    def __init__(self, desk: Desk, worktrees: Worktrees, landings: tuple[Landing, Landing]):
+        self._desk, self._trees = desk, worktrees
         self._queue, self._alone = landings
 
     async def open(self, role: Role, slice_: str) -> Place:
@@ -63,7 +68,7 @@ class GitPlaces:
             await self._trees.open(slice_.id),
             message=_message(order, reply),
             trailers=self._trailers(slice_, order, reply, budget),
-            decide=role.trial or _check_of(self._workspace),
+            decide=role.trial,
             order=order,
             landed_before=before,
             about_to=about_to,
@@ -85,24 +90,7 @@ def _message(order: Order, reply: WorkReply) -> str:
     told = " ".join((reply.summary or order.objective).split())
     subject = told if len(told) <= _SUBJECT_CHARS else f"{told[: _SUBJECT_CHARS - 1]}…"
     body = reply.result.strip() if not reply.result.lstrip().startswith(("{", "[")) else ""
-    return f"{subject}\n\n{body[:_SHOWN_CHARS]}".strip()
-
-
-def _check_of(workspace: Workspace) -> Trial:
-    """The workspace's own command decides."""
-
-    async def decide(checkout: Checkout, _order: Order) -> Ruling:
-        if not workspace.check.strip():
-            return Ruling(lands=True)
-        ran = await checkout.run(workspace.check, workspace.check_bounds)
-        if ran.ok:
-            return Ruling(lands=True)
-        how = ran.ended or f"it exits with {ran.exit}"
-        return Ruling(
-            lands=False, wrong=f"the check `{workspace.check}` does not pass: {how}\n{ran.output[-_SHOWN_CHARS:]}"
-        )
-
-    return decide
+    return f"{subject}\n\n{body[:_BODY_CHARS]}".strip()
 
 
 def fits(workspace: Workspace) -> str | None:
@@ -136,7 +124,21 @@ async def workplaces(desk: Desk) -> AsyncIterator[GitPlaces | None]:
     await trees.begin()
     done = False
     try:
-        yield GitPlaces(desk, workspace, trees, (Landing(trees), Landing(trees, speculate=False)))
+        yield GitPlaces(desk, trees, (Landing(trees), Landing(trees, speculate=False)))
         done = desk.stopped is None
     finally:
         await trees.end(keep=not done)
+
+
+async def forget(journal: Journal, run: str) -> None:
+    """Remove what a run left in the repository that it worked on: unfinished work. What has landed stays."""
+    record = journal.latest(run, "program")
+    repository = record.body.get("repository") if record is not None else None
+    if repository is None:
+        return
+    from swarm.workspace import leftovers
+
+    try:
+        await leftovers.forget(Workspace(repository=repository), run)
+    except UsageError as error:
+        log.warning("nothing was removed from the repository", repository=repository, reason=str(error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from swarm.coordinator.desk import Desk
@@ -41,12 +42,13 @@ class Ended(SwarmError):
 
 def program_entry(program: Program, session: int) -> Entry:
     """What there is of a program, beside code: how its roles are worked."""
-    parts = ("orders", "follow", "check", "answer")
+    parts, space = ("orders", "follow", "check", "answer"), program.workspace
     body: dict[str, Any] = {part: getattr(program, part) is not None for part in parts}
     return Entry(
         kind="program",
         key=str(session),
         body=body
+        | ({"repository": str(Path(space.repository).expanduser().absolute())} if space is not None else {})
         | {"roles": [_role_body(one) for one in program.roles]}
         | {part: _role_body(one) for part, one in (("planner", program.planner), ("judge", program.judge))},
     )
