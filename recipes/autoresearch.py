@@ -100,7 +100,7 @@ async def autoresearch(
     }
     facts |= {"repository": str(repository), "branch": branch, "replicates": replicates, "proposers": proposers}
     study = Study(out or repository.with_name(f"{repository.name}-results"), facts, yard)
-    await _held_against(study.ledger, workspace)
+    text = await _as_landed(study.ledger, workspace, edit)
     task = Task(questions=(f"Experiments on {edit}: {yard.name}, {better}",), paths=(), mode="work")
     answer: Answer | None = None
     while (at := study.next(experiments)) is not None:
@@ -116,7 +116,7 @@ async def autoresearch(
             last=at.last,
             repairs=0 if alone else 2,
         )
-        lab = Lab(setup, study.ledger, study.picture, print)
+        lab = Lab(setup, study.ledger, study.picture, print, text)
         role = Role(name=EXPERIMENT, workspace="write", trial=lab.trial, tries=8, view_tokens=3_000)
         if alone:
             role = replace(role, code=lab.propose)
@@ -139,7 +139,7 @@ async def autoresearch(
         )
         answer = await swarm.run(task, run_id=at.run, plan=plan)
         if not answer.complete:
-            break
+            return replace(answer, text=lab.account(), short=None, statements=(), citations=())
         study.over()
     return answer or await swarm.run(task, run_id=study.last_run)
 
@@ -162,9 +162,9 @@ def _repository(paths: list[str] | None) -> Path:
     return folder.resolve()
 
 
-async def _held_against(ledger: Ledger, workspace: Workspace) -> None:
-    """See what of the ledger is on the branch: what was about to land when a process died, and what a person took
-    back since."""
+async def _as_landed(ledger: Ledger, workspace: Workspace, edit: str) -> str | None:
+    """The editable file as it is on the branch, where there is one. What the ledger has is held against that: what
+    was about to land when a process died, and what a person took back since."""
     repository = await find(workspace)
     for row in ledger.unsettled():
         if await repository.has(row.commit):
@@ -174,3 +174,5 @@ async def _held_against(ledger: Ledger, workspace: Workspace) -> None:
     for row in ledger:
         if row.status == "keep" and not await repository.has(row.commit):
             ledger.put(replace(row, status="discard", description=f"{row.description} (taken back)"))
+    said = await repository.git.run("cat-file", "blob", f"{repository.ref}:{edit}")
+    return said.out.decode("utf-8", "replace") if said.code == 0 else None

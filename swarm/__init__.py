@@ -3,7 +3,7 @@
 In reading order, as data flows from a task to its answer; a module imports only from those above it:
 
     errors  source  orders  task      the words of the project, and text counted as tokens and as terms
-    equipment  program  events
+    equipment  program  events  issues  reviewing
     tokens  terms  names  claims
     prompts/                          what a model is asked, and the shape of what it answers
     models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
@@ -16,6 +16,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     workspace/                        a place to work in: files, commands, worktrees, and how work lands
     tools/                            what a sub-agent may do: functions, LangChain, MCP, and what comes with Swarm
     experiments/                      what is tried on one file, what it measures, what is kept
+    cited                             a text held against findings, sentence by sentence
     limits/                           what a run may spend; the one gate that every call passes
     views/                            what one agent is shown of the graph
     engine/                           where slices execute
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from swarm.orders import Order
     from swarm.playback import replay
     from swarm.program import Checkout, Done, Piece, Place, Program, Role, Ruling, Vote
+    from swarm.reviewing import reviewed
     from swarm.run import Swarm, run_sync
     from swarm.source import Corpus, Source, Span
     from swarm.sources.inside import inside
@@ -83,6 +85,7 @@ _HOMES = {
     "inside": "sources.inside",
     "open_memory": "memory",
     "replay": "playback",
+    "reviewed": "reviewing",
     "run_sync": "run",
     "tool": "tools.function",
 }
@@ -122,6 +125,7 @@ __all__ = [
     "open_memory",
     "recipe",
     "replay",
+    "reviewed",
     "run_sync",
     "tool",
 ]

@@ -202,3 +202,6 @@ class Program:
     planner: Role = PLANNER
     judge: Role = JUDGE
     """Instructions and tools of the planner and the judge: those that change nothing."""
+    settle: bool = False
+    """Of a plan that a planner model makes: findings that contradict one another are asked about before it counts
+    as done, each pair once, by slices that the planner adds. What stays open is told with the answer."""

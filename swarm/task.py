@@ -268,6 +268,8 @@ class SliceFailure:
     slice: str
     spans: tuple[Span, ...]
     reason: str
+    name: str = ""
+    """Of its order, in a run that works towards a goal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

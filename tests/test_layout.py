@@ -23,7 +23,7 @@ FLOORS = (
     {"errors", "source", "orders", "task", "program", "equipment", "events", "reviewing", "tokens", "terms", "names", "claims"},
     {"prompts"},
     {"models", "store", "sources", "observe", "checks", "workspace"},
-    {"graph", "agenda", "tools", "experiments"},
+    {"graph", "agenda", "tools", "experiments", "cited"},
     {"limits", "views", "engine"},
     {"worker"},
     {"coordinator"},

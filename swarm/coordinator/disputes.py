@@ -8,7 +8,7 @@ like a report.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.records import VERDICT
@@ -19,6 +19,7 @@ from swarm.graph.identity import question_id
 from swarm.graph.likeness import proposed
 from swarm.graph.nodes import Verdict
 from swarm.graph.rows import Row
+from swarm.graph.search import search
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import Judged
 from swarm.prompts.typed import ComparePrompt, Shown
@@ -45,7 +46,7 @@ async def judge_pairs(desk: Desk) -> None:
             return
     for question, (one, other) in list(desk.settling.items()):
         rows = [row for id_ in (one, other) if (row := desk.graph.row(id_)) is not None]
-        found = judged_for(desk.graph, question)[:_BESIDE]
+        found = _beside(desk, question, (one, other))
         settled = Entry(kind="settled", key=question_id(question), body={})
         if (
             len(rows) == 2
@@ -54,6 +55,15 @@ async def judge_pairs(desk: Desk) -> None:
         ):
             return
         del desk.settling[question]
+
+
+def _beside(desk: Desk, question: str, pair: tuple[str, str]) -> list[Row]:
+    """What was found when the sources were asked: for that very question, or what else is known that bears on it,
+    where sub-agents were asked in words of their own."""
+    if desk.work is None:
+        return judged_for(desk.graph, question)[:_BESIDE]
+    found = search(desk.graph, question, _BESIDE + len(pair), ("finding",))
+    return [row for row in found if row.id not in pair][:_BESIDE]
 
 
 async def _to_judge(desk: Desk) -> list[tuple[Row, Row]]:
@@ -129,7 +139,7 @@ def open_disputes(desk: Desk, limit: int) -> list[Relation]:
     return found
 
 
-def questions_to_settle(desk: Desk) -> list[tuple[str, str, str]]:
+def questions_to_settle(desk: Desk, asked_before: Container[str]) -> list[tuple[str, str, str]]:
     """What to ask of the sources about contradictions, each once, and the ids of both findings."""
     asked: list[tuple[str, str, str]] = []
     for relation in open_disputes(desk, 4 * _SETTLED_AT_ONCE):
@@ -137,7 +147,7 @@ def questions_to_settle(desk: Desk) -> list[tuple[str, str, str]]:
             f'The sources disagree: "{_cut(relation.one.text)}" and "{_cut(relation.other.text)}" '
             "Which of the two holds, when, and under which condition?"
         )
-        if question not in desk.asked and len(asked) < _SETTLED_AT_ONCE:
+        if question not in asked_before and len(asked) < _SETTLED_AT_ONCE:
             asked.append((question, relation.one.id, relation.other.id))
     return asked
 

@@ -38,7 +38,7 @@ async def judge(desk: Desk) -> bool:
         return False  # had it been to go on, there would be another round
     if desk.recorded is not None and not desk.recorded.decided(name, desk.session):
         return False  # the judge failed then, whatever it said when it was asked again
-    to_settle = [] if desk.model.selective else questions_to_settle(desk)
+    to_settle = [] if desk.model.selective else questions_to_settle(desk, desk.asked)
     try:
         reply = await view_prompt(
             desk,

@@ -53,13 +53,19 @@ class Setup:
 
 class Lab:
     """What the functions of the program share: the setup, the ledger, and what is under way. With a `picture` the
-    best so far is drawn there after each experiment; `tell` hears what came of it, in a line."""
+    best so far is drawn there after each experiment; `tell` hears what came of it, in a line. `text` is the
+    editable file as it landed last, where that is known."""
 
     def __init__(
-        self, setup: Setup, ledger: Ledger, picture: Path | None = None, tell: Callable[[str], None] | None = None
+        self,
+        setup: Setup,
+        ledger: Ledger,
+        picture: Path | None = None,
+        tell: Callable[[str], None] | None = None,
+        text: str | None = None,
     ) -> None:
         self.setup, self.ledger, self._picture, self._tell = setup, ledger, picture, tell
-        self._text: str | None = None  # of the editable file, as it landed last
+        self._text = text
         self._texts: dict[str, str] = {}  # of what is about to land, by its commit
         self._under_way: set[str] = set()  # digests of what is proposed and not measured yet
         self._repaired: Counter[int] = Counter()

@@ -86,7 +86,7 @@ class LanguageModel(ABC):
             if isinstance(error, PromptTooLong):
                 self._shrink(error.limit)
             raise
-        self._check_whole(rendered, completion.usage)
+        self._check_whole(rendered, prompt, completion.usage)
         self._learn(rendered, prompt, completion.usage)
         return completion
 
@@ -178,11 +178,10 @@ class LanguageModel(ABC):
         self._counts.forget()
         self._learnt_tokens += max(0, usage.input_tokens - self._count(rendered, prompt))
 
-    def _check_whole(self, rendered: Rendered, usage: Usage) -> None:
+    def _check_whole(self, rendered: Rendered, prompt: Prompt[Any], usage: Usage) -> None:
         """Some servers cut a prompt that is too long and answer all the same: nothing may rest on such a reply."""
-        if rendered.tools:
-            least = sum(map(self._least.text, (rendered.system, *rendered.parts)))
-            least += sum(map(self._least.turn, rendered.turns))
+        if isinstance(prompt, ActPrompt):
+            least = sum(map(self._least.text, (rendered.system, *rendered.parts))) + self._least.turns(prompt)
         else:
             least = o200k(rendered.system) + sum(o200k(part) for part in rendered.parts)
         if 0 < usage.input_tokens < least // 2 - _SILENT_CUT:

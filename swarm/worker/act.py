@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from swarm.equipment import Tool, ToolFailed
-from swarm.errors import CallFailed, InvalidReply, PromptTooLong
+from swarm.errors import CallFailed, InvalidReply, PromptTooLong, Rejected, RunError
 from swarm.limits.budget import Budget
 from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
@@ -28,6 +28,7 @@ from swarm.prompts.replies import ActReply, Reply, ToolCall
 from swarm.prompts.typed import Prompt, WorkPrompt
 from swarm.worker.job import Ask, Kit
 from swarm.worker.ledger import Ledger
+from swarm.worker.subtask import Part, names_in, part_of, refs_of
 from swarm.worker.transcript import Told, Transcript
 
 R = TypeVar("R", bound=Reply)
@@ -100,6 +101,7 @@ class _Window(Generic[R]):
     depth: int
     transcript: Transcript = field(default_factory=Transcript)
     given: dict[str, str] = field(default_factory=dict)
+    below: dict[str, Mapping[str, str]] = field(default_factory=dict)
     step: int = 0
     idle: int = 0
     forced: int = 0
@@ -184,22 +186,40 @@ class _Window(Generic[R]):
         """The results of the calls of one turn: those that change nothing side by side, else in their order."""
         acts = [(number, call) for number, call in enumerate(calls) if call.name != REPORT]
         told: dict[int, Told] = {}
-
-        async def one(number: int, call: ToolCall) -> None:
-            told[number] = await self._call(number, call, known=known)
-
         if all(self._reads(call.name) for _, call in acts):
-            async with asyncio.TaskGroup() as group:
-                for number, call in acts:
-                    group.create_task(one(number, call))
+            told = await self._side_by_side(acts, known=known)
         else:
             for number, call in acts:
-                await one(number, call)
+                told[number] = await self._call(number, call, known=known)
+        for number, call in acts:
+            await self._learn(call, *told[number])
         failed = any(bad for _, _, bad in told.values())
         for number, call in enumerate(calls):
             if call.name == REPORT:
                 told[number] = (self._ref(number), self._hand_in(call, failed=failed), True)
         return [told[number] for number in range(len(calls))]
+
+    async def _side_by_side(self, acts: Sequence[tuple[int, ToolCall]], *, known: bool) -> dict[int, Told]:
+        """An error of one lets the others come back: what they ask of models is paid for, and is found in the
+        journal when the run goes on."""
+        told: dict[int, Told] = {}
+        errors: dict[int, RunError] = {}
+
+        async def one(number: int, call: ToolCall) -> None:
+            try:
+                told[number] = await self._call(number, call, known=known)
+            except RunError as error:
+                errors[number] = error
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, call in acts:
+                    group.create_task(one(number, call))
+        except BaseExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None  # what is not an outcome of a run: one says enough
+        for number in sorted(errors):
+            raise errors[number]
+        return told
 
     def _reads(self, name: str) -> bool:
         """Whether a call changes nothing. What a subtask may do is what its sub-agent has tools for."""
@@ -230,14 +250,28 @@ class _Window(Generic[R]):
 
         async def make(interrupted: bool) -> tuple[str, bool]:
             text, failed = await self._make(call, ref)
-            return (
-                f"{_INTERRUPTED}{text}" if interrupted and known and not self._reads(call.name) else text
-            ), failed
+            # a subtask goes on from its own steps
+            again = interrupted and known and call.name != SUBTASK and not self._reads(call.name)
+            return f"{_INTERRUPTED}{text}" if again else text, failed
 
-        text, failed = await self.actor.ledger.called(ref, call.name, make)
-        if not failed:
-            self._remember(f"{call.name}{_told(call)} ({ref})", text)
-        return ref, text, failed
+        return ref, *await self.actor.ledger.called(ref, call.name, make)
+
+    async def _learn(self, call: ToolCall, ref: str, text: str, failed: bool) -> None:
+        """Remember what a call gave. The calls of a turn are gone through in their order, whichever came back
+        first: what is quoted later is found in the same place when the run is played again."""
+        if failed:
+            return
+        if call.name == SUBTASK:
+            for name, given in await self._given_below(ref):
+                self._remember(name, given)
+        self._remember(f"{call.name}{_told(call)} ({ref})", text)
+
+    async def _given_below(self, ref: str) -> list[tuple[str, str]]:
+        """What tools gave in a subtask, from the ledger where it was worked before the run went on."""
+        if ref in self.below:
+            return list(self.below.pop(ref).items())
+        names, _ = await self.actor.ledger.called(f"{ref}/given", "given", _nothing)
+        return [(name, (await self.actor.ledger.called(at, "", _nothing))[0]) for name, at in refs_of(names)]
 
     def _remember(self, name: str, text: str) -> None:
         """For what is quoted when it hands in. What it saw long ago may be quoted no more: memory is bounded."""
@@ -262,9 +296,11 @@ class _Window(Generic[R]):
             return await tool.call(arguments), False
         except ToolFailed as error:
             return str(error), True
-        except CallFailed as error:
-            if call.name != SUBTASK:
+        except RunError as error:
+            if call.name != SUBTASK or isinstance(error, Rejected):
                 raise
+            if not isinstance(error, CallFailed | PromptTooLong):
+                raise  # a limit, or a person's word: no outcome of the subtask
             return f"The subtask failed: {error}", True
         except Exception as error:  # a tool is somebody's code: what it trips over is told to who used it
             log.info("tool failed", tool=call.name, error=type(error).__name__)
@@ -278,28 +314,26 @@ class _Window(Generic[R]):
             raise ToolFailed("say in `objective` what is to be done")
         if not isinstance(self.base, WorkPrompt):
             raise ToolFailed("only who works a piece may hand on a part of it")
-        base = replace(
-            self.base,
-            objective=objective,
-            basis=(*self.base.basis, ref, objective),
-            passages=(), notes="", wrong="", schema="", more=0,
-            boundaries=f"All but this part; the piece it is a part of: {self.base.objective}",
-        )  # fmt: skip
-        acted = await self.actor.act(
-            base, f"{self.name}/{self.step}.{ref.rpartition(':')[2]}", depth=self.depth + 1
-        )
-        reply = acted.reply
-        self.given |= acted.given
-        if reply.status != "done":
-            return f"It was not done ({reply.status}): {reply.notes or reply.summary or reply.result}"
-        work = "\n".join(f"{name}: {' '.join(text[:120].split())}" for name, text in acted.given.items())
-        kept = f"{ref}/work"
-        await self.actor.ledger.called(kept, "work", lambda _: _given(work))
-        return f'{reply.result}\n\n(Its work, {acted.steps} steps, is kept: read_result, ref "{kept}", lists it.)'
+        kept = self.actor.ledger.called
+        await kept(f"{ref}/part", "part", _as_given(objective))
+        name = f"{self.name}/{self.step}.{ref.rpartition(':')[2]}"
+        acted = await self.actor.act(part_of(self.base, objective, ref), name, depth=self.depth + 1)
+        part = Part(ref=ref, reply=acted.reply, steps=acted.steps, given=acted.given)
+        for at, text in part.kept().items():
+            await kept(at, "part", _as_given(text))
+        await kept(f"{ref}/given", "given", _as_given(names_in(part.all_given)))
+        self.below[ref] = part.all_given
+        return part.conclusion()
 
 
-async def _given(text: str) -> tuple[str, bool]:
-    return text, False
+def _as_given(text: str) -> Callable[[bool], Awaitable[tuple[str, bool]]]:
+    async def make(_interrupted: bool) -> tuple[str, bool]:
+        return text, False
+
+    return make
+
+
+_nothing = _as_given("[]")
 
 
 def _told(call: ToolCall) -> str:

@@ -34,6 +34,7 @@ _SETTINGS = {
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
     "core.attributesFile": "/dev/null",
+    "attr.tree": "",  # of no commit, which newer gits would take HEAD for
     "core.excludesFile": "/dev/null",
     "core.sparseCheckout": "false",
     "core.trustctime": "true",  # the one stamp of a file that its writer cannot set
@@ -51,6 +52,7 @@ _SETTINGS = {
     "status.submoduleSummary": "false",
     "status.relativePaths": "false",
     "merge.conflictStyle": "merge",
+    "merge.default": "text",  # no program
     "merge.directoryRenames": "false",  # no file of a slice is carried to where the slice did not put it
     "merge.renormalize": "false",
     "i18n.commitEncoding": "UTF-8",
@@ -115,12 +117,22 @@ class Git:
         most_bytes: int | None = None,
     ) -> Said:
         """Run git: on the repository alone, or `at` a worktree of it, with another `index` where one is given. Of
-        what it prints, `most_bytes` are kept. A git that is cancelled is asked to end, and waited for."""
+        what it prints, `most_bytes` are kept. A git that is cancelled is asked to end, and waited for.
+
+        Raises:
+            RunError: the worktree is not where it was made, or git cannot be run there.
+        """
+        if at:
+            standing(at.path)
         where = [f"--git-dir={at.admin}", f"--work-tree={at.path}"] if at else [f"--git-dir={self.common}"]
         environment = self._environment(alone=at is None) | ({"GIT_INDEX_FILE": str(index)} if index else {})
         cwd = at.path if at else self.common
         async with self._places:
-            return await run_git([*where, *words], environment, cwd, stdin, self.held, most_bytes)
+            said = await run_git([*where, *words], environment, cwd, stdin, self.held, most_bytes)
+        if at and said.code < 0:  # it was killed, and its locks on the worktree are nobody's
+            for lock in at.admin.glob("*.lock"):
+                lock.unlink(missing_ok=True)
+        return said
 
     async def out(
         self, *words: str, at: Tree | None = None, stdin: bytes = b"", index: Path | None = None
@@ -148,6 +160,19 @@ class Git:
         for role in ("AUTHOR", "COMMITTER"):
             given |= {f"GIT_{role}_NAME": self._who["name"], f"GIT_{role}_EMAIL": self._who["email"]}
         return plain_environment() | given
+
+
+def standing(folder: Path) -> None:
+    """See that a worktree is a folder of its own. Git follows a link that took its place, and would reset and
+    clean whatever that leads to.
+
+    Raises:
+        RunError: it is gone, or it or a folder above it is a link by now.
+    """
+    if not os.path.isabs(folder) or os.path.realpath(folder) != os.fspath(folder):  # noqa: PTH117
+        raise RunError(f"{str(folder)!r} is not the worktree that was made there: a link leads elsewhere")
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise RunError(f"the worktree {folder} is gone")
 
 
 def plain_environment() -> dict[str, str]:
@@ -265,4 +290,4 @@ async def check_version() -> None:
         raise UsageError(f"{said.line or 'git'} is too old for workspaces: install git 2.38 or later")
 
 
-__all__ = ["AT_ONCE", "LEAST", "Git", "Said", "Tree", "check_version", "plain_environment", "run_git"]
+__all__ = ["AT_ONCE", "LEAST", "Git", "Said", "Tree", "check_version", "plain_environment", "run_git", "standing"]

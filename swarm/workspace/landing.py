@@ -238,7 +238,7 @@ class Landing:
         """What is to be said of it; None where meanwhile something else comes before it."""
         repository, protected = self._worktrees.repository, self._workspace.protected
         if merged.commit is None:
-            return Ruling(lands=False, wrong=_conflict(merged, upon, work.commit))
+            return Ruling(lands=False, wrong=_conflict(merged))
         if merged.commit != work.commit:
             if merged.tree == await repository.tree(upon):
                 return Ruling(lands=False)  # others have done the same
@@ -300,11 +300,12 @@ class Landing:
         return True
 
 
-def _conflict(merged: Merged, upon: str, work: str) -> str:
+def _conflict(merged: Merged) -> str:
     return (
         f"others have changed the same places meanwhile: {_named(merged.conflicts)}. The worktree holds what has "
         "landed with this work merged into it. Where both changed the same lines, what stands between "
-        f"<<<<<<< {upon[:12]} and ======= has landed, and what stands from there to >>>>>>> {work[:12]} is this "
+        f"<<<<<<< {merged.ours[:12]} and ======= has landed, and what stands from there to "
+        f">>>>>>> {merged.theirs[:12]} is this "
         "work's. Settle each place, keep what has landed working, and remove the marks"
     )
 

@@ -25,8 +25,8 @@ from swarm.workspace.snapshots import changes, remove_folder, stage, write_tree
 
 _log = get_logger("workspace")
 _LABEL = re.compile(r"swarm run=(\S+) slice=(\S+) (reads|writes)\s*")
+_HELD = ".run"  # how the name of the file ends that a run holds
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_FORGOTTEN_LOCK_SECONDS = 2.0  # a git that is alive holds a lock on a ref for milliseconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,9 @@ class Left:
     @property
     def whole(self) -> bool:
         """Whether git had filled it: it writes the index last."""
-        return self.path != self.admin and (self.admin / "index").is_file() and self.path.is_dir()
+        if self.path == self.admin or self.path.is_symlink() or not self.path.is_dir():
+            return False
+        return (self.admin / "index").is_file()
 
 
 def label(run: str, slice_: str, *, reads: bool) -> str:
@@ -57,9 +59,13 @@ def checked_name(name: str) -> str:
     Raises:
         UsageError: it is not.
     """
-    if not _NAME.fullmatch(name) or ".." in name or name.endswith((".", ".lock")):
+    if not _fit(name):
         raise UsageError(f"{name!r} cannot name a worktree: letters, digits, '.', '_' and '-' can")
     return name
+
+
+def _fit(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
 def prefix(run: str) -> str:
@@ -70,7 +76,7 @@ def hold_of(repository: Repository, run: str) -> Hold:
     """What a run holds as long as it is alive."""
     folder = repository.common / "swarm"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return Hold(folder / f"{run}.run")
+    return Hold(folder / f"{run}{_HELD}")
 
 
 def found(repository: Repository) -> list[Left]:
@@ -81,9 +87,9 @@ def found(repository: Repository) -> list[Left]:
             try:
                 of = _LABEL.fullmatch((admin / "locked").read_text("utf-8"))
                 path = _place(admin)
-            except OSError:
+            except (OSError, ValueError):  # a person's reason may be any bytes
                 continue
-            if of:
+            if of and _fit(of[1]) and _fit(of[2]):
                 if not _ours(repository, path, of[1], of[2]):
                     path = admin
                 lefts.append(Left(path=path, admin=admin, run=of[1], slice=of[2], reads=of[3] == "reads"))
@@ -93,7 +99,7 @@ def found(repository: Repository) -> list[Left]:
 def _ours(repository: Repository, path: Path, run: str, slice_: str) -> bool:
     """Whether a folder is one that the run made for the slice: of its name, and where the run has said that it
     makes worktrees. Any other is not looked into and not touched, whatever git has written down."""
-    held = repository.common / "swarm" / f"{run}.run"
+    held = repository.common / "swarm" / f"{run}{_HELD}"
     return path.name == slice_ and path.parent in _folders(held) and not repository.common.is_relative_to(path)
 
 
@@ -111,7 +117,10 @@ def note_folder(hold: Hold, folder: Path) -> None:
     """Write down, in what a run holds, where it makes worktrees: nothing is ever removed anywhere else."""
     assert hold.descriptor is not None
     if folder not in _folders(hold.path):
-        with hold.path.open("ab") as file:
+        whole = hold.path.read_bytes().rfind(b"\0") + 1
+        with hold.path.open("r+b") as file:
+            file.truncate(whole)  # what a crash cut off would pass for the beginning of this one
+            file.seek(whole)
             file.write(os.fsencode(folder) + b"\0")
             file.flush()
             os.fsync(file.fileno())
@@ -140,7 +149,11 @@ async def save(repository: Repository, left: Left) -> str | None:
 
 async def remove(repository: Repository, left: Left) -> None:
     """Remove a worktree from the disk and from git's list. Done by hand: git looks at the worktree's own `.git`
-    first, and leaves one alone whose `.git` was changed."""
+    first, and leaves one alone whose `.git` was changed.
+
+    Raises:
+        RunError: it cannot be removed.
+    """
     if left.path != left.admin and _ours(repository, left.path, left.run, left.slice):
         await asyncio.to_thread(remove_folder, left.path)
     if left.admin.parent == repository.common / "worktrees":
@@ -151,31 +164,33 @@ async def sweep(repository: Repository, own: str) -> None:
     """Put away what runs other than one's `own` left that are gone, and remove forgotten locks of all. Whoever
     calls it is alone at the repository and holds the own run."""
     lefts, folder = found(repository), repository.common / "swarm"
-    runs = {left.run for left in lefts} | {file.stem for file in folder.glob("*.run")}
+    names = {file.name.removesuffix(_HELD) for file in folder.glob(f"*{_HELD}")}
+    runs = {left.run for left in lefts} | {name for name in names if _fit(name)}
     for run in sorted(runs - {own}):
         hold = hold_of(repository, run)
         if not hold.take():
             continue
+        away = False
         try:
             unlock(repository, run, lefts)
             saved = await repository.refs(prefix(run))
-            for left in lefts:
-                if left.run == run:
-                    await put_away(repository, left, keep=left.slice not in saved)
+            of_run = [left for left in lefts if left.run == run]
+            away = all([await put_away(repository, left, keep=left.slice not in saved) for left in of_run])
         finally:
-            hold.let_go(remove=True)
-        await forgotten(repository)
+            hold.let_go(remove=away)
 
 
-async def put_away(repository: Repository, left: Left, *, keep: bool) -> None:
-    """Remove a worktree; with `keep`, what is unfinished in it is kept."""
-    if keep and not left.reads and left.whole:
-        try:
+async def put_away(repository: Repository, left: Left, *, keep: bool) -> bool:
+    """Remove a worktree; with `keep`, what is unfinished in it is kept. False where that failed: then it stays
+    where it is, nothing is thrown away, and what its run holds must stay too, by which it is known again."""
+    try:
+        if keep and not left.reads and left.whole:
             await save(repository, left)
-        except RunError as error:
-            _log.warning("worktree not kept", path=str(left.path), reason=str(error))
-            return  # a person may still get at it; nothing is thrown away
-    await remove(repository, left)
+        await remove(repository, left)
+    except (RunError, OSError) as error:
+        _log.warning("worktree not put away", path=str(left.path), reason=str(error))
+        return False
+    return True
 
 
 def unlock(repository: Repository, run: str, lefts: list[Left]) -> None:
@@ -186,24 +201,6 @@ def unlock(repository: Repository, run: str, lefts: list[Left]) -> None:
                 lock.unlink(missing_ok=True)
     for lock in (repository.common / prefix(run)).glob("*.lock"):
         lock.unlink(missing_ok=True)
-
-
-async def forgotten(repository: Repository) -> None:
-    """Remove the locks of gits that were killed on what others write too: those that nobody lets go of."""
-    for lock in (repository.common / f"{repository.ref}.lock", repository.common / "packed-refs.lock"):
-        if (before := _stamp(lock)) is not None:
-            await asyncio.sleep(_FORGOTTEN_LOCK_SECONDS)
-            if _stamp(lock) == before:
-                _log.warning("removed a lock that a killed git left", path=str(lock))
-                lock.unlink(missing_ok=True)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        state = path.lstat()
-    except FileNotFoundError:
-        return None
-    return state.st_ino, state.st_mtime_ns
 
 
 async def forget(workspace: Workspace, run: str) -> None:
@@ -224,13 +221,16 @@ async def forget(workspace: Workspace, run: str) -> None:
                 if left.run == run:
                     await remove(repository, left)
             await repository.drop(*(prefix(run) + name for name in await repository.refs(prefix(run))))
-        finally:
-            let_go(hold)
+        except BaseException:
+            let_go(hold, over=False)
+            raise
+        let_go(hold, over=True)
 
 
-def let_go(hold: Hold) -> None:
-    """Let go of a run, and leave nothing of it."""
-    hold.let_go(remove=True)
+def let_go(hold: Hold, *, over: bool) -> None:
+    """Let go of a run, and where it is `over`, leave nothing of it: without the file that it holds, no worktree is
+    known to be its own."""
+    hold.let_go(remove=over)
     with suppress(OSError):
         os.rmdir(hold.path.parent)  # noqa: PTH106 - empty, or in use by others
 
@@ -239,7 +239,6 @@ __all__ = [
     "Left",
     "checked_name",
     "forget",
-    "forgotten",
     "found",
     "hold_of",
     "label",

@@ -15,20 +15,25 @@ from pathlib import Path
 
 from swarm.equipment import Workspace
 from swarm.errors import RunError, UsageError
+from swarm.observe.log import get_logger
 from swarm.workspace.git import Git, check_version, plain_environment, run_git
 from swarm.workspace.holds import alone
 
+_log = get_logger("workspace")
+_FORGOTTEN_LOCK_SECONDS = 2.0  # a git that is alive holds a lock on a ref for milliseconds
 _FORBIDDEN_FILTERS = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Merged:
     """Work as it would be upon another commit: the `commit`, or the `tree` with the marks of a conflict in it and
-    the files that conflict."""
+    the files that conflict, and between which commits, as the marks name them."""
 
     tree: str
     commit: str | None
     conflicts: tuple[str, ...] = ()
+    ours: str = ""
+    theirs: str = ""
 
 
 class Repository:
@@ -66,8 +71,15 @@ class Repository:
         return await self.git.line("rev-parse", "--verify", f"{commit}^")
 
     async def has(self, commit: str, *, in_: str | None = None) -> bool:
-        """Whether a commit is part of the history of another, or of the branch."""
-        return (await self.git.run("merge-base", "--is-ancestor", commit, in_ or self.ref)).code == 0
+        """Whether a commit is part of the history of another, or of the branch; one that is unknown is not.
+
+        Raises:
+            RunError: git did not say.
+        """
+        said = await self.git.run("merge-base", "--is-ancestor", commit, in_ or self.ref)
+        if said.code not in (0, 1, 128):
+            raise RunError(f"git cannot say whether {commit} is in {in_ or self.branch}: {said.error}")
+        return said.code == 0
 
     async def move(self, commit: str, *, upon: str, dropping: str) -> bool:
         """Move the branch from one commit to another, and drop a ref; False where it was at none of the two.
@@ -75,13 +87,28 @@ class Repository:
         Raises:
             RunError: git cannot, though the branch is where it was thought to be.
         """
-        orders = f"update {self.ref} {commit} {upon}\ndelete {dropping}\n"
-        said = await self.git.run("update-ref", "--stdin", stdin=orders.encode())
+        orders = f"update {self.ref} {commit} {upon}\ndelete {dropping}\n".encode()
+        said = await self.git.run("update-ref", "--stdin", stdin=orders)
+        if said.code and await self.tip() == upon:  # killed on the way, or held up by the lock of one that was
+            await self.forgotten()
+            said = await self.git.run("update-ref", "--stdin", stdin=orders)
         if said.code == 0:
+            return True
+        if await self.has(commit):  # killed when it had moved it
+            await self.drop(dropping)
             return True
         if await self.tip() == upon:
             raise RunError(f"the branch {self.branch!r} cannot be moved: {said.error}")
         return False
+
+    async def forgotten(self) -> None:
+        """Remove the locks of gits that were killed on what all write: those that nobody lets go of."""
+        for lock in (self.common / f"{self.ref}.lock", self.common / "packed-refs.lock"):
+            if (before := _stamp(lock)) is not None:
+                await asyncio.sleep(_FORGOTTEN_LOCK_SECONDS)
+                if _stamp(lock) == before:
+                    _log.warning("removed a lock that a killed git left", path=str(lock))
+                    lock.unlink(missing_ok=True)
 
     async def point(self, ref: str, commit: str) -> None:
         await self.git.out("update-ref", ref, commit)
@@ -121,15 +148,18 @@ class Repository:
             raise RunError(f"git cannot merge {work} upon {upon}: {said.error}")
         merged, *names = (os.fsdecode(part) for part in said.out.split(b"\0"))
         if said.code == 1:
-            return Merged(tree=merged, commit=None, conflicts=tuple(dict.fromkeys(filter(None, names))))
+            conflicts = tuple(dict.fromkeys(filter(None, names)))
+            return Merged(tree=merged, commit=None, conflicts=conflicts, ours=ours, theirs=theirs)
         return Merged(tree=merged, commit=await self.commit(merged, upon, message=message))
 
     async def ensure_branch(self, base: str) -> None:
         """Make the branch where there is none, and see that nobody has it checked out.
 
         Raises:
-            UsageError: it cannot be made, its base is no commit, or it is checked out.
+            UsageError: it cannot be made, its base is no commit, it is checked out, or another name for a branch.
         """
+        if (await self.git.run("symbolic-ref", "--quiet", self.ref)).code == 0:
+            raise UsageError(f"{self.branch!r} is another name for a branch, which may be in use: name one itself")
         listing = [f"--git-dir={self.common}", "worktree", "list", "--porcelain", "-z"]
         said = await run_git(listing, plain_environment(), self.common)  # as `Git` calls it, it would seem bare
         folder = ""
@@ -178,8 +208,8 @@ async def find(workspace: Workspace) -> Repository:
     if len(said.line.splitlines()) != len(asked) - 1:
         raise UsageError(f"the repository {str(folder)!r} has a line break in its path, which git cannot tell")
     common, head, form = said.line.splitlines()
-    git = Git(Path(common))
-    checked = await git.run("check-ref-format", "--branch", workspace.branch)
+    git = Git(Path(os.path.realpath(common)))  # noqa: ASYNC240 - as git writes it into worktrees
+    checked = await git.run("check-ref-format", f"refs/heads/{workspace.branch}")
     if checked.code:
         raise UsageError(f"{workspace.branch!r} cannot be the branch that work lands on: git takes no such name")
     settings = await _settings(git)
@@ -190,6 +220,14 @@ async def find(workspace: Workspace) -> Repository:
     git.never(_without_programs(settings))
     git.sign_as(settings.get("user.name") or "Swarm", settings.get("user.email") or "swarm@localhost")
     return Repository(git, Path(head), workspace.branch, "0" * (64 if form == "sha256" else 40))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        return None
+    return state.st_ino, state.st_mtime_ns
 
 
 async def _settings(git: Git) -> dict[str, str]:

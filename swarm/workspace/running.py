@@ -130,16 +130,17 @@ async def _run(
         )
     except (OSError, ValueError) as error:
         raise ToolFailed(f"the command cannot be started: {error}") from None
+    held = False
     try:
         await _waits(watch, program)
         grip.take(transport.get_pid())
-        began = monotonic()
+        held, began = True, monotonic()
         if not watch.over.is_set():
             _feed(transport, b"\n" + stdin)
         ended = await _until_over(watch, grip, bounds, folder)
         seconds = monotonic() - began
     finally:
-        await _end(transport, watch, grip)
+        await _end(transport, watch, grip, held)
     code = _exit(transport)
     return Ran(
         exit=code,
@@ -232,11 +233,13 @@ def _beyond(members: Sequence[int], bounds: Bounds) -> str:
     return ""
 
 
-async def _end(transport: asyncio.SubprocessTransport, watch: _Watch, grip: Grip) -> None:
+async def _end(transport: asyncio.SubprocessTransport, watch: _Watch, grip: Grip, held: bool) -> None:
     """End what is left, and wait until it is gone and all that it printed is read."""
     grip.kill()
-    with suppress(ProcessLookupError):
-        transport.kill()
+    if not held and not watch.exited.is_set():
+        with suppress(ProcessLookupError):
+            # not transport.kill: that fetches the exit of one that just ended, which asyncio then misses
+            os.kill(transport.get_pid(), signal.SIGKILL)
     try:
         with suppress(TimeoutError):  # what the kernel does not let go of holds nobody else up
             async with asyncio.timeout(_GONE_SECONDS):

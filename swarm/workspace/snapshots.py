@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.errors import RunError
-from swarm.workspace.git import Git, Tree
+from swarm.workspace.git import Git, Tree, standing
 
 _MARKS = re.compile(rb"^(?:<{7}|>{7}) [0-9a-f]{40}(?:[0-9a-f]{24})?(?::.*)?\r?$", re.MULTILINE)
 """The marks of a conflict as a landing leaves them: with the names of commits, as hardly anything else has
 them."""
+_BASE = "swarm-base"  # in the folder that git keeps for a worktree
 _ONE_BY_ONE = 1_000
 _TOLD_CHARS = 1_000
 _SEARCHED_BYTES = 64 << 20  # of a file, for marks: what is longer was not merged by lines
@@ -40,17 +41,49 @@ class Changes:
 
 
 async def changes(git: Git, tree: Tree) -> Changes:
-    """What changed in a worktree since its HEAD. A submodule of the repository is not looked into."""
+    """What changed in a worktree since what it began from: also what somebody who is not confined has staged or
+    committed there meanwhile. A submodule of the repository is not looked into."""
     await asyncio.to_thread(mend, tree)
-    options = ("-z", "--porcelain=v1", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
-    out = await git.out("status", *options, at=tree)
-    states = {os.fsdecode(row[3:]): row[:2] for row in out.split(b"\0") if row}
+    if (base := base_of(tree)) is not None and _head(tree) != base:
+        await git.out("update-ref", "--no-deref", "HEAD", base, at=tree)
+        await git.out("reset", "--quiet", "--mixed", base, at=tree)
+    states = await _states(git, tree)
+    if any(state[:1] not in b" ?" or state[1:] == b"A" for state in states.values()):
+        await git.out("reset", "--quiet", "--mixed", "HEAD", at=tree)
+        states = await _states(git, tree)
     return Changes(
         paths=tuple(path for path in states if not path.endswith("/")),
         nested=tuple(path for path in states if path.endswith("/")),
         new=frozenset(path for path, state in states.items() if state == b"??"),
         gone=frozenset(path for path, state in states.items() if b"D" in state),
     )
+
+
+async def _states(git: Git, tree: Tree) -> dict[str, bytes]:
+    options = ("-z", "--porcelain=v1", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+    out = await git.out("status", *options, at=tree)
+    return {os.fsdecode(row[3:]): row[:2] for row in out.split(b"\0") if row}
+
+
+def note_base(tree: Tree, base: str) -> None:
+    """Write down what a worktree begins from: its HEAD is anybody's who is not confined."""
+    beside = tree.admin / f"{_BASE}.new"
+    beside.write_text(f"{base}\n", "ascii")
+    beside.replace(tree.admin / _BASE)
+
+
+def base_of(tree: Tree) -> str | None:
+    """What was so written down."""
+    with suppress(OSError, ValueError):
+        return (tree.admin / _BASE).read_text("ascii").strip() or None
+    return None
+
+
+def _head(tree: Tree) -> str:
+    """The commit that a worktree is at, or the branch that somebody has switched it to."""
+    with suppress(OSError, ValueError):
+        return (tree.admin / "HEAD").read_text("utf-8").strip()
+    return ""
 
 
 async def stage(git: Git, tree: Tree, made: Changes, *, index: Path | None = None) -> str:
@@ -84,6 +117,9 @@ async def put(git: Git, tree: Tree, content: str, *, base: str) -> None:
     """Have a worktree hold exactly `content`, a commit or a tree, with no other file in it, ignored ones included;
     and count as a change what differs from `base`."""
     await asyncio.to_thread(mend, tree)
+    await asyncio.to_thread(note_base, tree, base)
+    if _head(tree).startswith("ref:"):  # a reset would move that branch
+        await git.out("update-ref", "--no-deref", "HEAD", base, at=tree)
     if content == base:
         await _sure(git, tree, "reset", "--quiet", "--hard", base)
     else:
@@ -103,7 +139,12 @@ async def _sure(git: Git, tree: Tree, *words: str) -> None:
 
 def mend(tree: Tree) -> None:
     """Put the `.git` of a worktree back as git made it, whatever became of it. Only commands in the worktree, and
-    people, go by it."""
+    people, go by it.
+
+    Raises:
+        RunError: the worktree is not where it was made.
+    """
+    standing(tree.path)
     if tree.admin.is_relative_to(tree.path):
         raise RunError(f"{tree.path} is no worktree: the repository itself is in it")
     at, content = tree.path / ".git", os.fsencode(f"gitdir: {tree.admin}\n")
@@ -135,7 +176,7 @@ def _sweep(folder: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder and all that is in it, whatever its modes are.
+    """Remove a folder and all that is in it, whatever its modes are; of a link in its place, the link alone.
 
     Raises:
         RunError: it cannot be removed, or is none that can be meant: it holds the current folder, or is not named
@@ -145,7 +186,10 @@ def remove_folder(folder: Path) -> None:
     if not folder.is_absolute() or len(real.parts) < 3 or Path.cwd().is_relative_to(real):
         raise RunError(f"{str(folder)!r} is not removed: it cannot be meant")
     with suppress(OSError):
-        shutil.rmtree(folder)
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
         return
     if not folder.is_symlink() and folder.exists():
         _open_up(folder)
@@ -181,7 +225,12 @@ def marked(folder: Path, paths: Iterable[str]) -> list[str]:
 async def restore(git: Git, tree: Tree, paths: Iterable[str], new: Iterable[str]) -> None:
     """Have paths again as they were where the worktree began; those that are `new` are removed."""
     gone = set(new)
-    await asyncio.to_thread(_remove_files, tree.path, gone)
+    standing(tree.path)
+    try:
+        await asyncio.to_thread(_remove_files, tree.path, gone)
+    except OSError:  # in a folder that was closed to writing
+        await asyncio.to_thread(_open_up, tree.path)
+        await asyncio.to_thread(_remove_files, tree.path, gone)
     if kept := [path for path in paths if path not in gone]:
         given = b"".join(os.fsencode(path) + b"\0" for path in kept)
         words = ("--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul")
@@ -193,4 +242,16 @@ def _remove_files(folder: Path, paths: Iterable[str]) -> None:
         (folder / path).unlink(missing_ok=True)
 
 
-__all__ = ["Changes", "changes", "marked", "mend", "put", "remove_folder", "restore", "stage", "write_tree"]
+__all__ = [
+    "Changes",
+    "base_of",
+    "changes",
+    "marked",
+    "mend",
+    "note_base",
+    "put",
+    "remove_folder",
+    "restore",
+    "stage",
+    "write_tree",
+]

@@ -29,10 +29,12 @@ _AGAIN_SECONDS = 0.02  # a process may start others while it is looked for
 # waits for the end of this process, however it comes, and then does what it would have done
 _WATCH = """
 read -r _
-kill -KILL -- "-$1"
-for found in $(grep -lszxF -e "$2" /proc/[0-9]*/environ); do
-    found=${found#/proc/}
-    kill -KILL "${found%/environ}"
+kill -KILL "-$1"
+while all=$(grep -lszxF -e "$2" /proc/[0-9]*/environ) && [ "$all" ]; do
+    for found in $all; do
+        found=${found#/proc/}
+        kill -KILL "${found%/environ}"
+    done
 done
 rm -rf -- "$3"
 """

@@ -26,7 +26,7 @@ from swarm.workspace.holds import Hold
 from swarm.workspace.leftovers import Left, checked_name, prefix
 from swarm.workspace.repository import Repository, find
 from swarm.workspace.sandbox import Sandbox
-from swarm.workspace.snapshots import changes, put, stage
+from swarm.workspace.snapshots import base_of, changes, note_base, put, stage
 
 DIFF_BYTES = 4 << 20
 """Of a diff, its first bytes are shown: a slice that wrote a gigabyte is told about, not printed."""
@@ -141,19 +141,18 @@ class Worktrees:
                 raise UsageError(f"the run {self.run} is at work in another process, on the same repository")
             try:
                 leftovers.note_folder(hold, self.folder)
-                await self._begin(crashed=crashed)
+                await self._begin()
             except BaseException:
-                leftovers.let_go(hold)
+                leftovers.let_go(hold, over=not crashed)
                 raise
         assert hold.descriptor is not None
         self._hold = hold
         self.repository.git.held.add(hold.descriptor)
 
-    async def _begin(self, *, crashed: bool) -> None:
+    async def _begin(self) -> None:
         lefts = leftovers.found(self.repository)
         leftovers.unlock(self.repository, self.run, lefts)
-        if crashed:
-            await leftovers.forgotten(self.repository)
+        await self.repository.forgotten()
         await leftovers.sweep(self.repository, self.run)
         await self.repository.ensure_branch(self.workspace.base)
         self.saved = await self.repository.refs(prefix(self.run))
@@ -167,7 +166,7 @@ class Worktrees:
         """The worktree of a slice: the one that is there, with what was written in it, also by a run that crashed
         or was stopped; else a new one at the tip of the branch."""
         async with self._each[checked_name(slice_)]:
-            worktree = self._open.get(slice_) or await self._again(slice_)
+            worktree = await self._there(slice_)
             if worktree is None:
                 saved = self.saved.get(slice_)
                 base = await self.repository.parent(saved) if saved else await self.repository.tip()
@@ -176,13 +175,14 @@ class Worktrees:
             return worktree
 
     async def look(self, slice_: str) -> Worktree:
-        """A worktree at the tip of the branch to read in. One that is there is moved to the tip, and what was
-        written in it is gone."""
+        """A worktree at the tip of the branch to read in. One that is there is moved to the tip where it is
+        elsewhere, and what was written in it is then gone."""
         async with self._each[checked_name(slice_)]:
-            worktree, tip = self._open.get(slice_) or await self._again(slice_), await self.repository.tip()
+            known, tip = slice_ in self._open, await self.repository.tip()
+            worktree = await self._there(slice_)
             if worktree is None:
                 return await self._new(slice_, tip, reads=True)
-            if worktree.base != tip:
+            if worktree.base != tip or not known:  # what a process that was killed left of it is anything
                 await worktree.put(tip, base=tip)
             return worktree
 
@@ -215,24 +215,39 @@ class Worktrees:
         if self._hold is None:
             return
         hold, self._hold = self._hold, None
+        assert hold.descriptor is not None
+        away = False
         try:
             async with asyncio.TaskGroup() as group:
-                for left in self._own():
-                    kept = keep and left.slice not in self.saved
-                    group.create_task(leftovers.put_away(self.repository, left, keep=kept))
+                tasks = [group.create_task(self._put_away(left, keep=keep)) for left in self._own()]
             if not keep:
                 await self.repository.drop(*(prefix(self.run) + name for name in self.saved))
+            away = all(task.result() for task in tasks)
             with suppress(OSError):
                 os.rmdir(self.folder)  # noqa: PTH106 - others may have worktrees in it
         finally:
             self._open, self._found, self.saved = {}, {}, {}
-            assert hold.descriptor is not None
             self.repository.git.held.discard(hold.descriptor)
-            async with self.repository.alone():
-                leftovers.let_go(hold)
+            try:
+                async with self.repository.alone():
+                    leftovers.let_go(hold, over=away)
+            finally:
+                hold.let_go()  # where this was cancelled
+
+    async def _put_away(self, left: Left, *, keep: bool) -> bool:
+        return await leftovers.put_away(self.repository, left, keep=keep and left.slice not in self.saved)
 
     def _own(self) -> list[Left]:
         return [left for left in leftovers.found(self.repository) if left.run == self.run]
+
+    async def _there(self, slice_: str) -> Worktree | None:
+        """The worktree of a slice, if it has one that still stands."""
+        worktree = self._open.get(slice_)
+        if worktree is None or worktree.left.whole:
+            return worktree or await self._again(slice_)
+        await leftovers.remove(self.repository, worktree.left)  # somebody who is not confined took it away
+        del self._open[slice_]
+        return None
 
     async def _again(self, slice_: str) -> Worktree | None:
         """One that an earlier process of this run made, if it is whole."""
@@ -242,7 +257,7 @@ class Worktrees:
         if not left.whole:
             await leftovers.remove(self.repository, left)
             return None
-        base = await self.repository.git.line("rev-parse", "HEAD", at=left)
+        base = base_of(left) or await self.repository.git.line("rev-parse", "HEAD", at=left)
         self._open[slice_] = worktree = Worktree(self, left, base)
         return worktree
 
@@ -254,6 +269,7 @@ class Worktrees:
                 await self._add(path, base, leftovers.label(self.run, slice_, reads=reads))
                 admin = Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
             left = Left(path=path, admin=admin, run=self.run, slice=slice_, reads=reads)
+            note_base(left, base)
             await self.repository.git.out("reset", "--quiet", "--hard", base, at=left)
         except BaseException:  # what there is of it is not whole, and is made anew when it is opened again
             self._found |= {left.slice: left for left in self._own() if left.slice == slice_}

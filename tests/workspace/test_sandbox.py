@@ -38,7 +38,8 @@ def box(request: pytest.FixtureRequest) -> Sandbox:
     return confined() if request.param == "bubblewrap" else Unconfined()
 
 
-async def shell(box: Sandbox, folder: Path, script: str, bounds: Bounds = BOUNDS, **more) -> Ran:
+async def shell(box: Sandbox, folder: Path, script: str, bounds: Bounds = BOUNDS, mark: str = "", **more) -> Ran:
+    more.setdefault("environment", {"MARK": mark})
     return await box.run(["sh", "-c", script], folder=folder, writable=[folder], bounds=bounds, **more)
 
 
@@ -47,11 +48,11 @@ async def python(box: Sandbox, folder: Path, script: str, bounds: Bounds = BOUND
 
 
 def alive(word: str) -> list[int]:
-    """The processes in whose command line `word` stands."""
+    """The processes in whose command line or variables `word` stands."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if word.encode() in (process / "cmdline").read_bytes():
+            if word.encode() in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
                 found.append(int(process.name))
         except OSError:
             continue
@@ -162,7 +163,7 @@ async def test_one_that_ignores_signals_is_ended_too(box: Sandbox, tmp_path: Pat
 async def test_a_fork_bomb_is_ended(box: Sandbox, tmp_path: Path) -> None:
     word = f"swarm-{uuid4().hex}"
     bomb = f": {word}\nb() {{ b | b & }}\nb; sleep 1000"
-    ran = await shell(box, tmp_path, bomb, Bounds(seconds=60, processes=40))
+    ran = await shell(box, tmp_path, bomb, Bounds(seconds=60, processes=40), mark=word)
     assert "more than 40 processes" in ran.ended
     assert not alive(word)
 
@@ -254,7 +255,7 @@ async def test_output_is_plain_text_whatever_is_printed(box: Sandbox, tmp_path: 
 async def test_what_runs_on_behind_a_command_is_gone_with_it(box: Sandbox, tmp_path: Path) -> None:
     word = f"swarm-{uuid4().hex}"
     daemon = f"setsid sh -c 'exec >/dev/null 2>&1; (sleep 1000; : {word}) & touch begun; sleep 1000; : {word}' &"
-    ran = await shell(box, tmp_path, f"{daemon} until test -e begun; do sleep 0.01; done; echo over")
+    ran = await shell(box, tmp_path, f"{daemon} until test -e begun; do sleep 0.01; done; echo over", mark=word)
     assert (ran.ok, ran.output) == (True, "over\n")
     assert not alive(word)
 
@@ -262,7 +263,7 @@ async def test_what_runs_on_behind_a_command_is_gone_with_it(box: Sandbox, tmp_p
 async def test_cancelling_the_wait_ends_the_command_first(box: Sandbox, tmp_path: Path) -> None:
     word = f"swarm-{uuid4().hex}"
     script = f"(setsid sleep 1000; : {word}) & touch begun; sleep 1000 # {word}"
-    task = asyncio.create_task(shell(box, tmp_path, script))
+    task = asyncio.create_task(shell(box, tmp_path, script, mark=word))
     assert await until((tmp_path / "begun").exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -273,7 +274,7 @@ async def test_cancelling_the_wait_ends_the_command_first(box: Sandbox, tmp_path
 async def test_cancelled_at_any_moment_a_command_leaves_nothing(box: Sandbox, tmp_path: Path) -> None:
     word = f"swarm-{uuid4().hex}"
     for number in range(20):
-        task = asyncio.create_task(shell(box, tmp_path, f"sleep 1000; : {word}"))
+        task = asyncio.create_task(shell(box, tmp_path, f"sleep 1000; : {word}", mark=word))
         await asyncio.sleep(number * 0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -291,7 +292,8 @@ from swarm.workspace.unconfined import Unconfined
 async def main(kind, folder, word):
     box = Bubblewrap() if kind == "bubblewrap" else Unconfined()
     script = f"(setsid sleep 1000; : {word}) & touch begun; sleep 1000; : {word}"
-    await box.run(["sh", "-c", script], folder=folder, writable=[folder], bounds=Bounds())
+    mark = {"MARK": word}
+    await box.run(["sh", "-c", script], folder=folder, writable=[folder], environment=mark, bounds=Bounds())
 
 asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
 """

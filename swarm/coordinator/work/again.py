@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -58,7 +59,8 @@ def _restore(desk: Desk, work: Work) -> None:
     planned_at = known.get(ROOT, _Known()).planned_at
     work.heard = sum(record.seq < planned_at for record in journal.records(run, INSTRUCTION))
     if homes:
-        _retell(desk, homes, known)
+        planned = {order.objective for _, order in (*live, *homes.values())}
+        _retell(desk, homes, known, planned)
 
 
 def _sorted(desk: Desk, work: Work) -> tuple[list[tuple[Branch, Order]], dict[str, tuple[Branch, Order]]]:
@@ -118,7 +120,7 @@ def _leave_alone(desk: Desk, work: Work, name: str, *, told: bool) -> None:
         return
     branch = work.branch_of(slice_)
     work.failed[name] = CANCELLED
-    desk.dropped[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=CANCELLED)
+    desk.dropped[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=CANCELLED, name=name)
     branch.stands(name, "dropped", CANCELLED)
     if not told:
         branch.urgent = True
@@ -162,8 +164,11 @@ def _bring(branch: Branch, known: _Known, ended_at: int) -> None:
         branch.reasons = list(last["missing"])
 
 
-def _retell(desk: Desk, homes: dict[str, tuple[Branch, Order]], known: dict[str, _Known]) -> None:
-    """What the reports of open branches said in a sentence, and what they proposed since the last planning."""
+def _retell(
+    desk: Desk, homes: dict[str, tuple[Branch, Order]], known: dict[str, _Known], planned: Container[str]
+) -> None:
+    """What the reports of open branches said in a sentence, and what they proposed since the last planning, but
+    for what is planned already."""
     for record in desk.journal.records(desk.run, "report"):
         if record.key not in homes:
             continue
@@ -173,5 +178,5 @@ def _retell(desk: Desk, homes: dict[str, tuple[Branch, Order]], known: dict[str,
         if name in branch.standings:
             branch.stands(name, "done", body.get("summary") or body.get("result", ""))
         if record.seq > known.get(branch.name, _Known()).planned_at:
-            proposed = (one["objective"][:400] for one in body.get("proposed", ()))
-            branch.reasons += [f'"{name}" proposes: {objective}' for objective in proposed]
+            proposed = (one["objective"] for one in body.get("proposed", ()) if one["objective"] not in planned)
+            branch.reasons += [f'"{name}" proposes: {objective[:400]}' for objective in proposed]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.show import view_prompt
 from swarm.coordinator.work.brief import said_to
 from swarm.coordinator.work.equip import asked_with_tools
+from swarm.coordinator.work.settle import to_settle
 from swarm.coordinator.work.state import ROOT, Branch, RunResults, Work
 from swarm.errors import CallFailed, PromptTooLong, Rejected, UsageError
 from swarm.observe.log import get_logger
@@ -55,8 +56,12 @@ async def judge_branch(desk: Desk, work: Work, branch: Branch, number: int) -> V
         return Verdict(verdict=body["verdict"], reason=body["reason"], missing=tuple(body["missing"]))
     problem = await _program_says(desk, work, number) if branch.parent is None else None
     has_check = branch.parent is None and _check(desk) is not None
+    settling = await to_settle(desk, work, branch, number)
     if work.program is not None:
         verdict = _of_program(problem)
+    elif settling:
+        verdict = _unsettled([question for question, _, _ in settling], problem)
+        measure(work, branch, verdict.missing, _claims(desk, branch, number))
     elif has_check and problem is None:
         verdict = Verdict(verdict="done", reason="the check passes")
     else:
@@ -67,6 +72,7 @@ async def judge_branch(desk: Desk, work: Work, branch: Branch, number: int) -> V
     body = {"verdict": verdict.verdict, "reason": verdict.reason, "missing": list(verdict.missing)}
     body |= {"done": branch.done, "claims": _claims(desk, branch, number), "check": problem, "score": work.score}
     body |= {"proposed": branch.proposed, "admitted": branch.admitted}
+    body |= {"settling": [list(one) for one in settling]} if settling else {}
     await desk.journal.append(desk.run, Entry(kind="judged", key=key, body=body))
     log.info("judged", branch=branch.name, verdict=verdict.verdict)
     return verdict
@@ -77,6 +83,13 @@ def _of_program(problem: str | None) -> Verdict:
     if problem is None:
         return Verdict(verdict="done", reason="nothing is left to do")
     return Verdict(verdict="stop", reason=f"its check does not pass: {problem}")
+
+
+def _unsettled(questions: Sequence[str], problem: str | None) -> Verdict:
+    """What contradicts is worked before anyone judges the whole."""
+    wanted = tuple(f"One slice is to settle this, and nothing else: {question}" for question in questions)
+    missing = (*((problem,) if problem else ()), *wanted)
+    return Verdict(verdict="replan", reason="findings contradict one another", missing=missing)
 
 
 async def _program_says(desk: Desk, work: Work, number: int) -> str | None:

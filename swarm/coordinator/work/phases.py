@@ -16,7 +16,8 @@ from swarm.limits.hedged import Hedged
 
 
 async def plan(desk: Desk) -> None:
-    """Ask the root's planner for the first time, or take the first orders of a program.
+    """Ask the root's planner for the first time, or take the first orders of a program. A planner that looks into
+    a worktree is asked when there are any, as the first thing of the pool.
 
     Raises:
         Rejected: the provider will accept no call at all.
@@ -30,7 +31,8 @@ async def plan(desk: Desk) -> None:
     if desk.recorded is not None:
         return
     await refill(desk, plan)
-    if plan.program is None and plan.root.plannings == 0 and desk.stopped is None:
+    looks = desk.program is not None and desk.program.planner.workspace != "none"
+    if plan.program is None and plan.root.plannings == 0 and desk.stopped is None and not looks:
         try:
             await plan_branch(desk, plan, plan.root, 1)
         except Rejected:

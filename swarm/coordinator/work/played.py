@@ -19,6 +19,7 @@ from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.pool import Pool
 from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
 from swarm.coordinator.work.take import order_of, pull
+from swarm.equipment import Workspace
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, SwarmError
 from swarm.limits.budget import Budget
 from swarm.limits.hedged import Hedged
@@ -44,6 +45,7 @@ def program_entry(program: Program, session: int) -> Entry:
     """What there is of a program, beside code: how its roles are worked."""
     parts, space = ("orders", "follow", "check", "answer"), program.workspace
     body: dict[str, Any] = {part: getattr(program, part) is not None for part in parts}
+    body |= {"settle": True} if program.settle else {}
     return Entry(
         kind="program",
         key=str(session),
@@ -116,8 +118,10 @@ def stand_in(body: dict[str, Any], history: Iterable[Record], text: str) -> Prog
         check=_not_asked if body["check"] else None,
         answer=answer if body["answer"] else None,
         roles=tuple(_role_of(one) for one in body["roles"]),
+        workspace=Workspace(repository=body["repository"]) if "repository" in body else None,  # named, not opened
         planner=_role_of(body["planner"]) if "planner" in body else PLANNER,
         judge=_role_of(body["judge"]) if "judge" in body else JUDGE,
+        settle=body.get("settle", False),
     )
 
 

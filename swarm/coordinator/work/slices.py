@@ -137,8 +137,10 @@ class Slices:
         self._settle(branch, slice_, order, report)
         if plan.places is not None and plan.role_of(order).workspace != "none":
             await plan.places.close(slice_.id)
+        planned = {one.objective for one in followers}
         for proposal in report.proposed:
-            branch.reasons.append(f'"{order.name}" proposes: {proposal.objective[:400]}')
+            if proposal.objective not in planned:
+                branch.reasons.append(f'"{order.name}" proposes: {proposal.objective[:400]}')
         self._look(branch)
 
     def _settle(self, branch: Branch, slice_: Slice, order: Order, report: Report) -> None:
@@ -168,7 +170,7 @@ class Slices:
         plan.failed[order.name] = reason  # a planner whose reply is here after this goes by it
         plan.under_way.discard(slice_.id)
         await desk.journal.append(desk.run, *more, entry, also=desk.graph.change(slice_, report))
-        desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
+        desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason, name=order.name)
         branch.stands(order.name, "failed", reason)
         branch.urgent = True
         branch.reasons.append(f'"{order.name}" failed: {reason[:400]}')
@@ -184,7 +186,7 @@ class Slices:
         await desk.journal.append(desk.run, Entry(kind=DROPPED, key=order.name, body={"reason": reason}))
         branch = self.plan.branch_of(slice_)
         self.plan.failed[order.name] = reason
-        desk.dropped[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason)
+        desk.dropped[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason, name=order.name)
         branch.stands(order.name, "dropped", reason)
         branch.urgent = True
         branch.reasons.append(f'"{order.name}" was {reason}')
