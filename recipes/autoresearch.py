@@ -18,7 +18,7 @@ from swarm.experiments.lab import BASELINE, EXPERIMENT, Lab, Setup
 from swarm.experiments.ledger import Ledger
 from swarm.experiments.measure import told_command, yardstick
 from swarm.experiments.study import Study, all_but, bundled, copied
-from swarm.workspace.repository import find
+from swarm.workspace.repository import Repository, find
 
 INSTRUCTIONS = """\
 You are a completely autonomous researcher: you try things out. The one file that you may change is {edit}; read
@@ -100,7 +100,13 @@ async def autoresearch(
     }
     facts |= {"repository": str(repository), "branch": branch, "replicates": replicates, "proposers": proposers}
     study = Study(out or repository.with_name(f"{repository.name}-results"), facts, yard)
-    text = await _as_landed(study.ledger, workspace, edit)
+    found = await find(workspace)
+    await _held_against(study.ledger, found)
+
+    async def read(commit: str) -> str | None:
+        said = await found.git.run("cat-file", "blob", f"{commit}:{edit}")
+        return said.out.decode("utf-8", "replace") if said.code == 0 else None
+
     task = Task(questions=(f"Experiments on {edit}: {yard.name}, {better}",), paths=(), mode="work")
     answer: Answer | None = None
     while (at := study.next(experiments)) is not None:
@@ -116,7 +122,7 @@ async def autoresearch(
             last=at.last,
             repairs=0 if alone else 2,
         )
-        lab = Lab(setup, study.ledger, study.picture, print, text)
+        lab = Lab(setup, study.ledger, read, study.picture, print)
         role = Role(name=EXPERIMENT, workspace="write", trial=lab.trial, tries=8, view_tokens=3_000)
         if alone:
             role = replace(role, code=lab.propose)
@@ -162,10 +168,9 @@ def _repository(paths: list[str] | None) -> Path:
     return folder.resolve()
 
 
-async def _as_landed(ledger: Ledger, workspace: Workspace, edit: str) -> str | None:
-    """The editable file as it is on the branch, where there is one. What the ledger has is held against that: what
-    was about to land when a process died, and what a person took back since."""
-    repository = await find(workspace)
+async def _held_against(ledger: Ledger, repository: Repository) -> None:
+    """See what of the ledger is on the branch: what was about to land when a process died, and what a person took
+    back since."""
     for row in ledger.unsettled():
         if await repository.has(row.commit):
             ledger.confirm(row.number)
@@ -174,5 +179,3 @@ async def _as_landed(ledger: Ledger, workspace: Workspace, edit: str) -> str | N
     for row in ledger:
         if row.status == "keep" and not await repository.has(row.commit):
             ledger.put(replace(row, status="discard", description=f"{row.description} (taken back)"))
-    said = await repository.git.run("cat-file", "blob", f"{repository.ref}:{edit}")
-    return said.out.decode("utf-8", "replace") if said.code == 0 else None

@@ -174,7 +174,8 @@ def inert(text: str) -> str:
     """Text on one line that is nothing but text where Markdown is shown: a source may hold a picture or a page
     whose address tells whoever wrote it what was read."""
     line = " ".join(text.split())
-    return line.replace("<", "&lt;").replace("![", "!\\[").replace("](", "]\\(").replace("[^", "\\[^")
+    line = line.replace("<", "&lt;").replace("![", "!\\[").replace("](", "]\\(").replace("[^", "\\[^")
+    return f"\\{line}" if line.startswith(("#", ">", "`" * 3, "~~~")) else line
 
 
 def figures_without(sentence: str, question: str, found: Iterable[Known]) -> list[str]:
@@ -205,7 +206,8 @@ def _short(report: Report, answer: Answer) -> None:
     said = [
         inert(one.text) + report.cite(_quotes(answer, one.citations)) for one in answer.statements if one.citations
     ]
-    report.lines += [" ".join(said)] if said else []
+    whole = all(one.text.rstrip().endswith((".", "!", "?")) for one in answer.statements)
+    report.lines += [" ".join(said) if whole else "\n".join(f"- {one}" for one in said)] if said else []
 
 
 def _disagreements(report: Report, answer: Answer) -> None:

@@ -73,3 +73,4 @@ def test_nothing_in_a_report_is_fetched_or_run_by_whatever_shows_it() -> None:
     assert "<" not in text
     assert "evil.example" in text, "it is quoted all the same"
     assert inert("a\n[^1]: b") == "a \\[^1]: b"
+    assert inert("## 4 m") == "\\## 4 m"

@@ -20,7 +20,21 @@ import swarm
 PACKAGE = Path(swarm.__file__).parent
 
 FLOORS = (
-    {"errors", "source", "orders", "task", "program", "equipment", "events", "reviewing", "tokens", "terms", "names", "claims"},
+    {
+        "errors",
+        "source",
+        "orders",
+        "task",
+        "program",
+        "equipment",
+        "events",
+        "issues",
+        "reviewing",
+        "tokens",
+        "terms",
+        "names",
+        "claims",
+    },
     {"prompts"},
     {"models", "store", "sources", "observe", "checks", "workspace"},
     {"graph", "agenda", "tools", "experiments", "cited"},

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,21 +52,20 @@ class Setup:
 
 
 class Lab:
-    """What the functions of the program share: the setup, the ledger, and what is under way. With a `picture` the
-    best so far is drawn there after each experiment; `tell` hears what came of it, in a line. `text` is the
-    editable file as it landed last, where that is known."""
+    """What the functions of the program share: the setup, the ledger, and what is under way. `read` tells the
+    editable file as a commit has it. With a `picture` the best so far is drawn there after each experiment; `tell`
+    hears what came of it, in a line."""
 
     def __init__(
         self,
         setup: Setup,
         ledger: Ledger,
+        read: Callable[[str], Awaitable[str | None]],
         picture: Path | None = None,
         tell: Callable[[str], None] | None = None,
-        text: str | None = None,
     ) -> None:
         self.setup, self.ledger, self._picture, self._tell = setup, ledger, picture, tell
-        self._text = text
-        self._texts: dict[str, str] = {}  # of what is about to land, by its commit
+        self._read = read
         self._under_way: set[str] = set()  # digests of what is proposed and not measured yet
         self._repaired: Counter[int] = Counter()
         self._moves: dict[int, tuple[Move, ...]] = {}  # of experiments that may have to be put upon another text
@@ -111,7 +110,6 @@ class Lab:
             row = replace(row, description=report.summary)
         self.ledger.put(row)
         self.ledger.confirm(number)
-        self._text = self._texts.pop(row.commit, self._text)
         self._under_way.discard(row.file)
         if self._tell is not None:
             self._tell(f"{number}: {self._said(row, '')}")
@@ -124,14 +122,13 @@ class Lab:
         """Measure what is there, in full."""
         place = await piece.place()
         text = (place.path / self.setup.edit).read_text("utf-8")
-        self._text = text
         row = self.ledger.row(self.setup.begin)
         if row is None:
             measured = await self._measured(place, text, first=True)
             if measured.way != "ok":
                 failure = f"the baseline does not measure anything ({measured.way}): {measured.why}"
                 return Done(result="", failure=failure)
-            row = self._row(self.setup.begin, text, measured, commit=str(getattr(place, "base", "")))
+            row = self._row(self.setup.begin, text, measured, commit=_base(place))
             row = replace(row, status="baseline", description="as it was")
             self.ledger.put(row)
         said = self._said(row, "")
@@ -147,7 +144,8 @@ class Lab:
             return Done(result=self._result(row, self._said(row, "")), summary=row.description, claims=claims)
         place = await piece.place()
         path = place.path / self.setup.edit
-        text = self._text if piece.attempt and self._text is not None else path.read_text("utf-8")
+        text = await self._read(_base(place))  # what stands there may be a conflict, or left by who was killed
+        text = path.read_text("utf-8") if text is None else text
         proposal = self._same_again(number, text) or propose(
             text,
             self._history(),
@@ -191,7 +189,6 @@ class Lab:
         """Measure what would land, and keep it where it is better than what it would land upon."""
         setup, ledger, number = self.setup, self.ledger, self._number(order)
         ledger.arrived(checkout.base)
-        self._text = self._texts.pop(checkout.base, self._text)
         others = [path for path in await checkout.changed() if path != setup.edit]
         if others:
             wrong = f"only {setup.edit} may be changed, and this changes {', '.join(others[:5])}: undo that"
@@ -211,9 +208,9 @@ class Lab:
             self._repaired[number] += 1
             return Ruling(lands=False, wrong=f"it does not run ({measured.way}); mend it: {measured.why}")
         row = self._row(number, text, measured, commit=checkout.commit if measured.better else "")
+        before = await self._read(checkout.base)
+        row = replace(row, description=told(moves_between(before, text)) if before is not None else "")
         ledger.put(row, before=measured.better)
-        if measured.better:
-            self._texts[row.commit] = text
         return self._ruling(row, measured.why)
 
     async def _measured(self, place: Runs, text: str, *, first: bool = False) -> Measured:
@@ -232,7 +229,6 @@ class Lab:
 
     def _row(self, number: int, text: str, measured: Measured, *, commit: str) -> Row:
         lines, chars = _size(text)
-        moves = moves_between(self._text, text) if self._text is not None else ()
         return Row(
             number=number,
             commit=commit,
@@ -244,7 +240,6 @@ class Lab:
             chars=chars,
             file=digest_of(text),
             values=measured.values,
-            description=told(moves),
         )
 
     # What is told
@@ -304,6 +299,11 @@ class Lab:
             call=experiments,
             changes=False,
         )
+
+
+def _base(place: Place) -> str:
+    """The commit that a worktree began from, where it tells."""
+    return str(getattr(place, "base", ""))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from swarm.equipment import Tool, ToolFailed
-from swarm.errors import CallFailed, InvalidReply, PromptTooLong, Rejected, RunError
+from swarm.errors import CallFailed, InvalidReply, LimitReached, PromptTooLong, Rejected, RunError
 from swarm.limits.budget import Budget
 from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
@@ -115,6 +115,8 @@ class _Window(Generic[R]):
         if actor.model.count(prompt) > BASE_SHARE * self._room():
             raise PromptTooLong("what the sub-agent is given leaves too little of its window to act in")
         while True:
+            if actor.kit.stopping():
+                raise LimitReached("interrupted")
             prompt = self._next(prompt)
             before = actor.budget.spent.calls if actor.budget is not None else 0
             reply = await actor.gate.ask(actor.model, prompt, self.attempt, budget=actor.budget)

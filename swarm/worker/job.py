@@ -36,6 +36,8 @@ class Kit:
     tools: tuple[Tool, ...]
     steps: int
     locate: Callable[[str], Span | None] = lambda _: None
+    stopping: Callable[[], bool] = lambda: False
+    """Whether no further step is to be begun. What was done so far is gone on with when the run is."""
 
 
 Land = Callable[[str, WorkReply, str | None, Callable[[str], Awaitable[None]]], Awaitable[Landing]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from swarm.equipment import Bounds, Ran
-from swarm.experiments.knobs import digest_of, knobs
+from swarm.experiments.knobs import digest_of, knobs, moves_between
 from swarm.experiments.lab import BASELINE, Lab, Setup
 from swarm.experiments.ledger import Ledger, Row
 from swarm.experiments.measure import yardstick
@@ -50,11 +50,21 @@ class Tree:
         return ("train.py", *self.also)
 
 
+TEXTS: dict[str, str] = {}
+"""The file by commits: what a repository knows."""
+
+
+async def read(commit: str) -> str | None:
+    return TEXTS.get(commit)
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     (tmp_path / "tree").mkdir()
     found = Tree(path=tmp_path / "tree")
     found.file.write_text(TEXT)
+    TEXTS.clear()
+    TEXTS["c0"] = TEXT
     return found
 
 
@@ -92,6 +102,7 @@ async def work(lab: Lab, tree: Tree, order: Order) -> tuple[Ruling, list[Order]]
     assert not done.failure
     ruling = await lab.trial(tree, order)
     if ruling.lands:
+        TEXTS[tree.commit] = tree.file.read_text()
         tree.base, tree.commit = tree.commit, f"c{int(tree.commit[1:]) + 1}"
     else:
         tree.file.write_text(before)
@@ -100,7 +111,7 @@ async def work(lab: Lab, tree: Tree, order: Order) -> tuple[Ruling, list[Order]]
 
 async def test_the_baseline_comes_first_and_each_experiment_leads_to_the_next(tmp_path: Path, tree: Tree) -> None:
     told: list[str] = []
-    lab = Lab(SETUP, Ledger(tmp_path / "results.tsv", LOSS), tmp_path / "best.svg", told.append)
+    lab = Lab(SETUP, Ledger(tmp_path / "results.tsv", LOSS), read, tmp_path / "best.svg", told.append)
     orders = await baseline(lab, tree)
     assert [order.name for order in orders] == ["experiment 1"]
     names = []
@@ -119,7 +130,7 @@ async def test_the_baseline_comes_first_and_each_experiment_leads_to_the_next(tm
 
 
 async def test_proposers_side_by_side_have_chains_of_their_own_and_propose_no_file_twice(tree: Tree) -> None:
-    lab = Lab(replace(SETUP, proposers=3, last=7), Ledger(None, LOSS))
+    lab = Lab(replace(SETUP, proposers=3, last=7), Ledger(None, LOSS), read)
     orders = await baseline(lab, tree)
     assert [order.name for order in orders] == ["experiment 1", "experiment 2", "experiment 3"]
     seen = []
@@ -140,7 +151,7 @@ async def test_proposers_side_by_side_have_chains_of_their_own_and_propose_no_fi
 
 
 async def test_nothing_but_the_editable_file_may_change(tree: Tree) -> None:
-    lab = Lab(SETUP, Ledger(None, LOSS))
+    lab = Lab(SETUP, Ledger(None, LOSS), read)
     (order,) = await baseline(lab, tree)
     runs = len(tree.runs)
     tree.also = ("evaluate.py",)
@@ -152,7 +163,7 @@ async def test_nothing_but_the_editable_file_may_change(tree: Tree) -> None:
 
 async def test_the_measure_to_beat_is_that_of_what_it_would_land_upon(tree: Tree) -> None:
     """Two that both beat the baseline: the second is held against the first once that has landed."""
-    lab = Lab(replace(SETUP, proposers=2), Ledger(None, LOSS))
+    lab = Lab(replace(SETUP, proposers=2), Ledger(None, LOSS), read)
     one, two = await baseline(lab, tree)
     tree.file.write_text(TEXT.replace("0.01", "0.4"))
     assert (await lab.trial(tree, one)).lands
@@ -165,7 +176,7 @@ async def test_the_measure_to_beat_is_that_of_what_it_would_land_upon(tree: Tree
 
 
 async def test_a_file_that_was_tried_is_not_run_again(tree: Tree) -> None:
-    lab = Lab(replace(SETUP, proposers=2), Ledger(None, LOSS))
+    lab = Lab(replace(SETUP, proposers=2), Ledger(None, LOSS), read)
     one, two = await baseline(lab, tree)
     tree.file.write_text(TEXT.replace("0.01", "0.002"))
     assert not (await lab.trial(tree, one)).lands
@@ -176,7 +187,7 @@ async def test_a_file_that_was_tried_is_not_run_again(tree: Tree) -> None:
 
 
 async def test_a_crash_goes_into_the_ledger_and_a_model_may_mend_it_first(tree: Tree) -> None:
-    lab = Lab(replace(SETUP, repairs=1), Ledger(None, LOSS))
+    lab = Lab(replace(SETUP, repairs=1), Ledger(None, LOSS), read)
     (order,) = await baseline(lab, tree)
     tree.file.write_text(TEXT.replace("16", "13"))
     ruling = await lab.trial(tree, order)
@@ -190,19 +201,19 @@ async def test_a_crash_goes_into_the_ledger_and_a_model_may_mend_it_first(tree: 
 
 async def test_a_baseline_that_measures_nothing_fails_and_says_why(tree: Tree) -> None:
     tree.file.write_text("x = [\n")
-    done = await Lab(SETUP, Ledger(None, LOSS)).baseline(piece_of(Order(name=BASELINE, objective="x"), tree))
+    done = await Lab(SETUP, Ledger(None, LOSS), read).baseline(piece_of(Order(name=BASELINE, objective="x"), tree))
     assert "boom" in done.failure
 
 
 async def test_what_was_measured_before_a_kill_is_not_measured_again(tmp_path: Path, tree: Tree) -> None:
     at = tmp_path / "results.tsv"
-    lab = Lab(SETUP, Ledger(at, LOSS))
+    lab = Lab(SETUP, Ledger(at, LOSS), read)
     (order,) = await baseline(lab, tree)
     done = await lab.propose(piece_of(order, tree))
     ruling = await lab.trial(tree, order)
     row, runs = lab.ledger.row(1), len(tree.runs)
 
-    again = Lab(SETUP, Ledger(at, LOSS))  # another process, from what is on the disk
+    again = Lab(SETUP, Ledger(at, LOSS), read)  # another process, from what is on the disk
     again.ledger.arrived(tree.commit)
     (order,) = await baseline(again, tree)
     assert (await again.propose(piece_of(order, tree))).summary == done.summary
@@ -214,7 +225,7 @@ async def test_what_was_measured_before_a_kill_is_not_measured_again(tmp_path: P
 
 
 async def test_the_next_proposer_tells_the_graph_what_came_of_the_one_before(tree: Tree) -> None:
-    lab = Lab(SETUP, Ledger(None, LOSS))
+    lab = Lab(SETUP, Ledger(None, LOSS), read)
     (order,) = await baseline(lab, tree)
     ruling, (next_,) = await work(lab, tree, order)
     done = await lab.propose(piece_of(next_, tree, {order.name: ruling.result or ""}))
@@ -224,7 +235,7 @@ async def test_the_next_proposer_tells_the_graph_what_came_of_the_one_before(tre
 
 
 async def test_a_plateau_is_told_and_comes_from_the_report_alone(tree: Tree) -> None:
-    lab = Lab(SETUP, Ledger(None, LOSS))
+    lab = Lab(SETUP, Ledger(None, LOSS), read)
     await baseline(lab, tree)
     row = Row(number=3, metric=9.0, status="discard")
     report = Report(slice="", question="", findings=(), result=row.as_json(said="x", best=2.0, since=3))
@@ -236,13 +247,15 @@ async def test_a_plateau_is_told_and_comes_from_the_report_alone(tree: Tree) -> 
 
 
 async def test_a_conflict_has_the_same_moves_put_upon_what_landed(tree: Tree) -> None:
-    lab = Lab(replace(SETUP, proposers=2), Ledger(None, LOSS))
+    lab = Lab(replace(SETUP, proposers=2), Ledger(None, LOSS), read)
     one, two = await baseline(lab, tree)
     await lab.propose(piece_of(two, tree))
     mine = tree.file.read_text()
     tree.file.write_text(TEXT.replace("0.01", "0.4"))
     assert (await lab.trial(tree, one)).lands
-    lab.ledger.arrived(tree.commit)
+    TEXTS[tree.commit] = tree.file.read_text()
+    tree.base, tree.commit = tree.commit, "c2"
+    lab.ledger.arrived(tree.base)
     list(lab.follow(one, report_of(one, Done(result=""))))
     tree.file.write_text("<<<<<<< marks of a conflict\n")
     done = await lab.propose(piece_of(two, tree, attempt=1))
@@ -253,15 +266,24 @@ async def test_a_conflict_has_the_same_moves_put_upon_what_landed(tree: Tree) ->
     assert "RATE = 0.4" in text or "RATE" in done.result
 
 
+async def test_what_a_killed_process_left_in_the_worktree_is_not_built_upon(tree: Tree) -> None:
+    lab = Lab(SETUP, Ledger(None, LOSS), read)
+    (order,) = await baseline(lab, tree)
+    tree.file.write_text(TEXT.replace("16", "500"))
+    await lab.propose(piece_of(order, tree))
+    assert len(moves_between(TEXT, tree.file.read_text())) == 1
+
+
 async def test_where_no_constant_is_left_the_proposer_says_so(tree: Tree) -> None:
-    tree.file.write_text("RATE = 1.0  # range: 1..1\n")
-    lab = Lab(SETUP, Ledger(None, LOSS))
+    TEXTS["c0"] = "RATE = 1.0  # range: 1..1\n"
+    tree.file.write_text(TEXTS["c0"])
+    lab = Lab(SETUP, Ledger(None, LOSS), read)
     (order,) = await baseline(lab, tree)
     assert "no constant" in (await lab.propose(piece_of(order, tree))).failure
 
 
 async def test_the_ledger_is_a_tool_for_models(tree: Tree) -> None:
-    lab = Lab(SETUP, Ledger(None, LOSS))
+    lab = Lab(SETUP, Ledger(None, LOSS), read)
     await baseline(lab, tree)
     assert "as it was" in await lab.tool().call({})
     assert lab.tool().changes is False

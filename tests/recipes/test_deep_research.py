@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,27 @@ async def test_a_users_function_searches_where_there_is_no_material(place: Place
     assert not {"post", "_post", "search_sources"} & offered[0]
     assert answer.statements
     assert 'search_web {"words": "x"}' in place.out.read_text(), "a footnote names the call"
+
+
+async def test_of_a_servers_tools_those_are_given_that_only_read(
+    place: Place, capsys: Any
+) -> None:
+    pytest.importorskip("mcp")
+    server = Path(__file__).parents[1] / "tools" / "odd_server.py"
+    file = place.folder / "servers.json"
+    file.write_text(json.dumps({"mcpServers": {"odd": {"command": sys.executable, "args": [str(server)]}}}))
+    team, offered = Team(), list[set[str]]()
+
+    def act(prompt: Any) -> dict[str, Any]:
+        offered.append({one.name for one in prompt.tools})
+        told = {"text": "The Aller bridge is 40 m long. It was built in 1902 by Ida Brandt."}
+        return report("", *SEARCHES["survey"][1]) if prompt.turns else turn(("odd_echo", told))
+
+    model = Scripted({**team.model._replies, "act": act})  # type: ignore[dict-item]
+    answer = await place.run(place.swarm(model), [], mcp=file)
+    assert answer.statements
+    assert {one for one in offered[0] if one.startswith("odd_")} == {"odd_echo"}
+    assert "odd_long" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

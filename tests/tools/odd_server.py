@@ -1,8 +1,7 @@
 """An MCP server that misbehaves: for tests of who is connected to it.
 
-As a program, `python odd_server.py [MODE]`: "dies" ends before it answers anything and says why on stderr, "deaf"
-never answers and goes on when it is told to end, and "stubborn" answers, and goes on as well. Its process id goes
-into the file that ODD_PID names.
+It is a program, and an application for tests that serve it themselves. As a program it writes its process id into
+the file that ODD_PID names, and goes on when it is told to end if it is called with "stubborn".
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def tools() -> list[types.Tool]:
         "heavy": types.Tool(name="heavy", input_schema=NOTHING | {"description": "x" * 30_000}),
         "über": types.Tool(name="über", input_schema={"type": "object", "properties": {"ü": {}}}),
     }
-    for name in ("fail", "fail_silently", "raise", "image", "linked", "structured", "empty", "huge", "hang", "die", "leak"):
+    for name in (*given(), "raise", "hang", "die"):
         named[name] = types.Tool(name=name, input_schema=NOTHING)
     return list(named.values())
 
@@ -50,52 +49,47 @@ async def listed(_: Any, params: types.PaginatedRequestParams | None) -> types.L
     return types.ListToolsResult(tools=every[at : at + PAGE], next_cursor=following)
 
 
-def text(of: str, *, bad: bool = False, structured: Any = None) -> types.CallToolResult:
-    content: list[types.ContentBlock] = [types.TextContent(text=of)]
-    return types.CallToolResult(content=content, is_error=bad, structured_content=structured)
+def text(of: str, *, bad: bool = False) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=of)], is_error=bad)
+
+
+def blocks(*of: types.ContentBlock, structured: Any = None) -> types.CallToolResult:
+    return types.CallToolResult(content=list(of), structured_content=structured)
+
+
+def given() -> dict[str, types.CallToolResult]:
+    """What those tools give that only give something."""
+    data = base64.b64encode(b"x" * 3_000).decode()
+    return {
+        "fail": text("the disk is full: remove something", bad=True),
+        "fail_silently": types.CallToolResult(content=[], is_error=True),
+        "image": blocks(types.ImageContent(data=data, mime_type="image/png"), types.TextContent(text="a cat")),
+        "linked": blocks(
+            types.ResourceLink(name="notes", uri="memo://3"),
+            types.EmbeddedResource(resource=types.TextResourceContents(uri="memo://1", text="what stands in it")),
+            types.EmbeddedResource(resource=types.BlobResourceContents(uri="memo://2", blob="AAAA")),
+        ),
+        "structured": blocks(structured={"degrees": 21}),
+        "twice": blocks(types.TextContent(text='{"degrees": 21}'), structured={"degrees": 21}),
+        "empty": blocks(),
+        "huge": text("a" * 1_500_000),
+        "leak": text(f"the key is {KEY}"),
+    }
 
 
 async def called(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-    given = params.arguments or {}
     match params.name:
         case "echo":
-            return text(given["text"])
-        case "fail":
-            return text("the disk is full: remove something", bad=True)
-        case "fail_silently":
-            return types.CallToolResult(content=[], is_error=True)
+            return text((params.arguments or {})["text"])
         case "raise":
             raise RuntimeError(f"broken inside, with {KEY}")
-        case "image":
-            data = base64.b64encode(b"x" * 3_000).decode()
-            return types.CallToolResult(
-                content=[types.ImageContent(data=data, mime_type="image/png"), types.TextContent(text="a cat")]
-            )
-        case "linked":
-            inside = types.TextResourceContents(uri="memo://1", text="what stands in it")
-            blob = types.BlobResourceContents(uri="memo://2", blob="AAAA")
-            return types.CallToolResult(
-                content=[
-                    types.ResourceLink(name="notes", uri="memo://3"),
-                    types.EmbeddedResource(resource=inside),
-                    types.EmbeddedResource(resource=blob),
-                ]
-            )
-        case "structured":
-            return types.CallToolResult(content=[], structured_content={"degrees": 21})
-        case "empty":
-            return types.CallToolResult(content=[])
-        case "huge":
-            return text("a" * 1_500_000)
         case "hang":
             await asyncio.sleep(3_600)
         case "die":
             sys.stderr.write(f"fatal: the key {KEY} was refused\n")
             sys.stderr.flush()
             os._exit(3)
-        case "leak":
-            return text(f"the key is {KEY}")
-    return text(f"called {params.name}")
+    return given().get(params.name) or text(f"called {params.name}")
 
 
 def server() -> Server[Any]:
@@ -111,15 +105,11 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    stubborn = sys.argv[1:] == ["stubborn"]
+    if stubborn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "ODD_PID" in os.environ:
         Path(os.environ["ODD_PID"]).write_text(str(os.getpid()))
-    mode = sys.argv[1] if len(sys.argv) > 1 else ""
-    if mode in ("deaf", "stubborn"):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if mode == "dies":
-        sys.exit(f"no licence for {KEY}")
-    if mode == "deaf":
-        time.sleep(3_600)
     asyncio.run(main())
-    if mode == "stubborn":
+    if stubborn:
         time.sleep(3_600)

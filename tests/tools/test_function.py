@@ -1,4 +1,4 @@
-"""Plain typed functions as tools: what a model is told they take, what reaches them, and what is said of mistakes."""
+"""Typed functions as tools: what a model is told they take, what reaches them, and what is said of mistakes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def test_the_help_of_parameters_is_found_in_every_style_of_docstring(docstring: 
     assert made.parameters["properties"]["a"]["description"] == "the first"
 
 
-@pytest.mark.parametrize("docstring", [None, "", "Args:", "Args:\n  x", ":param", "Returns\n---\n---", "\x00", "a" * 9_000])
+@pytest.mark.parametrize(
+    "docstring", [None, "", "Args:", "Args:\n  x", ":param", "Returns\n---\n---", "\x00", "a" * 9_000]
+)
 def test_no_docstring_however_odd_keeps_a_function_from_being_a_tool(docstring: str | None) -> None:
     def odd(a: int) -> int:
         return a
@@ -182,7 +184,9 @@ def test_every_list_of_a_schema_says_what_is_in_it() -> None:
     assert all("items" in one for one in lists)
 
 
-@pytest.mark.parametrize("name", ["self", "model_config", "schema", "json", "copy", "_private", "cls", "from_", "class_"])
+@pytest.mark.parametrize(
+    "name", ["self", "model_config", "schema", "json", "copy", "_private", "cls", "from_", "class_"]
+)
 async def test_a_parameter_may_have_any_name(name: str) -> None:
     space: dict[str, Any] = {}
     exec(f"def take({name}: int) -> int:\n    return {name} + 1", space)

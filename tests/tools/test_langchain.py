@@ -111,7 +111,9 @@ async def test_of_blocks_the_text_is_told_and_of_the_rest_that_it_was_there() ->
     assert await from_langchain(look).call({}) == "a cat\n(a block of type image, which is not shown)"
 
 
-@pytest.mark.parametrize(("handled", "says"), [(False, "the shop is closed"), (True, "the shop is closed"), ("Later.", "Later.")])
+@pytest.mark.parametrize(
+    ("handled", "says"), [(False, "the shop is closed"), (True, "the shop is closed"), ("Later.", "Later.")]
+)
 async def test_a_failure_is_told_as_one_however_langchain_handles_it(handled: bool | str, says: str) -> None:
     def buy(what: str) -> str:
         raise ToolException("the shop is closed")

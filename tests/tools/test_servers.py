@@ -49,7 +49,12 @@ def test_variables_of_the_environment_are_put_in_their_places(
     monkeypatch.delenv("WIKI_NONE", raising=False)
     entry = {
         "url": "https://${WIKI_HOST}/${WIKI_NONE:-mcp}",
-        "headers": {"A": "${WIKI_EMPTY:-x}", "B": "${WIKI_NONE:-}", "C": "$WIKI_HOST $${", "D": "${WIKI_HOST}${WIKI_HOST}"},
+        "headers": {
+            "A": "${WIKI_EMPTY:-x}",
+            "B": "${WIKI_NONE:-}",
+            "C": "$WIKI_HOST $${",
+            "D": "${WIKI_HOST}${WIKI_HOST}",
+        },
     }
     server = servers_in(write(tmp_path, {"wiki": entry}))["wiki"]
     assert server == Http(
@@ -65,7 +70,9 @@ def test_what_a_variable_holds_is_not_filled_in_again(tmp_path: Path, monkeypatc
     assert server == Stdio(command="${WIKI_B}")
 
 
-def test_a_variable_that_is_not_set_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_is_not_set_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("WIKI_TOKEN", raising=False)
     path = write(tmp_path, {"wiki": {"command": "x", "args": ["-t", "${WIKI_TOKEN}"]}})
     assert mistakes(path) == ["wiki.args[1] names ${WIKI_TOKEN}, which is not set: export WIKI_TOKEN=…"]
@@ -76,7 +83,10 @@ def test_a_variable_that_is_not_set_is_told_with_what_to_do(tmp_path: Path, monk
     [
         ("npx", 'has to be an object with "command" or "url"'),
         ({}, 'needs "command" for a program or "url" for an address: one of them'),
-        ({"command": "x", "url": "http://a"}, 'needs "command" for a program or "url" for an address: one of them'),
+        (
+            {"command": "x", "url": "http://a"},
+            'needs "command" for a program or "url" for an address: one of them',
+        ),
         ({"command": ""}, ".command has to be a text that is not empty"),
         ({"command": ["npx", "x"]}, ".command has to be a text that is not empty"),
         ({"command": "x", "args": "-v"}, ".args has to be a list of texts"),
@@ -86,7 +96,10 @@ def test_a_variable_that_is_not_set_is_told_with_what_to_do(tmp_path: Path, monk
         ({"command": "x", "type": "http"}, '.type has to be "stdio" beside "command"'),
         ({"url": "wiki.example"}, ".url has to begin with http:// or https:// and name a host"),
         ({"url": "file:///etc/passwd"}, ".url has to begin with http:// or https:// and name a host"),
-        ({"url": "http://a", "type": "sse"}, '.type has to be "http": of the two ways over HTTP the newer is spoken'),
+        (
+            {"url": "http://a", "type": "sse"},
+            '.type has to be "http": of the two ways over HTTP the newer is spoken',
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_field(tmp_path: Path, entry: Any, says: str) -> None:

@@ -40,7 +40,12 @@ def kit_of(desk: Desk, work: Work, role: Role, who: Who) -> Kit | None:
         return None
     played = desk.recorded is not None
     tools = _recorded(desk, role) if played else _tools(role, _around(desk, work, role, who))
-    return Kit(tools=tools, steps=role.steps, locate=lambda quote: knowledge.locate(desk, quote))
+    return Kit(
+        tools=tools,
+        steps=role.steps,
+        locate=lambda quote: knowledge.locate(desk, quote),
+        stopping=lambda: desk.stopping.is_set() and not played,
+    )
 
 
 def _tools(role: Role, around: Surroundings) -> tuple[Tool, ...]:

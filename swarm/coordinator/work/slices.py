@@ -170,7 +170,9 @@ class Slices:
         plan.failed[order.name] = reason  # a planner whose reply is here after this goes by it
         plan.under_way.discard(slice_.id)
         await desk.journal.append(desk.run, *more, entry, also=desk.graph.change(slice_, report))
-        desk.failures[slice_.id] = SliceFailure(slice=slice_.id, spans=slice_.spans, reason=reason, name=order.name)
+        desk.failures[slice_.id] = SliceFailure(
+            slice=slice_.id, spans=slice_.spans, reason=reason, name=order.name
+        )
         branch.stands(order.name, "failed", reason)
         branch.urgent = True
         branch.reasons.append(f'"{order.name}" failed: {reason[:400]}')

@@ -96,6 +96,26 @@ async def test_a_run_that_goes_on_uses_no_tool_again_that_was_used(tmp_path: Pat
     assert all(prompt.turns for prompt in run.model.calls), "the first step was answered before"
 
 
+async def test_a_run_that_is_stopped_begins_no_further_step_and_goes_on_from_there(tmp_path: Path) -> None:
+    counter = Counter()
+    swarm: list[Swarm] = []
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        if len(prompt.turns) == 2:
+            swarm[-1].stop()
+        return turn(report()) if len(prompt.turns) == 5 else turn(("spell", {"word": f"w{len(prompt.turns)}"}))
+
+    run = Run(tmp_path / "swarm.db", act, "cat", tools=(counter.tool,))
+    task = Task(questions=("Spell it",), paths=(), mode="work")
+    swarm.append(Swarm(run.model, store=run.store))
+    stopped = await swarm[-1].run(task, run_id="run", plan=run.plan)
+    assert (stopped.stopped, stopped.failures, counter.used) == ("interrupted", (), ["w0", "w1", "w2"])
+    swarm.append(Swarm(run.model, store=run.store))
+    answer = await swarm[-1].run(task, run_id="run", plan=run.plan)
+    assert (answer.text, counter.used) == ("cat: done", ["w0", "w1", "w2", "w3", "w4"])
+    assert (await replay("run", run.store)).graph == answer.graph
+
+
 async def test_a_call_that_was_under_way_when_the_run_broke_off_is_made_again_and_says_so(tmp_path: Path) -> None:
     used: list[str] = []
 
