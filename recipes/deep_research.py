@@ -9,30 +9,14 @@ report. What is different: what the sources disagree on becomes a search of its 
 citation as well.
 """
 
-import json
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from swarm import (
-    Answer,
-    Done,
-    Limits,
-    Order,
-    Piece,
-    Program,
-    RecipeError,
-    Report,
-    Role,
-    Swarm,
-    Task,
-    open_memory,
-    recipe,
-)
-from swarm.cited import CITED_SCHEMA, Known, answer_text, blocks_of, cited_text, listed, part_of, wrong_with
+from swarm import Answer, Limits, Program, RecipeError, Role, Swarm, Task, open_memory, recipe
 from swarm.limits.gate import reserved_output
+from swarm.reports.cited import Known, answer_text
+from swarm.reports.written import report_on
 from swarm.tools.given import given_tools
 
 LEAD = """\
@@ -69,22 +53,9 @@ JUDGE = """\
 The question is answered when each of its parts has findings from sources worth trusting. Name in `missing` what
 a searcher could still find, as a brief; "stop" when the sources do not hold it."""
 
-WRITER = """\
-Write the report in Markdown, about {words} words, for the person who asked, from the findings alone. Begin with
-what answers the question. Headings begin with ##. One sentence says one thing, and some finding bears out all
-of it, every name, figure, date and condition; where findings disagree, say so. No introduction, nothing about
-the report itself, and no citations: these are added later."""
-
-CITER = """\
-You cite a report that someone else wrote. For each numbered sentence name the findings whose quotes bear out
-all of it: each name, figure, date and condition. Go by the quotes and not by the claims. Where the findings do
-not bear it out, or only in part, its list is empty; it is then left out. Every sentence of the part is in your
-list once."""
-
 KNOWLEDGE = ("search_graph", "open_finding", "ask_coordinator")
 MATERIAL = ("search_sources", "open_source")
 SHARE = 0.35  # of the window for the findings of which the report is written
-DRAFT, KNOWN = "draft", "known"
 
 
 @recipe
@@ -180,44 +151,3 @@ def known_of(swarm: Swarm, found: Answer, question: str) -> tuple[Known, ...]:
         quotes = tuple((text, str(location)) for location, _, text in evidence[:3])
         known.append(Known(label=f"F{number}", claim=claim, quotes=quotes))
     return tuple(known)
-
-
-def report_on(question: str, known: tuple[Known, ...], found: Answer, words: int) -> Program:
-    """Write, then cite part by part, each in a fresh window that has no stake in the draft."""
-    labels = frozenset(one.label for one in known)
-
-    async def tell(_piece: Piece) -> Done:
-        return Done(result=listed(known))
-
-    async def cut(piece: Piece) -> Done:
-        return Done(result=part_of(blocks_of(piece.results[DRAFT]), int(piece.order.name.removeprefix("part "))))
-
-    def first() -> Iterable[Order]:
-        yield Order(name=KNOWN, objective="The findings.", role=KNOWN)
-        yield Order(name=DRAFT, objective=f"Write the report that answers: {question}", needs=(KNOWN,), role=DRAFT)
-
-    def follow(order: Order, report: Report) -> Iterable[Order]:
-        number = 0
-        while order.name == DRAFT and part_of(blocks_of(report.result), number):
-            part = f"part {number}"
-            yield Order(name=part, objective="Its sentences.", needs=(DRAFT,), role="part")
-            yield Order(name=f"cite {part}", objective="Cite this part.", needs=(KNOWN, part), role="cite")
-            number += 1
-
-    def text(results: Any) -> str:
-        blocks, rests_on, number = blocks_of(results[DRAFT]), dict[int, list[str]](), 0
-        while (name := f"cite part {number}") in results:
-            rests_on |= {one["sentence"]: one["findings"] for one in json.loads(results[name])["cited"]}
-            number += 1
-        return cited_text(question, blocks, rests_on, known, found)
-
-    roles = (
-        Role(name=KNOWN, code=tell, report_tokens=1_000_000),
-        Role(name="part", code=cut, report_tokens=1_000_000),
-        Role(name=DRAFT, instructions=WRITER.format(words=words), view_tokens=0, report_tokens=4 * words + 1_000),
-        Role(
-            name="cite", instructions=CITER, view_tokens=0, schema=CITED_SCHEMA,
-            check=lambda value, _order: wrong_with(value, labels),
-        ),
-    )  # fmt: skip
-    return Program(orders=first, follow=follow, roles=roles, answer=text)

@@ -28,7 +28,6 @@ from swarm.task import Report
 
 BASELINE, EXPERIMENT = "baseline", "experiment"
 """The names of the roles, and what orders are called."""
-_TOLD_CHARS = 1_500
 _ATTEMPT = 1_000_003  # what is proposed in a second attempt is drawn as if it were another experiment
 
 
@@ -260,7 +259,7 @@ class Lab:
         came = f"gave {name} {row.metric:.6g}" if row.metric is not None else "measured nothing"
         ends = {"keep": "kept", "discard": "discarded", "crash": "it crashed", "timeout": "it took too long"}
         end = ends.get(row.status, "the baseline")
-        about = one_line(why[-_TOLD_CHARS:] if row.metric is None else why)
+        about = one_line(why)
         text = f"{what} {came}: {end}{f', {about}' if about else ''}"
         return text.replace('"', "'").replace("\\", "/")
 
@@ -269,7 +268,9 @@ class Lab:
         rows, name = list(self.ledger), self.setup.yard.name
         counts = Counter[str](row.status for row in rows)
         tried = len(rows) - counts["baseline"]
-        said = [f"{tried} experiments: {counts['keep']} kept, {counts['discard']} discarded"]
+        said = [
+            f"{tried} experiment{'s' if tried != 1 else ''}: {counts['keep']} kept, {counts['discard']} discarded"
+        ]
         broken = (("crash", "crashed"), ("timeout", "too slow"))
         said += [f"{counts[way]} {word}" for way, word in broken if counts[way]]
         lines = [", ".join(said) + "."]

@@ -102,7 +102,11 @@ async def run_once(place: Runs, command: str, yard: Yardstick, *, seconds: float
         return Once(way="ok", value=value, seconds=ran.seconds)
     late = ran.seconds >= bounds.seconds
     why = ran.ended or (f"exit {ran.exit}" if ran.exit else f"no {yard.name} in what it printed")
-    told = f"{why}: {ran.output.strip()[-_TOLD_CHARS:]}".rstrip(": ")
+    printed = ran.output.strip()[-_TOLD_CHARS:]
+    last = printed.rpartition("\n")[
+        2
+    ]  # first: of a traceback it is what matters, where only the beginning is shown
+    told = f"{why}: {last}".rstrip(": ") + (f"\n{printed}" if last != printed else "")
     return Once(way="timeout" if late else "crash", value=None, seconds=ran.seconds, told=told)
 
 

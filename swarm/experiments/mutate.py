@@ -21,7 +21,7 @@ _WIDER = 4
 _STEP, _SMALLEST, _LARGEST = 1.0, 0.12, 3.0  # in powers of two
 _WIN, _LOSS, _BROKEN = 3.0, 0.4, 0.25  # what becomes of the weight of a direction
 _LEAST, _MOST = 0.05, 9.0
-_FROM_ZERO = (0.001, 0.03, 0.3, 0.9)  # of what it may be
+_FROM_ZERO = (0.003, 0.03, 0.3, 0.9)  # of what it may be
 
 
 class Outcome(NamedTuple):

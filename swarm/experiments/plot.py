@@ -29,8 +29,9 @@ def plot(rows: Iterable[Row], yard: Yardstick, title: str = "") -> str:
     scale = _Scale(len(everything), low, high)
     name = yard.name
     kept = sum(row.status == "keep" for row in everything)
+    tried = sum(row.status != "baseline" for row in everything)
     way = "lower" if yard.better == "min" else "higher"
-    said = title or f"{len(everything)} experiments, {kept} kept: {name} ({way} is better)"
+    said = title or f"{tried} experiments, {kept} kept: {name} ({way} is better)"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="12" fill="{_INK}">',

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -25,7 +25,7 @@ _LINES = 2_000  # that are read at once, where nobody says how far
 _SEARCH = Bounds(seconds=30.0, memory_bytes=1 << 30, processes=16, output_bytes=4 << 20)
 _HITS = 200
 _WIDEST = 300  # characters of a line that was found: all of them fit into what is kept of an output
-_FOUND = re.compile(r"(?:\./)?(.+?):(\d+):(.*)")
+_NUMBER = re.compile(r":(\d+)(?=:)")
 _LINE_BYTES = 120_000  # of a command line: Linux takes 131,072 for one argument
 _AROUND = 3  # lines before and after an edit that are shown with it
 
@@ -151,17 +151,26 @@ async def _grep(place: Place, files: Files, pattern: str, path: str, ignore_case
     """By grep, in the sandbox: a pattern can be made to take for ever, and there it is ended."""
     grep = shlex.join(["grep", "-nHIE", *(["-i"] if ignore_case else []), "-e", pattern, "--"])
     hits: list[Hit] = []
-    for names in _batches(await asyncio.to_thread(files.texts, path)):
+    there = await asyncio.to_thread(files.texts, path)
+    known = frozenset(there)
+    for names in _batches(there):
         line = f"{grep} {names} | cut -c1-{_WIDEST} | head -n {_HITS + 1}"
         ran = await place.run(f"sh -c {shlex.quote(line)}", _SEARCH)
-        matches = map(_FOUND.match, _lines(ran.output))
-        found = [Hit(path=one[1], line=int(one[2]), text=one[3]) for one in matches if one]
+        found = [hit for line in _lines(ran.output) if (hit := _hit(line, known))]
         if not found and ran.output.startswith("grep: "):
             raise ToolFailed(f"grep does not take that: {ran.output.strip()[6:300]}")
         hits += found
         if len(hits) > _HITS or ran.ended:
             return hits[:_HITS], True
     return hits, False
+
+
+def _hit(line: str, known: Collection[str]) -> Hit | None:
+    """A line of grep's; a colon and a number may stand in the name of a file, too."""
+    for number in _NUMBER.finditer(line):
+        if (name := line[: number.start()].removeprefix("./")) in known:
+            return Hit(path=name, line=int(number[1]), text=line[number.end() + 1 :])
+    return None
 
 
 def _batches(names: Iterable[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ _KEEP = 4  # turns whose results are never cleared: the last ones
 _SHORT = 160  # characters of a result that is not worth clearing
 _TOLD, _ENOUGH = 3, 6
 """Times that one turn came to the same: then it is told so, and then it has to hand over."""
+_TIMES = re.compile(r"\d+(?:\.\d+)?\s?(?:ms|s|sec|secs|seconds)\b")
+"""How long something took: a test that fails in the same way takes another hundredth of a second each time."""
 
 Told = tuple[str, str, bool]
 """A result as it came: the name under which it is kept, its text, and whether the call failed."""
@@ -51,7 +54,8 @@ class Transcript:
         self.before, self.chain = self.chain, chained(self.chain, whole)
         most = tokens // max(1, len(told))
         results = [CallResult(text=shown(text, ref, most), failed=bad) for ref, text, bad in told]
-        form = hash((tuple((one.name, one.arguments) for one in calls), whole.results))
+        came = tuple((_TIMES.sub("", one.text), one.failed) for one in whole.results)
+        form = hash((tuple((one.name, one.arguments) for one in calls), came))
         self._seen[form] += 1
         times = self._seen[form]
         if times >= _TOLD and results:

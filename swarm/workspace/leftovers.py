@@ -43,10 +43,10 @@ class Left:
 
     @property
     def whole(self) -> bool:
-        """Whether git had filled it: it writes the index last."""
-        if self.path == self.admin or self.path.is_symlink() or not self.path.is_dir():
+        """Whether it stands where it was made, and git had filled it: it writes the index last."""
+        if self.path == self.admin or os.path.realpath(self.path) != os.fspath(self.path):
             return False
-        return (self.admin / "index").is_file()
+        return self.path.is_dir() and (self.admin / "index").is_file()
 
 
 def label(run: str, slice_: str, *, reads: bool) -> str:

@@ -179,12 +179,14 @@ def remove_folder(folder: Path) -> None:
     """Remove a folder and all that is in it, whatever its modes are; of a link in its place, the link alone.
 
     Raises:
-        RunError: it cannot be removed, or is none that can be meant: it holds the current folder, or is not named
-            in full.
+        RunError: it cannot be removed, or is none that can be meant: it holds the current folder, is not named in
+            full, or a link leads to it.
     """
     real = Path(os.path.realpath(folder))
     if not folder.is_absolute() or len(real.parts) < 3 or Path.cwd().is_relative_to(real):
         raise RunError(f"{str(folder)!r} is not removed: it cannot be meant")
+    if os.path.realpath(folder.parent) != os.fspath(folder.parent):
+        raise RunError(f"{str(folder)!r} is not removed: a link leads elsewhere")
     with suppress(OSError):
         if folder.is_symlink() or folder.is_file():
             folder.unlink()

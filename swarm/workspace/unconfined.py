@@ -30,7 +30,7 @@ _AGAIN_SECONDS = 0.02  # a process may start others while it is looked for
 _WATCH = """
 read -r _
 kill -KILL "-$1"
-while all=$(grep -lszxF -e "$2" /proc/[0-9]*/environ) && [ "$all" ]; do
+while all=$(grep -lszxF -e "$2" /proc/[0-9]*/environ); [ "$all" ]; do
     for found in $all; do
         found=${found#/proc/}
         kill -KILL "${found%/environ}"

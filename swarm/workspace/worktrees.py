@@ -22,6 +22,7 @@ from pathlib import Path
 from swarm.equipment import Bounds, Ran, ToolFailed, Workspace
 from swarm.errors import RunError, UsageError
 from swarm.workspace import leftovers
+from swarm.workspace.git import standing
 from swarm.workspace.holds import Hold
 from swarm.workspace.leftovers import Left, checked_name, prefix
 from swarm.workspace.repository import Repository, find
@@ -72,6 +73,10 @@ class Worktree:
             raise ToolFailed(f"the command cannot be split into words ({error}): close what is quoted") from None
         if not words:
             raise ToolFailed("the command is empty: name a program and what it is given")
+        try:
+            standing(self.path)
+        except RunError as error:
+            raise ToolFailed(str(error)) from None
         workspace = self.home.workspace
         return await self.home.sandbox.run(
             words,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from swarm.cli.again import resume_with
 from swarm.cli.options import Settings
 from swarm.task import Answer

@@ -106,7 +106,7 @@ def test_a_run_of_a_recipe_that_was_killed_goes_on_with_its_plan(
     assert sorted(subjects(tmp_path / "project")) == ["Begin", "Wrote second.", "Wrote third."]
     assert content(tmp_path / "project", "words/third") == "right"
     assert sorted(mind.wrote) == ["second", "third"], "what was answered is not asked again"
-    assert "2 changes landed on green" in json.loads(done.stdout)["text"]
+    assert "2 changes landed on green:" in json.loads(done.stdout)["answer"]
 
 
 def test_a_run_that_a_limit_ended_goes_on_and_from_its_own_folder_alone(
@@ -114,11 +114,10 @@ def test_a_run_that_a_limit_ended_goes_on_and_from_its_own_folder_alone(
 ) -> None:
     first = swarm(*command, "--max-calls", "2", "--quiet", "--json")
     assert first.returncode == 3
-    store = str(tmp_path / ".swarm" / "swarm.db") if (tmp_path / ".swarm").is_dir() else ""
     (tmp_path / "elsewhere").mkdir()
     with monkeypatch.context() as moved:
         moved.chdir(tmp_path / "elsewhere")
-        other = swarm("resume", "last", "--yes", *(["--store", store] if store else []))
+        other = swarm("resume", "last", "--yes", "--store", str(tmp_path / ".swarm" / "swarm.db"))
     assert other.returncode == 2
     assert other.stderr == f"swarm: the recipe was called in {tmp_path}: go on from there\n"
     done = swarm("resume", "last", "--yes", "--max-calls", "50", "--quiet")

@@ -119,6 +119,8 @@ async def test_a_crash_a_missing_metric_and_a_timeout_are_told_apart() -> None:
     crash = Place(lambda _: Ran(exit=1, output="Boom\n", output_bytes=5, seconds=0.1))
     found = await measured(crash, BAR)
     assert (found.way, found.value, found.why) == ("crash", None, "exit 1: Boom")
+    long = Place(lambda _: Ran(exit=1, output="Traceback\n  line\nBoom\n", output_bytes=5, seconds=0.1))
+    assert (await measured(long, BAR)).why == "exit 1: Boom\nTraceback\n  line\nBoom"
     silent = await measured(Place(lambda _: "nothing"), BAR)
     assert silent.way == "crash"
     assert silent.why == "no loss in what it printed: nothing"

@@ -29,7 +29,7 @@ def test_what_was_kept_is_named_and_crashes_are_drawn() -> None:
     names = [text.text for text in picture.iter(f"{SVG}text")]
     assert "RATE 0.1 → 0.2 <&>" in names
     assert "as it was" in names
-    assert "4 experiments, 1 kept: val_loss (lower is better)" in names
+    assert "3 experiments, 1 kept: val_loss (lower is better)" in names
     assert any("broken" in (title.text or "") for title in picture.iter(f"{SVG}title"))
     assert len(list(picture.iter(f"{SVG}circle"))) == 3
 

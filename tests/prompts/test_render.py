@@ -206,4 +206,5 @@ def test_the_version_of_a_prompt_is_a_short_hash_of_its_words(kind):
 
 def test_the_words_are_text_files_that_a_person_can_read():
     names = {entry.name for entry in files("swarm.prompts").iterdir() if entry.name.endswith(".md")}
-    assert names == {f"{kind}.md" for kind in (*KINDS, "act", "system", "system_work", "repair", "schema", "tools")}
+    besides = ("act", "system", "system_work", "repair", "schema", "tools")
+    assert names == {f"{kind}.md" for kind in (*KINDS, *besides)}

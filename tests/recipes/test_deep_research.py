@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from swarm import Answer, Limits, RecipeError, Swarm, Task
+from swarm import Answer, Limits, RecipeError, Swarm, Task, replay
 from swarm.models.scripted import Scripted
 from swarm.prompts.acting import REPORT, ActPrompt
 from swarm.prompts.typed import OutlinePrompt, WorkPrompt
@@ -241,6 +241,8 @@ async def test_a_run_that_reaches_a_limit_leaves_what_it_knows_and_the_next_call
     again, swarm.made = len(team.model.calls), 0
     await place.run(swarm)
     assert len(team.model.calls) == again > asked, "what is done is not asked again"
+    assert (await replay("run1", place.store)).graph == answer.graph
+    assert "Ida Brandt" in (await replay("run2", place.store)).text
 
 
 async def test_a_source_that_gives_orders_is_quoted_and_obeyed_by_no_tool(place: Place) -> None:
@@ -313,9 +315,7 @@ async def test_a_users_function_searches_where_there_is_no_material(place: Place
     assert 'search_web {"words": "x"}' in place.out.read_text(), "a footnote names the call"
 
 
-async def test_of_a_servers_tools_those_are_given_that_only_read(
-    place: Place, capsys: Any
-) -> None:
+async def test_of_a_servers_tools_those_are_given_that_only_read(place: Place, capsys: Any) -> None:
     pytest.importorskip("mcp")
     server = Path(__file__).parents[1] / "tools" / "odd_server.py"
     file = place.folder / "servers.json"

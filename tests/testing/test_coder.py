@@ -59,7 +59,7 @@ def asked(exercise: Exercise, *, wrong: str = "", notes: str = "") -> Sight:
     return Sight("\n".join(lines))
 
 
-async def worked(coder: Coder, sight: Sight, folder: Path, steps: int = 8) -> tuple[dict[str, Any], Sight]:
+async def worked(coder: Coder, sight: Sight, folder: Path, steps: int = 10) -> tuple[dict[str, Any], Sight]:
     """What it reports, and what it saw last. Whoever goes round is told off, and has to hand in at the end."""
     around = Surroundings(place=lambda: _ready(Open(folder)), writes=True, protected=("/tests/",))
     tools = {one.name: one for one in builtin(TOOLS, around)}

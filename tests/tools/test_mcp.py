@@ -20,6 +20,7 @@ import uvicorn
 
 from swarm.equipment import Tool, ToolFailed
 from swarm.errors import UsageError
+from swarm.tools.hosted import Hosted, Lost
 from swarm.tools.mcp import Http, Stdio, mcp_tools, servers_in
 from tests.tools import odd_server
 
@@ -85,6 +86,34 @@ class Guarded:
             return
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": f"{given} is not let in".encode()})
+
+
+class Older:
+    """An MCP server of before 2026, which opens sessions. When it is `stuck` it answers nothing any more."""
+
+    def __init__(self) -> None:
+        self.app = odd_server.server().streamable_http_app()
+        self.asked: list[str] = []
+        self.stuck = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked.append(scope["method"])
+        if self.stuck:
+            await asyncio.sleep(3_600)
+        message = await receive()
+        if b"server/discover" in message.get("body", b""):
+            number = json.loads(message["body"])["id"]
+            said = {"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": "Method not found"}}
+            head = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+            return
+        first = [message]
+
+        async def again() -> Any:
+            return first.pop() if first else await receive()
+
+        await self.app(scope, again, send)
 
 
 @pytest.fixture
@@ -222,10 +251,13 @@ async def test_whatever_a_tool_gives_becomes_text_or_a_failure_in_words(address:
 
 
 async def test_a_call_that_hangs_ends_after_its_time_and_the_next_one_works(address: Http) -> None:
-    async with mcp_tools(address, only=("hang", "echo"), seconds=3) as found:
-        tools = by_name(found)
-        assert "did not answer within 3 s: ask for less" in await failure(tools["hang"])
-        assert await tools["echo"].call({"text": "a"}) == "a"
+    async with Hosted(address, 120) as hosted:
+        hosted._seconds = 0.1
+        with pytest.raises(Lost, match=r"did not answer within 0\.1 s: ask for less"):
+            await hosted.asked(lambda client: client.call_tool("hang", {}))
+        hosted._seconds = 120
+        found = await hosted.asked(lambda client: client.call_tool("echo", {"text": "a"}))
+        assert not found.is_error
 
 
 async def test_a_server_that_dies_fails_its_calls_and_says_what_it_printed() -> None:
@@ -372,23 +404,26 @@ async def test_an_address_where_nobody_is_or_that_is_no_mcp_server_is_told_in_on
         assert "cannot be used" in await refusal(Http(url=url))
 
 
+async def test_a_server_of_before_2026_is_used_in_a_session_that_ends() -> None:
+    older = Older()
+    async with older.app.router.lifespan_context(older.app), serving(older) as url:
+        async with mcp_tools(Http(url=url), only=("echo", "fail"), seconds=120) as found:
+            tools = by_name(found)
+            assert await tools["echo"].call({"text": "as before"}) == "as before"
+            assert await failure(tools["fail"]) == "the disk is full: remove something"
+        assert older.asked[-1] == "DELETE"
+
+
 async def test_leaving_a_server_that_no_longer_answers_does_not_wait_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    app = odd_server.server().streamable_http_app()
-    stuck = asyncio.Event()
     monkeypatch.setattr("swarm.tools.hosted._ENDING", 0.2)
-
-    async def stops(scope: Any, receive: Any, send: Any) -> None:
-        if stuck.is_set():
-            await asyncio.sleep(3_600)
-        await app(scope, receive, send)
-
-    async with app.router.lifespan_context(app), serving(stops) as url:
+    older = Older()
+    async with older.app.router.lifespan_context(older.app), serving(older) as url:
         async with asyncio.timeout(60), mcp_tools(Http(url=url), only=("echo",), seconds=120) as (echo,):
             assert await echo.call({"text": "a"}) == "a"
-            stuck.set()
-        assert stuck.is_set()
+            older.stuck = True
+        assert older.asked[-1] == "DELETE"
 
 
 async def test_a_file_of_servers_leads_to_their_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

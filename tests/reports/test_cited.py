@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarm.cited import Known, blocks_of, cited_text, figures_without, inert, numbered, part_of, wrong_with
+from swarm.reports.cited import Known, blocks_of, cited_text, figures_without, inert, numbered, part_of, wrong_with
 
 LONG = Known(
     label="F1", claim="The bridge is 1,040 m long.", quotes=(("a length of 1040 m, since 1902", "survey.txt:3"),)
