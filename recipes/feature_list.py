@@ -3,7 +3,7 @@ passing.
 
 After Anthropic's "Effective harnesses for long-running agents"
 (https://www.anthropic.com/engineering/effective-harnesses-for-long-running-agents) and its quickstart
-autonomous-coding (https://github.com/anthropics/claude-quickstarts, MIT). From there are the initialiser, who
+autonomous-coding (https://github.com/anthropics/claude-quickstarts). From there are the initialiser, who
 writes the list as JSON before anything is made, an `init.sh` and what the project begins with; that every feature
 begins as failing; that a session works at one feature, and begins with the progress notes, the log of git and a
 test of what passed before; and the notes for those who come later. Different is who turns a feature to passing:

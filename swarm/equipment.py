@@ -48,7 +48,7 @@ class Bounds:
 
     seconds: float = 120.0
     memory_bytes: int = 4 << 30
-    """Of all its processes together, and of each one's address space."""
+    """Of all its processes together. Each one's address space ends at four times as much, and not below 1 GiB."""
     processes: int = 256
     output_bytes: int = 64 << 20
     """Of what it prints: beyond that it is ended. What is shown of it is far less."""

@@ -65,7 +65,9 @@ def reviewed(program: Program, *roles: Role, rounds: int = 1, most: int = 4) -> 
     reviewers = roles or (REVIEWER,)
     if rounds < 1 or most < 1:
         raise UsageError(f"reviews need one round and one proposal at the least: {rounds=}, {most=}")
-    worked = {"", *(role.name for role in program.roles if role.code is None)}
+    worked = {"", *(role.name for role in program.roles)} - {
+        one.name for one in program.roles if one.code is not None
+    }
     reviews = _reviews(reviewers, worked, {role.name for role in program.roles})
     follow = program.follow
 

@@ -13,16 +13,15 @@ from swarm.errors import RecipeError, SourceError
 from swarm.recipe import find, load, recipe, shipped, summary
 from swarm.run import Swarm
 
+SHIPPED = (
+    "answer", "audit", "autoresearch", "codebase", "deep_research", "digest", "feature_list", "task_tree", "vote",
+    "work",
+)  # fmt: skip
 GOOD = '''"""A recipe for tests."""
 
 from pathlib import Path
 
 from swarm import Answer, Swarm, recipe
-
-SHIPPED = (
-    "answer", "audit", "autoresearch", "codebase", "deep_research", "digest", "feature_list", "task_tree", "vote", "work",
-)  # fmt: skip
-
 
 
 @recipe

@@ -7,15 +7,18 @@ commands and numbers, neither git nor ledgers.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from swarm.equipment import Bounds, Ran, ToolFailed
 from swarm.errors import UsageError
+from swarm.experiments.pristine import Pristine
 
 Better = Literal["min", "max"]
 Way = Literal["ok", "crash", "timeout"]
@@ -31,6 +34,8 @@ _TOLD_CHARS = 1_500
 class Runs(Protocol):
     """Where a command is run: a place that an order is worked in, or a checkout of what would land."""
 
+    @property
+    def path(self) -> Path: ...
     async def run(self, command: str, bounds: Bounds | None = None) -> Ran: ...
 
 
@@ -89,8 +94,16 @@ class Once:
 
 
 async def run_once(place: Runs, command: str, yard: Yardstick, *, seconds: float, seed: int) -> Once:
-    """Run the command with a time budget and a seed, and look for the metric. It is told its budget, and is ended
-    where it takes more than twice as long, and some seconds to start."""
+    """Run the command with a time budget and a seed, and look for the metric. It is told its budget, and is
+    ended where it takes more than twice as long, and some seconds to start. What it leaves behind is cleared
+    away, and where it changed a file it counts for nothing."""
+    before = await asyncio.to_thread(Pristine, place.path)
+    once = await _run_once(place, command, yard, seconds=seconds, seed=seed)
+    wrong = await asyncio.to_thread(before.again)
+    return once if wrong is None else Once(way="crash", value=None, seconds=once.seconds, told=wrong)
+
+
+async def _run_once(place: Runs, command: str, yard: Yardstick, *, seconds: float, seed: int) -> Once:
     words = f"env {SEED}={seed} {SECONDS}={seconds:g} {command}"
     bounds = Bounds(seconds=2 * seconds + _GRACE_SECONDS)
     try:

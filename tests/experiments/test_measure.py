@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,7 @@ class Place:
 
     def __init__(self, says: Callable[[int], str | Ran]) -> None:
         self._says = says
+        self.path = Path(tempfile.mkdtemp())
         self.seeds: list[int] = []
         self.commands: list[str] = []
 
@@ -135,11 +138,11 @@ async def test_a_win_that_crashes_with_another_seed_is_a_crash() -> None:
 
 
 async def test_a_command_that_cannot_be_started_is_a_crash() -> None:
-    class Broken:
+    class Broken(Place):
         async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
             raise ToolFailed("no such program")
 
-    assert (await run_once(Broken(), "x", LOSS, seconds=1, seed=0)).told == "no such program"
+    assert (await run_once(Broken(str), "x", LOSS, seconds=1, seed=0)).told == "no such program"
 
 
 async def test_the_command_is_told_its_time_and_its_seed() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm import replay
 from swarm.prompts.acting import ActPrompt
 from swarm.prompts.typed import AssessPrompt, OutlinePrompt, WorkPrompt
 from tests.recipes.crew import CHECK, Calls, Crew, content, done, git, order, outline, subjects, write
@@ -77,6 +78,8 @@ async def test_planners_workers_and_a_judge_bring_a_goal_to_a_branch(crew: Crew)
     assert "Wrote words/third [part/third; $0.0000, 2 calls" in answer.text
     told = [prompt.base.wrong for prompt in crew.asks(WorkPrompt)]  # type: ignore[attr-defined]
     assert sum("a word is wrong" in one for one in told) == 1
+    again = await replay(answer.run_id, crew.folder / "swarm.db")
+    assert (again.graph, again.complete) == (answer.graph, True)
     for prompt in crew.asked:
         names = {one.name for one in prompt.tools}
         assert bool(names & WRITERS) == isinstance(prompt.base, WorkPrompt), "planners and judges never code"

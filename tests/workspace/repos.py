@@ -132,6 +132,15 @@ async def begun(repository: Path, folder: Path, run: str = "run", **settings: An
     return made
 
 
+def abandon(run: Worktrees) -> None:
+    """Leave a run as its process would that is killed."""
+    hold, run._hold = run._hold, None
+    assert hold is not None
+    assert hold.descriptor is not None
+    os.close(hold.descriptor)
+    hold.descriptor = None
+
+
 async def nothing(_commit: str) -> None:
     """What is recorded of a commit that is about to land, where a test does not look at it."""
 
