@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from swarm.workspace.snapshots import changes, remove_folder, stage, write_tree
 _log = get_logger("workspace")
 _LABEL = re.compile(r"swarm run=(\S+) slice=(\S+) (reads|writes)\s*")
 _HELD = ".run"  # how the name of the file ends that a run holds
+_GONE = ".gone"  # and that of a folder which is about to be removed
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -157,13 +159,23 @@ async def remove(repository: Repository, left: Left) -> None:
     if left.path != left.admin and _ours(repository, left.path, left.run, left.slice):
         await asyncio.to_thread(remove_folder, left.path)
     if left.admin.parent == repository.common / "worktrees":
-        await asyncio.to_thread(remove_folder, left.admin)
+        await asyncio.to_thread(_throw_away, left.admin, repository.common / "swarm")
+
+
+def _throw_away(admin: Path, swarm: Path) -> None:
+    """Remove the folder that git keeps for a worktree: at once from git's list, since a half of one has no label."""
+    gone = swarm / f"{secrets.token_hex(8)}{_GONE}"
+    with suppress(FileNotFoundError):
+        admin.rename(gone)
+    remove_folder(gone)
 
 
 async def sweep(repository: Repository, own: str) -> None:
     """Put away what runs other than one's `own` left that are gone, and remove forgotten locks of all. Whoever
     calls it is alone at the repository and holds the own run."""
     lefts, folder = found(repository), repository.common / "swarm"
+    for gone in folder.glob(f"*{_GONE}"):
+        await asyncio.to_thread(remove_folder, gone)
     names = {file.name.removesuffix(_HELD) for file in folder.glob(f"*{_HELD}")}
     runs = {left.run for left in lefts} | {name for name in names if _fit(name)}
     for run in sorted(runs - {own}):

@@ -2,8 +2,8 @@
 
     python -m tests.workspace.landing_victim REPOSITORY FOLDER SLICES SPECULATE
 
-In FOLDER it keeps `journal`, a line for each thing that happened. It looks at nothing but whether unfinished work is
-still there when it comes back; all else is the test's. It ends with 0 when all has landed.
+In FOLDER it keeps `journal`, a line for each thing that happened. It looks at nothing but whether unfinished work
+is still there when it comes back; all else is the test's. It ends with 0 when all has landed.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def kill(process: int) -> None:
 
 
 def killed_after(victim: Victim, things: int, rng: random.Random, gits: float) -> int | None:
-    """Run it until so many more things have happened, and a moment longer, then kill it; a share of the moments also
-    kills gits on the way. Its exit, where it came to an end before that."""
+    """Run it until so many more things have happened, and a moment longer, then kill it; in a share of the moments
+    gits are killed on the way. Its exit, where it came to an end before that."""
     process, wanted, ends = victim.start(), len(victim.rows()) + things, time.monotonic() + PATIENCE
     try:
         while process.poll() is None and len(victim.rows()) < wanted:
@@ -91,8 +91,8 @@ def killed_after(victim: Victim, things: int, rng: random.Random, gits: float) -
 
 
 async def fits(victim: Victim, slices: int, tmp_path: Path) -> Counter[str]:
-    """See that each slice landed once, as it was recorded, that the branch passes at each commit, and that nothing is
-    left. How often what happened."""
+    """See that each slice landed once, as it was recorded, that the branch passes at each commit, and that nothing
+    is left. How often what happened."""
     rows, commits = victim.rows(), history(victim.repository)
     landed = {name: value for name, what, value in rows if what == "landed"}
     names = sorted(f"s{number:03}" for number in range(slices))
