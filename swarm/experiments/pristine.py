@@ -39,7 +39,8 @@ class Pristine:
         if not changed:
             return None
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-        return f"it changed {', '.join(changed[:_NAMED])}{more} while it ran, so that what it measured counts for nothing"
+        named = ", ".join(changed[:_NAMED])
+        return f"it changed {named}{more} while it ran, so that what it measured counts for nothing"
 
 
 def _stamps(folder: Path) -> Iterator[tuple[str, Stamp]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +24,17 @@ from swarm.experiments.measure import (
 LOSS = yardstick(r"loss: (\S+)")
 
 
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 class Place:
     """Runs nothing: says what it is told to say for each seed, and keeps what it was asked."""
 
     def __init__(self, says: Callable[[int], str | Ran]) -> None:
         self._says = says
-        self.path = Path(tempfile.mkdtemp())
+        self.path = Path.cwd()
         self.seeds: list[int] = []
         self.commands: list[str] = []
 
