@@ -16,6 +16,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     workspace/                        a place to work in: files, commands, worktrees, and how work lands
     tools/                            what a sub-agent may do: functions, LangChain, MCP, and what comes with Swarm
     experiments/                      what is tried on one file, what it measures, what is kept
+    features                          a list of testable features in a repository, and who writes in it
     reports/                          a report written from findings, each sentence held against them
     limits/                           what a run may spend; the one gate that every call passes
     views/                            what one agent is shown of the graph

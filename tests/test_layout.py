@@ -37,7 +37,7 @@ FLOORS = (
     },
     {"prompts"},
     {"models", "store", "sources", "observe", "checks", "workspace"},
-    {"graph", "agenda", "tools", "experiments", "reports"},
+    {"graph", "agenda", "tools", "experiments", "features", "reports"},
     {"limits", "views", "engine"},
     {"worker"},
     {"coordinator"},

@@ -75,7 +75,7 @@ class Tree(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
-    """What git said. `code` is its exit; `error` its last words, in one line."""
+    """What git said. `code` is its exit; `error` its last words, in one line, and never empty where it failed."""
 
     code: int
     out: bytes
@@ -144,7 +144,7 @@ class Git:
         """
         said = await self.run(*words, at=at, stdin=stdin, index=index)
         if said.code:
-            raise RunError(f"git {words[0]} failed in {self.common}: {said.error or f'exit {said.code}'}")
+            raise RunError(f"git {words[0]} failed in {self.common}: {said.error}")
         return said.out
 
     async def line(self, *words: str, at: Tree | None = None, stdin: bytes = b"") -> str:
@@ -234,7 +234,8 @@ async def run_git(
     finally:
         await _end(transport, heard)
     code = transport.get_returncode()
-    return Said(code=-1 if code is None else code, out=bytes(heard.out), error=_last_words(heard.err))
+    code = -1 if code is None else code
+    return Said(code=code, out=bytes(heard.out), error=_last_words(heard.err) or (f"exit {code}" if code else ""))
 
 
 class _Heard(asyncio.SubprocessProtocol):

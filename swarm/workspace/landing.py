@@ -115,9 +115,8 @@ class Landing:
             RunError: git failed, or the branch is gone.
         """
         if landed_before is not None and await self._worktrees.repository.has(landed_before):
-            if worktree.slice in self._worktrees.saved:
-                await worktree.put(landed_before, base=landed_before)
-                await self._worktrees.unsave(worktree.slice)
+            await worktree.put(landed_before, base=landed_before)  # nothing of it is unfinished
+            await self._worktrees.unsave(worktree.slice)
             return Landed(commit=landed_before, wrong=None)
         await self._worktrees.settle(worktree)
         text = composed(message, trailers, worktree.slice)

@@ -163,7 +163,8 @@ async def remove(repository: Repository, left: Left) -> None:
 
 
 def _throw_away(admin: Path, swarm: Path) -> None:
-    """Remove the folder that git keeps for a worktree: at once from git's list, since a half of one has no label."""
+    """Remove the folder that git keeps for a worktree. It goes from git's list at once: half of one has no
+    label."""
     gone = swarm / f"{secrets.token_hex(8)}{_GONE}"
     with suppress(FileNotFoundError):
         admin.rename(gone)

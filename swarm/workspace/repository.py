@@ -60,6 +60,8 @@ class Repository:
             RunError: the branch is gone.
         """
         said = await self.git.run("rev-parse", "--verify", "--quiet", f"{self.ref}^{{commit}}")
+        if said.code < 0:
+            raise RunError(f"git cannot tell where the branch {self.branch!r} is: {said.error}")
         if said.code:
             raise RunError(f"the branch {self.branch!r} is gone from {self.common}")
         return said.line

@@ -105,7 +105,7 @@ async def _update(git: Git, tree: Tree, words: Iterable[str], paths: Iterable[st
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
     said = await git.run("update-index", *words, "-z", "--stdin", at=tree, stdin=given, index=index)
     if said.code:
-        return said.error or f"exit {said.code}"
+        return said.error
     return said.error if "Ignoring path" in said.error else ""  # a name that would be a .git elsewhere
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from swarm import Order
 from swarm.equipment import Bounds, Ran, Workspace
+from swarm.features import Book
 from swarm.prompts.acting import ActPrompt
 from swarm.prompts.typed import WorkPrompt
-from swarm.recipe import find, load
 from tests.recipes.crew import Calls, Crew, content, done, git, subjects, write
 
 FEATURES = "features.json"
@@ -131,7 +131,7 @@ async def test_what_lands_passes_its_check_and_those_of_all_before(
     for path, text in (before | {FEATURES: json.dumps(features)} | {k: v for k, v in files.items() if v}).items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    book = load(find("feature_list")).function.__globals__["Book"](Workspace(repository=str(tmp_path)), 1)
+    book = Book(Workspace(repository=str(tmp_path)), 1)
     ruling = await book.trial(Tree(tmp_path, tuple(files)), Order(name="feature third", objective="Make it"))
     assert ruling.lands == (says is None)
     assert says is None or says in ruling.wrong

@@ -45,7 +45,7 @@ class Hand:
             return place
 
         self.place = place
-        settings = {"writes": True, "protected": ("tests/",)} | around
+        settings: dict[str, Any] = {"writes": True, "protected": ("tests/",)} | around
         tools = builtin(BUILTIN, Surroundings(place=opened, **settings))
         self.tools = {one.name: one for one in tools}
 
@@ -100,7 +100,8 @@ def everything(root: Path) -> tuple[Tool, ...]:
         return f"asked {given!r}"
 
     names = ("diff", *KNOWLEDGE, "ask_coordinator", "read_result", "subtask")
-    return builtin(BUILTIN, Surroundings(place=place, writes=True, **dict.fromkeys(names, answer)))
+    others: dict[str, Any] = dict.fromkeys(names, answer)
+    return builtin(BUILTIN, Surroundings(place=place, writes=True, **others))
 
 
 def test_every_tool_says_what_it_does_and_what_each_argument_is(root: Path) -> None:

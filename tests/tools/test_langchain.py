@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, ToolException, tool
@@ -92,7 +92,7 @@ async def test_a_class_of_its_own_is_a_tool_and_its_artifact_is_left_out() -> No
     class Chart(BaseTool):
         name: str = "draw a chart"
         description: str = "Draws."
-        response_format: str = "content_and_artifact"
+        response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
 
         def _run(self, of: str) -> tuple[str, bytes]:
             return f"a chart of {of}", b"\x89PNG"

@@ -365,7 +365,7 @@ async def test_cancelling_ends_the_server_though_it_does_not_want_to(
 async def test_cancelling_one_call_cancels_no_other(address: Http) -> None:
     async with mcp_tools(address, only=("hang", "echo"), seconds=120) as found:
         tools = by_name(found)
-        hanging = asyncio.create_task(tools["hang"].call({}))
+        hanging = asyncio.ensure_future(tools["hang"].call({}))
         assert await tools["echo"].call({"text": "a"}) == "a"
         hanging.cancel()
         with pytest.raises(asyncio.CancelledError):

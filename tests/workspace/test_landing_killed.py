@@ -5,6 +5,7 @@ Each process is looked for by the name of the test's own folder, and works in a 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -116,6 +117,8 @@ async def trial(
     victim, rng, done, killed = Victim(tmp_path, slices, speculate), random.Random(seed), None, 0
     while killed < kills and done is None:
         done = killed_after(victim, rng.randint(1, max(2, 3 * slices // kills)), rng, gits)
+        if done == 1 and gits and "swarm.errors." in victim.said().splitlines()[-1]:
+            done = None  # as it began, it was told in one line that a git was killed
         assert done in (None, 0), (done, victim.said())
         killed += done is None
     if done is None:
@@ -142,10 +145,12 @@ async def test_gits_that_are_killed_lose_nothing(tmp_path: Path) -> None:
 async def test_what_a_killed_run_left_is_put_away_by_another(tmp_path: Path) -> None:
     victim = Victim(tmp_path, 6, True)
     assert killed_after(victim, 4, random.Random(SEED), 0.0) is None
+    while victim.gits():  # until the last of its gits is gone, the run counts as at work
+        await asyncio.sleep(0.02)
     other = await begun(victim.repository, tmp_path / "others", "other")
     await other.end(keep=False)
     left = left_over(victim.repository)
-    assert all(line.split()[-1].startswith("refs/swarm/run/") for line in left)
+    assert all(line.split()[-1].startswith("refs/swarm/run/") for line in left), left
     await forget(Workspace(repository=str(victim.repository)), "run")
     assert left_over(victim.repository) == []
     assert [path.name for path in victim.here.iterdir()] == ["mine"]
