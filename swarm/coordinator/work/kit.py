@@ -14,7 +14,9 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.work import knowledge
 from swarm.coordinator.work.state import Branch, Work
 from swarm.equipment import Tool, ToolFailed
+from swarm.errors import UsageError
 from swarm.program import Place, Role
+from swarm.prompts.acting import REPORT
 from swarm.store.journal import Entry
 from swarm.tools.builtin import Surroundings, builtin
 from swarm.worker.job import Kit
@@ -51,7 +53,11 @@ def kit_of(desk: Desk, work: Work, role: Role, who: Who) -> Kit | None:
 def _tools(role: Role, around: Surroundings) -> tuple[Tool, ...]:
     named = [one for one in role.tools if isinstance(one, str)]
     own = [one for one in role.tools if isinstance(one, Tool)]
-    return (*builtin([*named, READ_RESULT], around), *own)
+    tools = (*builtin([*named, READ_RESULT], around), *own)
+    names = [one.name for one in tools] + [REPORT]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"role {role.name!r} has two tools called {twice!r}: give one another name, or a prefix")
+    return tools
 
 
 def _around(desk: Desk, work: Work, role: Role, who: Who) -> Surroundings:

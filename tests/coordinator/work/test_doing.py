@@ -245,6 +245,7 @@ async def test_code_that_is_turned_down_is_told_why_and_asked_again(tmp_path: Pa
     ("role", "says"),
     [
         (Role(tools=("levitate",)), "there is no tool 'levitate'"),
+        (Role(tools=(Counter().tool, Counter().tool)), "role '' has two tools called 'spell'"),
         (Role(workspace="write"), "role '' has a workspace to write, and the program has none"),
     ],
 )
