@@ -123,7 +123,9 @@ async def autoresearch(
             repairs=0 if alone else 2,
         )
         lab = Lab(setup, study.ledger, read, study.picture, print)
-        role = Role(name=EXPERIMENT, workspace="write", trial=lab.trial, tries=8, view_tokens=3_000)
+        role = Role(
+            name=EXPERIMENT, workspace="write", trial=lab.trial, tries=8, view_tokens=3_000, may_fail=not alone
+        )
         if alone:
             role = replace(role, code=lab.propose)
         else:

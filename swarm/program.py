@@ -80,6 +80,9 @@ class Place(Protocol):
 
     @property
     def path(self) -> Path: ...
+    @property
+    def base(self) -> str:
+        """The commit that it shows, or that its work is upon."""
 
     async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
         """As `Checkout.run`."""
@@ -151,6 +154,8 @@ class Role:
     legs: int = 8
     tries: int = 3
     """Fresh sub-agents for a result that a check turns down, or for work that does not land."""
+    may_fail: bool = False
+    """A slice that fails is done all the same, and its result says so: what waits for it goes on."""
     tools: tuple[Tool | str, ...] = ()
     """What a sub-agent may use: tools, or names of those that come with Swarm (`swarm.tools.BUILTIN`)."""
     steps: int = 200

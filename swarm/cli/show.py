@@ -157,6 +157,8 @@ def _ledger(answer: Answer, resume: str) -> Text:
 
     coverage, usage = answer.coverage, answer.usage
     read = f"read {plural(coverage.sources, 'source')}, {number(coverage.chars_read)} characters"
+    if not coverage.sources and answer.slices:
+        read = f"worked {plural(answer.slices, 'slice')}"
     if coverage.chars_unread:
         read += f"; not read: {number(coverage.chars_unread)} characters"
     text = Text(read, style=_DIM)
@@ -167,7 +169,8 @@ def _ledger(answer: Answer, resume: str) -> Text:
     if answer.failures:
         text.append(f"\n{plural(len(answer.failures), 'slice')} failed: ")
         text.append(one_line(answer.failures[0].reason, 160))
-    spent = ["nothing sent" if answer.stopped else "nothing sent: all of it was in the journal"]
+    sent = not answer.stopped and answer.coverage.sources
+    spent = ["nothing sent: all of it was in the journal" if sent else "nothing sent"]
     if usage.calls:
         window = f"window {answer.window_peak:,} of {answer.window_limit:,}"
         spent = [plural(usage.calls, "call"), f"{number(usage.tokens)} tokens", dollars(usage.cost_usd), window]

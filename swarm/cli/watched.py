@@ -42,7 +42,8 @@ class Watched(Swarm):
         return self
 
     async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:
-        async with self.stream(self._held(task), run_id=run_id or self._next(), plan=plan) as stream:
+        made = self._next()
+        async with self.stream(self._held(task), run_id=run_id or made, plan=plan) as stream:
             async for event in stream:
                 self.display.tell(event)
                 if isinstance(event, events.RunStarted):

@@ -199,7 +199,8 @@ class Landing:
     def _protects(self, path: str) -> bool:
         if not self._workspace.protected:
             return False
-        return self._protected.match_file(path) or self._protected.match_file(f"{path}/")  # a link for a folder
+        said = self._protected.check_file(path).include
+        return bool(said) if said is not None else self._protected.match_file(f"{path}/")  # a link for a folder
 
     async def _commit(self, worktree: Worktree, message: str) -> tuple[str, str]:
         repository = self._worktrees.repository

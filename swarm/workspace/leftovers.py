@@ -157,6 +157,7 @@ async def remove(repository: Repository, left: Left) -> None:
         RunError: it cannot be removed.
     """
     if left.path != left.admin and _ours(repository, left.path, left.run, left.slice):
+        (left.admin / "index").unlink(missing_ok=True)  # half of it is not whole: nobody takes it for work
         await asyncio.to_thread(remove_folder, left.path)
     if left.admin.parent == repository.common / "worktrees":
         await asyncio.to_thread(_throw_away, left.admin, repository.common / "swarm")

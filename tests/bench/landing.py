@@ -2,12 +2,12 @@
 
     python tests/bench/landing.py [--workers 64] [--files 100 2000] [--landings 10 100 1000] [--out FILE]
 
-Workers at the same time, each on slices of its own: open a worktree, change one file and add one, land, close. The
-check is `true`, run as it is: neither a sandbox nor a test suite is measured. `worktrees_s` counts from when as many
-as there are workers are asked for until the last is there, with its files. A bare commit is `git add` of two files
-and `git commit` in a copy of the repository, one after the other, by the same process right before: `ratio` is the
-seconds of a landing, its worktree made and removed, over those of such a commit; `ratio_second_half` that of the
-landings that came last. All is on one disk, in a temporary folder.
+Workers at the same time, each on slices of its own: open a worktree, change one file and add one, land, close.
+The check is `true`, run as it is: neither a sandbox nor a test suite is measured. `worktrees_s` counts from when
+as many as there are workers are asked for until the last is there, with its files. A bare commit is `git add` of
+two files and `git commit` in a copy of the repository, one after the other, by the same process right before:
+`ratio` is the seconds of a landing, its worktree made and removed, over those of such a commit;
+`ratio_second_half` that of the landings that came last. All is on one disk, in a temporary folder.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ async def test_an_empty_gitdir_is_never_taken_for_the_current_folder(
 
 @pytest.mark.parametrize(
     "where",
-    "/.git / /one/.git {user}/.git {user}/one/.git {user}/one/../.git {repository}/.git {repository}/.git/.git "
+    "{user}/.git {user}/one/.git {user}/one/../.git {repository}/.git {repository}/.git/.git "
     "{other}/one/.git".split(),
 )
 async def test_a_gitdir_that_leads_elsewhere_is_not_followed(where: str, elsewhere: Path, tmp_path: Path) -> None:
@@ -104,7 +104,16 @@ async def test_a_gitdir_that_leads_elsewhere_is_not_followed(where: str, elsewhe
     assert left_over(repository) == []
 
 
-@pytest.mark.parametrize("folders", [[], ["{user}"], ["/"], [""], ["{work}/one"], ["{work}x"]])
+@pytest.mark.parametrize("where", ["/.git", "/", "/one", "/one/.git", "/home/.git", "//.git"])
+async def test_nothing_near_the_top_of_the_machine_is_taken_for_a_worktree(where: str, tmp_path: Path) -> None:
+    repository = make(tmp_path / "repository")
+    run = await begun(repository, tmp_path / "work")
+    admin = dead(repository, where.encode(), tmp_path / "work", tmp_path)
+    assert [(left.path, left.whole) for left in found(run.repository)] == [(admin, False)]
+    await run.end(keep=False)  # what is found is looked at here, and nothing is let loose on it
+
+
+@pytest.mark.parametrize("folders", [[], ["{user}"], [""], ["{work}/one"], ["{work}x"]])
 async def test_where_the_run_did_not_say_that_it_makes_worktrees_none_is_removed(
     folders: list[str], tmp_path: Path
 ) -> None:
@@ -180,8 +189,12 @@ async def test_a_link_in_the_place_of_a_worktree_is_not_followed(way: str, outer
     assert seen(user) == before
 
 
-def test_no_folder_is_removed_that_cannot_be_meant(elsewhere: Path, tmp_path: Path) -> None:
+def test_no_folder_is_removed_that_cannot_be_meant(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(elsewhere, {"mine": "kept"})
+    removed = list[Path]()
+    monkeypatch.setattr("swarm.workspace.snapshots.shutil.rmtree", removed.append)  # should it ever be called
     for folder in (
         Path(),
         Path(".."),
@@ -193,12 +206,13 @@ def test_no_folder_is_removed_that_cannot_be_meant(elsewhere: Path, tmp_path: Pa
     ):
         with pytest.raises(RunError, match="it cannot be meant"):
             remove_folder(folder)
-    assert seen(elsewhere) == {"mine": b"kept"}
+    assert removed == []
     link = tmp_path / "link"
     write(tmp_path / "user", {"mine": "kept"})
     link.symlink_to(tmp_path / "user")
     remove_folder(link)
     assert not link.is_symlink()
+    assert removed == []
     assert seen(tmp_path / "user") == {"mine": b"kept"}
 
 

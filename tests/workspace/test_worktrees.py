@@ -317,6 +317,29 @@ async def test_a_worktree_that_somebody_took_away_is_made_anew(tmp_path: Path) -
     assert left_over(repository) == []
 
 
+async def test_a_worktree_that_was_half_removed_is_not_taken_for_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = make(tmp_path / "repository")
+    run = await begun(repository, tmp_path / "work")
+    tree = await run.open("one")
+
+    def killed(folder: Path) -> None:
+        (folder / "text").unlink()
+        raise RunError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leftovers, "remove_folder", killed)
+        with pytest.raises(RunError, match="killed"):
+            await run.close("one")
+    assert tree.path.exists()
+    abandon(run)
+    run = await begun(repository, tmp_path / "work")
+    assert (await run.open("one")).path.joinpath("text").read_text() == "one\n"
+    await run.end(keep=True)
+    assert left_over(repository) == []
+
+
 async def test_a_worktree_that_git_was_killed_over_is_made_anew(tmp_path: Path) -> None:
     repository = make(tmp_path / "repository")
     run = await begun(repository, tmp_path / "work")

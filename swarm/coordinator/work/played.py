@@ -67,6 +67,7 @@ def _role_body(role: Role) -> dict[str, Any]:
         "report_tokens": role.report_tokens,
         "legs": role.legs,
         "tries": role.tries,
+        "may_fail": role.may_fail,
         "steps": role.steps,
         "tools": bool(role.tools),
         "workspace": role.workspace,

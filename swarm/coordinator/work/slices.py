@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.kept import kept_entries
@@ -29,6 +30,8 @@ from swarm.task import Limits, Report, Slice, SliceFailure
 from swarm.worker.work import Ask, Handoff, Worked, work
 
 log = get_logger("work")
+
+_BROKEN_OFF = "its sub-agent could not be asked, or had no more to spend"
 
 
 class Slices:
@@ -81,14 +84,23 @@ class Slices:
             if error.scope != "slice":
                 desk.stop_at(error)
                 return
-            await self._fail(slice_, order, self._broken_off(slice_, order, error), *ledger.entries())
+            await self._failed(slice_, order, self._broken_off(slice_, order, error), _BROKEN_OFF, ledger)
         except (CallFailed, PromptTooLong) as error:
-            await self._fail(slice_, order, self._broken_off(slice_, order, error), *ledger.entries())
+            await self._failed(slice_, order, self._broken_off(slice_, order, error), _BROKEN_OFF, ledger)
         else:
             if worked.report.failure is None:
                 await self._done(slice_, order, worked, *ledger.entries())
             else:
-                await self._fail(slice_, order, worked.report, *ledger.entries())
+                await self._failed(slice_, order, worked.report, worked.report.failure, ledger)
+
+    async def _failed(self, slice_: Slice, order: Order, report: Report, why: str, ledger: SliceLedger) -> None:
+        """A slice that failed; of a role that may fail it is done with that."""
+        if not self.plan.role_of(order).may_fail:
+            await self._fail(slice_, order, report, *ledger.entries())
+            return
+        log.warning("slice failed, and may", slice=slice_.id, reason=report.failure)
+        done = replace(report, failure=None, result=f"It failed: {why}")
+        await self._done(slice_, order, Worked(report=done), *ledger.entries())
 
     def _broken_off(self, slice_: Slice, order: Order, error: Exception) -> Report:
         """In a replay the reason is the recorded one: a reply that never came does not tell why."""

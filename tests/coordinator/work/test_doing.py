@@ -255,3 +255,20 @@ async def test_a_role_that_cannot_be_worked_is_told_before_anything_is_asked(tmp
     with pytest.raises(UsageError, match=says):
         await run()
     assert not run.model.calls
+
+
+async def test_a_slice_of_a_role_that_may_fail_holds_up_nobody(tmp_path: Path) -> None:
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        status = "blocked" if prompt.base.objective == "spell a" else "done"
+        return turn(report(prompt.base.objective, status=status, notes="there is no way"))
+
+    orders = [Order(name="a", objective="spell a"), Order(name="b", objective="spell b", needs=("a",))]
+    run = Run(tmp_path / "swarm.db", act)
+    run.plan = Program(
+        orders=lambda: orders,
+        roles=(Role(tools=("search_graph",), may_fail=True),),
+        answer=lambda results: f"{results['a']}; {results['b']}",
+    )
+    answer = await run()
+    assert (answer.text, answer.failures) == ("It failed: blocked: there is no way; spell b", ())
+    assert (await replay("run", run.store)).graph == answer.graph
