@@ -37,15 +37,10 @@ class Hold:
         self.descriptor = descriptor
         return True
 
-    async def taken(self, *, seconds: float | None = None) -> bool:
-        """Wait until it is to be had, and no longer than so many seconds; None: as long as it takes."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not self.take():  # noqa: ASYNC110 - another process lets go of it, no event of this one
-                    await asyncio.sleep(_EVERY_SECONDS)
-        except TimeoutError:
-            return False
-        return True
+    async def taken(self) -> None:
+        """Wait until it is to be had."""
+        while not self.take():  # noqa: ASYNC110 - another process lets go of it, no event of this one
+            await asyncio.sleep(_EVERY_SECONDS)
 
     def let_go(self, *, remove: bool = False) -> None:
         """Let others have it; `remove` its file with it."""

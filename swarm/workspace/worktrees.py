@@ -14,6 +14,7 @@ import os
 import secrets
 import shlex
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ from swarm.workspace.snapshots import base_of, changes, note_base, put, stage
 
 DIFF_BYTES = 4 << 20
 """Of a diff, its first bytes are shown: a slice that wrote a gigabyte is told about, not printed."""
+_EVERY_SECONDS = 0.02
 _ORPHANS_SECONDS = 10.0  # for the gits of a process that was killed a moment ago
 _ADD_TRIES = 3  # where a person adds a worktree at the same time
 _SHARED = ("objects", "refs", "packed-refs", "HEAD", "info", "shallow")
@@ -139,11 +141,18 @@ class Worktrees:
             UsageError: the repository or the branch cannot be used, or the run is at work in another process.
         """
         self.repository = await find(self.workspace)
-        async with self.repository.alone():
+        ends = time.monotonic() + _ORPHANS_SECONDS
+        while not await self._taken():
+            if time.monotonic() > ends:
+                raise UsageError(f"the run {self.run} is at work in another process, on the same repository")
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def _taken(self) -> bool:
+        async with self.repository.alone():  # and not while it is waited for: to end, the other one needs it
             hold = leftovers.hold_of(self.repository, self.run)
             crashed = hold.path.exists()
-            if not await hold.taken(seconds=_ORPHANS_SECONDS):
-                raise UsageError(f"the run {self.run} is at work in another process, on the same repository")
+            if not hold.take():
+                return False
             try:
                 leftovers.note_folder(hold, self.folder)
                 await self._begin()
@@ -153,6 +162,7 @@ class Worktrees:
         assert hold.descriptor is not None
         self._hold = hold
         self.repository.git.held.add(hold.descriptor)
+        return True
 
     async def _begin(self) -> None:
         lefts = leftovers.found(self.repository)

@@ -6,8 +6,10 @@ Workers at the same time, each on slices of its own: open a worktree, change one
 The check is `true`, run as it is: neither a sandbox nor a test suite is measured. `worktrees_s` counts from when
 as many as there are workers are asked for until the last is there, with its files. A bare commit is `git add` of
 two files and `git commit` in a copy of the repository, one after the other, by the same process right before:
-`ratio` is the seconds of a landing, its worktree made and removed, over those of such a commit;
-`ratio_second_half` that of the landings that came last. All is on one disk, in a temporary folder.
+`ratio` is the seconds of a landing, its worktree made and removed, over those of such a commit,
+`ratio_second_half` that of the landings that came last. `alike` is a commit as a person makes it who wants a
+worktree for each, one after the other: `git worktree add`, `git add`, `git commit`, `git worktree remove`. All is
+on one disk, in a temporary folder.
 """
 
 from __future__ import annotations
@@ -50,9 +52,23 @@ def bare_commit_seconds(repo: Path, folder: Path) -> float:
     return statistics.median(took)
 
 
+def alike_seconds(repo: Path, folder: Path) -> float:
+    """Of one commit in a worktree that is made for it, by git alone."""
+    took = []
+    for number in range(COMMITS // 4):
+        began = time.perf_counter()
+        git(repo, "worktree", "add", "--quiet", "--detach", os.fspath(folder))
+        write(folder, {"part0/module0.py": f"# {number}\n", f"new{number}": "new\n"})
+        git(folder, "add", "part0/module0.py", f"new{number}")
+        git(folder, "commit", "--quiet", "--message", "work")
+        git(repo, "worktree", "remove", "--force", os.fspath(folder))
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
 async def measure(folder: Path, files: int, landings: int, workers: int) -> dict[str, Any]:
     repo = repository(folder / "repository", files)
-    commit = bare_commit_seconds(repo, folder / "bare")
+    commit, alike = bare_commit_seconds(repo, folder / "bare"), alike_seconds(repo, folder / "alike")
     run = await begun(repo, folder / "work", check="true")
     landing, began = Landing(run), time.perf_counter()
     await asyncio.gather(*(run.open(f"first{n}") for n in range(workers)))
@@ -82,8 +98,10 @@ async def measure(folder: Path, files: int, landings: int, workers: int) -> dict
     return {
         "files": files, "landings": count, "conflicts": len(done) - count, "workers": workers,
         "worktrees_s": round(workers / opened, 1), "landings_s": round(len(done) / took, 2),
-        "commit_ms": round(commit * 1e3, 1), "landing_ms": round(took / len(done) * 1e3, 1),
+        "commit_ms": round(commit * 1e3, 1), "alike_ms": round(alike * 1e3, 1),
+        "landing_ms": round(took / len(done) * 1e3, 1),
         "ratio": round(took / len(done) / commit, 1), "ratio_second_half": round(last / commit, 1),
+        "ratio_alike": round(took / len(done) / alike, 2),
     }  # fmt: skip
 
 

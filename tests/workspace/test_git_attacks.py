@@ -312,7 +312,7 @@ async def test_a_confined_command_cannot_change_what_git_keeps(tmp_path: Path) -
     except Unavailable as problem:
         pytest.skip(str(problem))
     repository = make(tmp_path / "repository")
-    (repository / ".git" / "config").open("a").write("[secret]\n\ttoken = not-to-be-seen\n")
+    git(repository, "config", "secret.token", "not-to-be-seen")
     run = Worktrees(Workspace(repository=str(repository)), tmp_path / "work", "run", box)
     await run.begin()
     tree = await run.open("one")

@@ -261,6 +261,21 @@ async def test_an_end_that_is_cancelled_lets_go_of_the_run(tmp_path: Path) -> No
     assert left_over(repository) == []
 
 
+async def test_a_run_that_is_about_to_end_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm.workspace.worktrees._ORPHANS_SECONDS", 600.0)
+    repository = make(tmp_path / "repository")
+    run, again = await begun(repository, tmp_path / "work"), trees(repository, tmp_path / "work")
+    write((await run.open("one")).path, {"text": "unfinished\n"})
+    waits = asyncio.create_task(again.begin())
+    while not again.__dict__.get("repository"):  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(0)
+    await run.end(keep=True)
+    await waits
+    assert (await again.open("one")).path.joinpath("text").read_text() == "unfinished\n"
+    await again.end(keep=False)
+    assert left_over(repository) == []
+
+
 async def test_forgetting_a_run_leaves_what_has_landed_and_nothing_else(tmp_path: Path) -> None:
     repository = make(tmp_path / "repository")
     run = await begun(repository, tmp_path / "work", check="true")
