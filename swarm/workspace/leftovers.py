@@ -27,6 +27,7 @@ from swarm.workspace.snapshots import changes, remove_folder, stage, write_tree
 _log = get_logger("workspace")
 _LABEL = re.compile(r"swarm run=(\S+) slice=(\S+) (reads|writes)\s*")
 _HELD = ".run"  # how the name of the file ends that a run holds
+_INSTANT_SECONDS = 1.0
 _GONE = ".gone"  # and that of a folder which is about to be removed
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -172,10 +173,32 @@ def _throw_away(admin: Path, swarm: Path) -> None:
     remove_folder(gone)
 
 
+async def blanks(repository: Repository) -> None:
+    """Remove from git's list what a git left that was killed as it began to make a worktree: a folder with nothing
+    in it, or a label that nothing was written into. A git that is alive needs an instant for that."""
+    if before := _blanks(repository.common / "worktrees"):
+        await asyncio.sleep(_INSTANT_SECONDS)
+        for admin in before & _blanks(repository.common / "worktrees"):
+            with suppress(OSError):
+                (admin / "locked").unlink(missing_ok=True)
+                admin.rmdir()  # and nothing else, should there be more by now
+
+
+def _blanks(worktrees: Path) -> set[Path]:
+    found = set()
+    with suppress(FileNotFoundError):
+        for admin in worktrees.iterdir():
+            with suppress(OSError):
+                if all(entry.name == "locked" and not entry.stat().st_size for entry in admin.iterdir()):
+                    found.add(admin)
+    return found
+
+
 async def sweep(repository: Repository, own: str) -> None:
     """Put away what runs other than one's `own` left that are gone, and remove forgotten locks of all. Whoever
     calls it is alone at the repository and holds the own run."""
     lefts, folder = found(repository), repository.common / "swarm"
+    await blanks(repository)
     for gone in folder.glob(f"*{_GONE}"):
         await asyncio.to_thread(remove_folder, gone)
     names = {file.name.removesuffix(_HELD) for file in folder.glob(f"*{_HELD}")}
@@ -251,6 +274,7 @@ def let_go(hold: Hold, *, over: bool) -> None:
 
 __all__ = [
     "Left",
+    "blanks",
     "checked_name",
     "forget",
     "found",

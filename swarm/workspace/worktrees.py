@@ -298,6 +298,7 @@ class Worktrees:
             said = await self.repository.git.run(*words, os.fspath(path), base)
             if said.code == 0:
                 return
+            await leftovers.blanks(self.repository)
         raise RunError(f"no worktree can be made at {path}: {said.error}")
 
 

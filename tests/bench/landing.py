@@ -82,7 +82,7 @@ async def measure(folder: Path, files: int, landings: int, workers: int) -> dict
             name = f"part{number % 20}/module{number % files}.py"
             lines = (tree.path / name).read_text().splitlines()
             lines.insert(1 + number % 50, f"# {number}")
-            write(tree.path, {name: "\n".join(lines) + "\n", f"new/{number}.py": "new\n"})
+            write(tree.path, {name: "\n".join(lines) + "\n", f"new/{number % files}.py": f"{number}\n"})
             landed = await land(landing, tree, f"Slice {number}")
             assert landed.commit or landed.wrong, number
             await run.close(tree.slice)

@@ -318,3 +318,12 @@ async def test_neither_variables_nor_words_become_options_of_the_sandbox(box: Bu
             await shell(box, own, "true", environment={name: "value"})
     with pytest.raises(ToolFailed, match="no program '--bind'"):
         await box.run(["--bind", "/", "/", "ls"], folder=own, writable=[own], bounds=BOUNDS)
+
+
+async def test_the_modes_of_the_machines_own_folders_stay_as_they_are(tmp_path: Path) -> None:
+    folders = ("/proc", "/proc/sys", "/dev", "/usr", "/")
+    before = [Path(one).stat().st_mode for one in folders]
+    words = "chmod 711 /proc /proc/sys /dev /usr /; chown 1 /proc /usr; true"
+    ran = await shell(Bubblewrap(), tmp_path, words)
+    assert "Read-only file system" in ran.output
+    assert [Path(one).stat().st_mode for one in folders] == before

@@ -332,6 +332,21 @@ async def test_a_worktree_that_somebody_took_away_is_made_anew(tmp_path: Path) -
     assert left_over(repository) == []
 
 
+async def test_what_git_left_that_was_killed_as_it_began_a_worktree_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "_INSTANT_SECONDS", 0.01)
+    repository = make(tmp_path / "repository")
+    git(repository, "worktree", "add", "--quiet", "--detach", "../mine")
+    git(repository, "worktree", "lock", "../mine")
+    admins = repository / ".git" / "worktrees"
+    write(admins, {"one/locked": "", "three/locked": "", "three/HEAD": "x"})
+    (admins / "two").mkdir()
+    run = await begun(repository, tmp_path / "work")
+    assert sorted(path.name for path in admins.iterdir()) == ["mine", "three"]
+    await run.end(keep=False)
+
+
 async def test_a_worktree_that_was_half_removed_is_not_taken_for_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
