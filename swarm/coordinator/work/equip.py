@@ -94,7 +94,10 @@ def _run(
             known=lambda question, tokens: known(desk, question, tokens),
             place=place,
         )
-        return _reply(await code(piece))
+        try:
+            return _reply(await code(piece))
+        except ToolFailed as error:
+            return WorkReply(status="blocked", notes=str(error))
 
     return run
 

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from swarm.coordinator.desk import Desk
-from swarm.equipment import Workspace
-from swarm.errors import UsageError
+from swarm.equipment import ToolFailed, Workspace
+from swarm.errors import CallFailed, RunError, UsageError
 from swarm.limits.budget import Budget
 from swarm.observe.log import get_logger
 from swarm.orders import Order
@@ -42,14 +42,24 @@ class GitPlaces:
 
     async def open(self, role: Role, slice_: str) -> Place:
         """The worktree of a slice: its own to write in, or one that shows what has landed."""
-        return await (self._trees.open(slice_) if role.workspace == "write" else self._trees.look(slice_))
+        opens = self._trees.open if role.workspace == "write" else self._trees.look
+        try:
+            return await opens(slice_)
+        except RunError as error:
+            raise ToolFailed(f"the worktree cannot be opened ({error}): try again") from None
 
     async def diff(self, slice_: str) -> str:
-        return await (await self._trees.open(slice_)).diff()
+        try:
+            return await (await self._trees.open(slice_)).diff()
+        except RunError as error:
+            raise ToolFailed(f"the changes cannot be told ({error}): try again") from None
 
     async def close(self, slice_: str) -> None:
         """A slice is settled: what is left in its worktree is of no use to anyone."""
-        await self._trees.close(slice_)
+        try:
+            await self._trees.close(slice_)
+        except RunError as error:  # it goes when the run ends
+            log.warning("worktree not removed", slice=slice_, reason=str(error))
 
     async def land(
         self,
@@ -60,19 +70,38 @@ class GitPlaces:
         before: str | None,
         about_to: Callable[[str], Awaitable[None]],
     ) -> Settled:
-        """Have what a slice left in its worktree land."""
+        """Have what a slice left in its worktree land.
+
+        Raises:
+            CallFailed: git failed, and did so again.
+        """
         order = slice_.order
         assert order is not None
         landing = self._alone if role.trial is not None else self._queue
-        landed = await landing.land(
-            await self._trees.open(slice_.id),
-            message=_message(order, reply),
-            trailers=self._trailers(slice_, order, reply, budget),
-            decide=role.trial,
-            order=order,
-            landed_before=before,
-            about_to=about_to,
-        )
+        told: str | None = before
+
+        async def tell(commit: str) -> None:
+            nonlocal told
+            await about_to(commit)
+            told = commit
+
+        for left in (1, 0):  # a git may have been killed
+            try:
+                landed = await landing.land(
+                    await self._trees.open(slice_.id),
+                    message=_message(order, reply),
+                    trailers=self._trailers(slice_, order, reply, budget),
+                    decide=role.trial,
+                    order=order,
+                    landed_before=told,
+                    about_to=tell,
+                )
+                break
+            except ToolFailed as error:
+                return Settled(wrong=f"it cannot be tried: {error}")
+            except RunError as error:
+                if type(error) is not RunError or not left:
+                    raise CallFailed(f"its work cannot land: {error}") from None
         return Settled(commit=landed.commit, wrong=landed.wrong, result=landed.result)
 
     def _trailers(self, slice_: Slice, order: Order, reply: WorkReply, budget: Budget | None) -> dict[str, str]:
