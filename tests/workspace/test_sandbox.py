@@ -326,12 +326,16 @@ async def test_when_this_process_is_killed_the_command_dies_with_it(
                     pass
         finally:
             victim.kill()
-    if moment == "at the start" and isinstance(box, Bubblewrap):  # one may stay that waits for its dead parent
-        for pid in alive(word):
-            with suppress(OSError):
-                if b"--args" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
-    assert await until(lambda: not alive(word)), alive(word)
+
+    def gone() -> bool:
+        if moment == "at the start" and isinstance(box, Bubblewrap):  # one may stay that waits for its dead parent
+            for pid in alive(word):
+                with suppress(OSError):
+                    if Path(f"/proc/{pid}/comm").read_text() == "bwrap\n":
+                        os.kill(pid, signal.SIGKILL)
+        return not alive(word)
+
+    assert await until(gone), alive(word)
 
 
 async def test_a_command_that_was_not_given_the_word_never_runs(
