@@ -128,6 +128,17 @@ def _find(desk: Desk, reply: WorkReply, prompt: WorkPrompt, tools: Mapping[str, 
         _add(desk, whole, made)
 
 
+def borne_out(reply: WorkReply, prompt: WorkPrompt, tools: Mapping[str, str]) -> WorkReply:
+    """The reply with those of its findings whose words stand in what its sub-agent was given."""
+    material = Material(prompt.passages)
+    found = [
+        one
+        for one in reply.findings[:_FINDINGS]
+        if material.locate(one.quote) is not None or _among(one.quote, tools) is not None
+    ]
+    return reply.model_copy(update={"findings": found})
+
+
 def _among(quote: str, tools: Mapping[str, str]) -> tuple[Span, Text] | None:
     """Where words stand in what tools gave, the latest first."""
     for name, text in reversed(list(tools.items())):

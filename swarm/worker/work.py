@@ -25,7 +25,7 @@ from swarm.source import Passage
 from swarm.tokens import o200k
 from swarm.worker.act import Actor
 from swarm.worker.form import problem_with
-from swarm.worker.harvest import SHORT, Desk, landed, take
+from swarm.worker.harvest import SHORT, Desk, borne_out, landed, take
 from swarm.worker.job import Ask, Handoff, Job, LookUp, Text, Worked
 from swarm.worker.ledger import Landing
 from swarm.worker.vote import key_of_result, vote
@@ -122,7 +122,7 @@ async def _tried(
         last = asked.tries + 1 >= job.role.tries
         if wrong and last and (shorter := _with_artifact(job, said.reply)) is not None:
             said, wrong = replace(said, reply=shorter), None
-        landing = Landing() if wrong else await _land(job, asked.name, said.reply)
+        landing = Landing() if wrong else await _land(job, asked.name, said)
         wrong = wrong or landing.wrong or ""
         asked = replace(asked, wrong=wrong, tries=asked.tries + bool(wrong))
         if not wrong or last:
@@ -266,10 +266,11 @@ async def _wrong(job: Job, name: str, reply: WorkReply) -> str | None:
     return await job.ledger.checked(name, asked)
 
 
-async def _land(job: Job, name: str, reply: WorkReply) -> Landing:
-    """Have what was done land, where it is done and there is a place to land."""
-    if job.land is None or reply.status != "done":
+async def _land(job: Job, name: str, said: _Said) -> Landing:
+    """Have what was done land, where it is done and there is a place to land. What it rests on goes along."""
+    if job.land is None or said.reply.status != "done":
         return Landing()
+    reply = borne_out(said.reply, said.prompt, said.given)
     return await job.ledger.landed(name, partial(job.land, name, reply))
 
 
