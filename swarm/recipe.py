@@ -123,12 +123,12 @@ def find(name: str) -> Path:
 
 
 def summary(path: Path) -> str:
-    """The first line of a recipe file's docstring, without running the file."""
+    """The first paragraph of a recipe file's docstring as one line, without running the file."""
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes())) or ""
     except (OSError, SyntaxError, ValueError):
         return ""
-    return text.partition("\n")[0]
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def load(path: Path) -> Recipe:

@@ -152,7 +152,7 @@ def _shown_lines(told: Shown, again: str | None) -> Iterable[str]:
     run, usage = told.run, told.run.usage
     yield f"{run.id}: {run.status}{f' ({one_line(run.why)})' if run.why else ''}"
     yield f"asked: {one_line(run.asked)}"
-    if run.task is not None:
+    if run.task is not None and run.task.paths:
         yield f"of: {one_line(', '.join(run.task.paths), 200)}"
     for number_, session in enumerate(told.sessions):
         yield ("begun" if number_ == 0 else "went on") + f" {_when(session.at)}: {_worked(session)}"
