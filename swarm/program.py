@@ -92,16 +92,18 @@ class Place(Protocol):
 class Ruling:
     """What a trial says of work. `wrong` is what the next sub-agent is told, where it should try again; where that
     is None and it does not land, the slice is done and its work is let go. `result` takes the place of the slice's
-    result, where it is given."""
+    result, where it is given, and `claims` go into the shared graph, as those of `Done`."""
 
     lands: bool
     wrong: str | None = None
     result: str | None = None
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 Trial = Callable[[Checkout, Order], Awaitable[Ruling]]
 """A program that looks at what would land, in a worktree that holds exactly that. It is asked again where the
-branch moved on meanwhile."""
+branch moved on meanwhile. It looks at one piece of work at a time, each upon the tip; where it has an attribute
+`speculates` that is true, at several, each upon the one before it as if that had landed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -138,9 +138,9 @@ class Lab:
     async def propose(self, piece: Piece) -> Done:
         """The built-in proposer: turn constants in the worktree."""
         number = self._number(piece.order)
-        claims = _claims(piece.results)
         if (row := self.ledger.row(number)) is not None:  # measured before the process died
-            return Done(result=self._result(row, self._said(row, "")), summary=row.description, claims=claims)
+            said = self._said(row, "")
+            return Done(result=self._result(row, said), summary=row.description, claims=((said, said),))
         place = await piece.place()
         path = place.path / self.setup.edit
         text = await self._read(_base(place))  # what stands there may be a conflict, or left by who was killed
@@ -162,7 +162,7 @@ class Lab:
         # here nobody waits for the others, who can only land one after the other
         self._looked[file] = await self._look(place)
         description = told(proposal.moves)
-        return Done(result=description, summary=description, claims=claims)
+        return Done(result=description, summary=description)
 
     def _same_again(self, number: int, text: str) -> Proposal | None:
         """What was proposed already, upon what landed meanwhile."""
@@ -244,7 +244,8 @@ class Lab:
     # What is told
 
     def _ruling(self, row: Row, why: str) -> Ruling:
-        return Ruling(lands=row.status == "keep", result=self._result(row, self._said(row, why)))
+        said = self._said(row, why)
+        return Ruling(lands=row.status == "keep", result=self._result(row, said), claims=((said, said),))
 
     def _result(self, row: Row, said: str) -> str:
         """The row as the result of its slice, with what the next order is to say."""
@@ -255,7 +256,7 @@ class Lab:
     def _said(self, row: Row, why: str) -> str:
         """What came of an experiment, in a sentence for everyone."""
         name = self.setup.yard.name
-        what = row.description or self.setup.edit
+        what = row.description or f"{EXPERIMENT} {row.number}"
         came = f"gave {name} {row.metric:.6g}" if row.metric is not None else "measured nothing"
         ends = {"keep": "kept", "discard": "discarded", "crash": "it crashed", "timeout": "it took too long"}
         end = ends.get(row.status, "the baseline")
@@ -318,12 +319,6 @@ def _data(result: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _claims(results: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """What came of the experiments before, for the graph: each in the words of its result."""
-    said = [str(_data(result).get("said") or "") for result in results.values()]
-    return tuple((one, one) for one in said if one)
 
 
 __all__ = ["BASELINE", "EXPERIMENT", "Lab", "Setup"]

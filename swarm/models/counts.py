@@ -21,7 +21,7 @@ class Counts:
         self._count, self._count_turn = count, count_turn
         self._texts: dict[bytes, int] = {}
         self._turns: dict[int, tuple[ref[Turn], int]] = {}
-        self._totals: dict[tuple[str, int], int] = {}
+        self._totals: dict[tuple[str, tuple[str | int, ...]], int] = {}
 
     def text(self, text: str) -> int:
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -42,12 +42,12 @@ class Counts:
     def turns(self, prompt: ActPrompt) -> int:
         """All turns of a step: those of the step before, which were counted then, and the last one. Where no chain
         names them, one by one."""
-        if not prompt.chain:
+        if not prompt.chain or not prompt.turns:
             return sum(map(self.turn, prompt.turns))
-        key = prompt.chain, prompt.cleared
+        key = prompt.chain, prompt.form
         total = self._totals.get(key)
         if total is None:
-            before = self._totals.get((prompt.before, prompt.cleared)) if len(prompt.turns) > 1 else 0
+            before = self._totals.get((prompt.before, prompt.form)) if len(prompt.turns) > 1 else 0
             if before is None:
                 before = sum(map(self.turn, prompt.turns[:-1]))
             if len(self._totals) >= _KEPT:

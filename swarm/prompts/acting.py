@@ -78,8 +78,8 @@ class ActPrompt(Prompt[ActReply]):
     chain: str = ""
     before: str = ""
     """The chain before the last turn."""
-    cleared: int = 0
-    """How many turns, the oldest, are shown without their results."""
+    form: tuple[str | int, ...] = ()
+    """What names how the turns are shown: two steps of one chain in one form show the same."""
     force: bool = False
 
     def identity(self) -> list[object]:

@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -39,6 +40,8 @@ SUBTASK = "subtask"
 BASE_SHARE = 0.6
 """Of the room for a prompt is what a sub-agent is given before its first step, at the most."""
 _FULL, _CLEARED, _LAST = 0.7, 0.45, 0.85  # of that room: when results are cleared, down to what, when it is over
+_SQUEEZED = 0.97  # of that room is left of what does not even fit then
+_TIGHTER, _TIGHTEST = 0.75, 6  # so much less room each time that a provider counts more than was counted here
 _RESULTS = 0.2  # of that room may the results of one turn take
 _FORCED = 3  # times that a sub-agent is told to hand in
 _REMEMBERED_CHARS = 4_000_000
@@ -99,13 +102,19 @@ class _Window(Generic[R]):
     name: str
     attempt: int
     depth: int
-    transcript: Transcript = field(default_factory=Transcript)
+    transcript: Transcript = field(init=False)
+    basis: list[object] = field(init=False)
     given: dict[str, str] = field(default_factory=dict)
     below: dict[str, Mapping[str, str]] = field(default_factory=dict)
     step: int = 0
     idle: int = 0
     forced: int = 0
+    tighter: int = 0
     handed: R | None = None
+
+    def __post_init__(self) -> None:
+        self.transcript = Transcript(name=self.name)
+        self.basis = self.base.identity()
 
     async def run(self) -> Acted[R]:
         actor = self.actor
@@ -119,7 +128,14 @@ class _Window(Generic[R]):
                 raise LimitReached("interrupted")
             prompt = self._next(prompt)
             before = actor.budget.spent.calls if actor.budget is not None else 0
-            reply = await actor.gate.ask(actor.model, prompt, self.attempt, budget=actor.budget)
+            try:
+                reply = await actor.gate.ask(actor.model, prompt, self.attempt, budget=actor.budget)
+            except PromptTooLong:
+                if not self.transcript.turns or self.tighter == _TIGHTEST:
+                    raise
+                self.tighter += 1  # the same call, which shows less of what was done
+                continue
+            self.forced += prompt.force
             known = actor.budget is not None and actor.budget.spent.calls == before
             await self._take(reply, known=known)
             self.step += 1
@@ -141,32 +157,32 @@ class _Window(Generic[R]):
         return (*wanted, report)
 
     def _room(self) -> int:
-        return self.actor.model.window - reserved_output(self.actor.model)
+        room = self.actor.model.window - reserved_output(self.actor.model)
+        return int(room * _TIGHTER**self.tighter)
 
     def _next(self, prompt: ActPrompt) -> ActPrompt:
         """The prompt of the next step, with as much of what was done as its window holds."""
         model, transcript, room = self.actor.model, self.transcript, self._room()
 
-        def now() -> ActPrompt:
+        def now(*, force: bool = False) -> ActPrompt:
             return replace(
                 prompt,
                 turns=tuple(transcript.turns),
                 chain=transcript.chain,
                 before=transcript.before,
-                cleared=transcript.cleared,
+                form=transcript.form,
+                force=force,
             )
 
-        made = now()
-        tokens = model.count(made)
+        tokens = model.count(now())
         if tokens > _FULL * room:
             transcript.clear(lambda: model.count(now()) <= _CLEARED * room)
-            made = now()
-            tokens = model.count(made)
+            tokens = model.count(now())
         over = tokens > _LAST * room or self.step + 1 >= self.actor.kit.steps or transcript.stuck
-        if over or self.idle >= _FORCED:
-            self.forced += 1
-            made = replace(made, force=True)
-        return made
+        force = over or self.idle >= _FORCED
+        if force and model.count(now(force=True)) > room:
+            transcript.squeeze(lambda: model.count(now(force=True)) <= _SQUEEZED * room)
+        return now(force=force)
 
     async def _take(self, reply: ActReply, *, known: bool) -> None:
         """Run what was asked for, and add the turn."""
@@ -256,7 +272,12 @@ class _Window(Generic[R]):
             again = interrupted and known and call.name != SUBTASK and not self._reads(call.name)
             return f"{_INTERRUPTED}{text}" if again else text, failed
 
-        return ref, *await self.actor.ledger.called(ref, call.name, make)
+        return ref, *await self.actor.ledger.called(ref, call.name, make, self._of(call))
+
+    def _of(self, call: ToolCall) -> str:
+        """What names a call and all that came before it."""
+        told = json.dumps([self.basis, self.transcript.chain, call.name, call.arguments])
+        return blake2b(told.encode(), digest_size=12).hexdigest()
 
     async def _learn(self, call: ToolCall, ref: str, text: str, failed: bool) -> None:
         """Remember what a call gave. The calls of a turn are gone through in their order, whichever came back
@@ -264,15 +285,15 @@ class _Window(Generic[R]):
         if failed:
             return
         if call.name == SUBTASK:
-            for name, given in await self._given_below(ref):
+            for name, given in await self._given_below(ref, self._of(call)):
                 self._remember(name, given)
         self._remember(f"{call.name}{_told(call)} ({ref})", text)
 
-    async def _given_below(self, ref: str) -> list[tuple[str, str]]:
+    async def _given_below(self, ref: str, of: str) -> list[tuple[str, str]]:
         """What tools gave in a subtask, from the ledger where it was worked before the run went on."""
         if ref in self.below:
             return list(self.below.pop(ref).items())
-        names, _ = await self.actor.ledger.called(f"{ref}/given", "given", _nothing)
+        names, _ = await self.actor.ledger.called(f"{ref}/given", "given", _nothing, of)
         return [(name, (await self.actor.ledger.called(at, "", _nothing))[0]) for name, at in refs_of(names)]
 
     def _remember(self, name: str, text: str) -> None:
@@ -294,7 +315,7 @@ class _Window(Generic[R]):
             return "The arguments are no JSON object.", True
         try:
             if call.name == SUBTASK:
-                return await self._subtask(arguments, ref), False
+                return await self._subtask(arguments, ref, self._of(call)), False
             return await tool.call(arguments), False
         except ToolFailed as error:
             return str(error), True
@@ -308,22 +329,22 @@ class _Window(Generic[R]):
             log.info("tool failed", tool=call.name, error=type(error).__name__)
             return redact_text(f"{type(error).__name__}: {error}")[:2_000], True
 
-    async def _subtask(self, arguments: Mapping[str, Any], ref: str) -> str:
+    async def _subtask(self, arguments: Mapping[str, Any], ref: str, of: str) -> str:
         """A part of the piece, worked by a sub-agent with a fresh window and the same tools. Its conclusion comes
-        back; what it did stays in the ledger, to be looked up."""
+        back; what it did stays in the ledger, to be looked up. `of` names the call."""
         objective = str(arguments.get("objective", "")).strip()
         if not objective:
             raise ToolFailed("say in `objective` what is to be done")
         if not isinstance(self.base, WorkPrompt):
             raise ToolFailed("only who works a piece may hand on a part of it")
         kept = self.actor.ledger.called
-        await kept(f"{ref}/part", "part", _as_given(objective))
+        await kept(f"{ref}/part", "part", _as_given(objective), of)
         name = f"{self.name}/{self.step}.{ref.rpartition(':')[2]}"
         acted = await self.actor.act(part_of(self.base, objective, ref), name, depth=self.depth + 1)
         part = Part(ref=ref, reply=acted.reply, steps=acted.steps, given=acted.given)
         for at, text in part.kept().items():
-            await kept(at, "part", _as_given(text))
-        await kept(f"{ref}/given", "given", _as_given(names_in(part.all_given)))
+            await kept(at, "part", _as_given(text), of)
+        await kept(f"{ref}/given", "given", _as_given(names_in(part.all_given)), of)
         self.below[ref] = part.all_given
         return part.conclusion()
 

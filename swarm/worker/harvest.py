@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from swarm.graph.identity import artifact_id, decision_id, digest
 from swarm.orders import Order
-from swarm.prompts.replies import WorkReply
+from swarm.prompts.replies import ReadFinding, WorkReply
 from swarm.prompts.typed import WorkPrompt
 from swarm.source import Passage, Span
 from swarm.sources.kept import kept_id
@@ -65,12 +65,16 @@ class Desk:
 
 
 def landed(desk: Desk, reply: WorkReply, landing: Landing) -> WorkReply:
-    """Note the commit that landed, if one did: an artifact like any other, whose content is in the repository."""
+    """Note the commit that landed, if one did: an artifact like any other, whose content is in the repository.
+    What a trial found out comes first."""
     if landing.commit is not None:
         name = f"commit of {desk.job.order.name}"
         id_ = artifact_id(name, COMMIT, landing.commit)
         desk.artifacts[id_] = Artifact(id=id_, name=name, media=COMMIT, ref=landing.commit)
-    return reply if landing.result is None else reply.model_copy(update={"result": landing.result})
+    found = [ReadFinding(claim=claim, quote=quote, relevance=0.6) for claim, quote in landing.claims]
+    said = {"findings": [*found, *reply.findings]} if found else {}
+    result = {} if landing.result is None else {"result": landing.result}
+    return reply.model_copy(update=said | result)
 
 
 def take(desk: Desk, reply: WorkReply, prompt: WorkPrompt, tools: Mapping[str, str]) -> None:

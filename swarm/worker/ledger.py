@@ -16,11 +16,13 @@ from swarm.source import Passage
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Landing:
     """What became of work that was to land. Without a `commit`, `wrong` is why it does not and is tried again, and
-    None where there was nothing to land or it was let go. `result` takes the place of the result, where given."""
+    None where there was nothing to land or it was let go. `result` takes the place of the result, where given;
+    `claims` are what a trial found out, each with words of the result."""
 
     commit: str | None = None
     wrong: str | None = None
     result: str | None = None
+    claims: Sequence[tuple[str, str]] = ()
 
 
 class Ledger(Protocol):
@@ -39,10 +41,11 @@ class Ledger(Protocol):
         """What is shown to the one who comes after a leg, because that asked for it."""
 
     async def called(
-        self, ref: str, tool: str, make: Callable[[bool], Awaitable[tuple[str, bool]]]
+        self, ref: str, tool: str, make: Callable[[bool], Awaitable[tuple[str, bool]]], of: str = ""
     ) -> tuple[str, bool]:
         """What a tool gave, and whether it failed: as it is known under this name, else made now and kept before
-        it is gone by. `make` is told whether it may have been made before, by a process that died."""
+        it is gone by. `make` is told whether it may have been made before, by a process that died. `of` names the
+        call and all that came before it: what is known of another one is not taken for this one."""
 
     async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:
         """What the user's code came to, in the place of a model."""
@@ -74,6 +77,7 @@ class Unkept:
         ref: str,  # noqa: ARG002
         tool: str,  # noqa: ARG002
         make: Callable[[bool], Awaitable[tuple[str, bool]]],
+        of: str = "",  # noqa: ARG002
     ) -> tuple[str, bool]:
         return await make(False)
 

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from swarm.tokens import o200k
 CLEARED = "(cleared from your window"
 _HEAD = 0.6  # of what is shown of a long result is its beginning, the rest its end
 _KEEP = 4  # turns whose results are never cleared: the last ones
-_SHORT = 160  # characters of a result that is not worth clearing
+_SHORT = 160  # characters of a text that is not worth clearing
 _TOLD, _ENOUGH = 3, 6
 """Times that one turn came to the same: then it is told so, and then it has to hand over."""
 _TIMES = re.compile(r"\d+(?:\.\d+)?\s?(?:ms|s|sec|secs|seconds)\b")
@@ -31,18 +32,28 @@ Told = tuple[str, str, bool]
 
 @dataclass(kw_only=True)
 class Transcript:
-    """The turns of one window. `chain` names all that truly came before."""
+    """The turns of one window, which `name` tells from others. `chain` names all that truly came before."""
 
+    name: str = ""
     turns: list[Turn] = field(default_factory=list)
     chain: str = ""
     before: str = ""
     """The chain before the last turn."""
     cleared: int = 0
     """How many turns have lost their results, the oldest first."""
+    shortened: int = 0
+    """How many have lost their words as well."""
+    dropped: int = 0
+    """How many are not shown at all; those are not among the turns any more."""
     stuck: bool = False
     """It did the same with the same outcome until it was enough."""
     _refs: list[tuple[str, ...]] = field(default_factory=list)
     _seen: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def form(self) -> tuple[str | int, ...]:
+        """What names how the turns are shown."""
+        return self.name, self.cleared, self.shortened, self.dropped
 
     def add(self, says: str, calls: Sequence[ToolCall], told: Sequence[Told], kept: str, tokens: int) -> None:
         """Take up a turn, of whose results `tokens` of o200k are shown at the most."""
@@ -69,11 +80,33 @@ class Transcript:
         """Clear old results, the oldest first, until `fits` says that it is enough, or none but the last is left.
         Many at once: what comes before a change is read from a provider's cache, what comes after is not."""
         while self.cleared < len(self.turns) - _KEEP:
-            at = self.cleared
-            self.turns[at] = _without_results(self.turns[at], self._refs[at])
-            self.cleared += 1
-            if at % 4 == 3 and fits():
+            self._clear_next()
+            if self.cleared % 4 == 0 and fits():
                 return
+
+    def squeeze(self, fits: Callable[[], bool]) -> None:
+        """Where that was not enough, as one turn may fill what is left of a window: clear the last results too,
+        then what was said and asked for, then whole turns, the oldest first, until `fits` says that it is
+        enough."""
+        while not fits():
+            if self.cleared < len(self.turns):
+                self._clear_next()
+            elif self.shortened < len(self.turns):
+                at = self.shortened
+                self.turns[at] = _without_words(self.turns[at], last=at + 1 == len(self.turns))
+                self.shortened += 1
+            elif self.turns:
+                del self.turns[0], self._refs[0]
+                self.cleared -= 1
+                self.shortened -= 1
+                self.dropped += 1
+            else:
+                return
+
+    def _clear_next(self) -> None:
+        at = self.cleared
+        self.turns[at] = _without_results(self.turns[at], self._refs[at])
+        self.cleared += 1
 
 
 def shown(text: str, ref: str, tokens: int) -> str:
@@ -101,3 +134,16 @@ def _without_results(turn: Turn, refs: Sequence[str]) -> Turn:
         return replace(result, text=f'{CLEARED}; it began "{begins}"; read_result, ref "{ref}", shows it again)')
 
     return replace(turn, results=tuple(map(short, turn.results, refs)))
+
+
+def _without_words(turn: Turn, *, last: bool) -> Turn:
+    """A provider that wants back what it thought wants it back with the last turn."""
+
+    def short(call: ToolCall) -> ToolCall:
+        if len(call.arguments) <= _SHORT:
+            return call
+        begins = " ".join(call.arguments[:_SHORT].split())[:80]
+        return call.model_copy(update={"arguments": json.dumps({"cleared": begins}, ensure_ascii=False)})
+
+    says = turn.says if len(turn.says) <= _SHORT else f"{turn.says[: _SHORT - 1]}…"
+    return replace(turn, says=says, calls=tuple(map(short, turn.calls)), kept=turn.kept if last else "")

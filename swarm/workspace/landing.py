@@ -40,11 +40,12 @@ _NAMES = 20  # of files, in what is told
 class Landed:
     """What became of work: the `commit` that it landed as; or what is `wrong` with it, for the next sub-agent; or
     neither, where nothing was changed or a trial let it go. `result` is what the trial said in the result's
-    place."""
+    place, and `claims` what it found out."""
 
     commit: str | None
     wrong: str | None
     result: str | None = None
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +148,7 @@ class Landing:
                     return outcome
             self._line.leave(place)
             moved = f"the branch was moved by others {MOVES} times while this was checked: hand it in again"
-            return await self._come_back(work, commit, base, moved)
+            return await self._come_back(work, commit, base, Ruling(lands=False, wrong=moved))
         finally:
             self._line.leave(place)
             worktree.landing = False
@@ -229,7 +230,7 @@ class Landing:
             elif ruling is not None and await self._line.first(work.place):
                 assert merged.commit is not None
                 if await self._move(work, merged.commit, upon):
-                    return Landed(commit=merged.commit, wrong=None, result=ruling.result)
+                    return Landed(commit=merged.commit, wrong=None, result=ruling.result, claims=ruling.claims)
                 self._line.place(work.place, commit=None, upon=None)
                 return None
             self._line.place(work.place, commit=None, upon=None)
@@ -276,17 +277,15 @@ class Landing:
             self._line.join(work.place)
             return None
         content = upon if ruling.wrong is None else merged.commit or merged.tree
-        return await self._come_back(work, content, upon, ruling.wrong, ruling.result)
+        return await self._come_back(work, content, upon, ruling)
 
-    async def _come_back(
-        self, work: _Work, content: str, base: str, wrong: str | None, result: str | None = None
-    ) -> Landed:
-        worktree = work.worktree
+    async def _come_back(self, work: _Work, content: str, base: str, ruling: Ruling) -> Landed:
+        worktree, wrong = work.worktree, ruling.wrong
         await worktree.put(content, base=base)
         if wrong == "":
             wrong = await self._unprotect(worktree, await changes(self._worktrees.repository.git, worktree))
         await self._worktrees.unsave(worktree.slice)
-        return Landed(commit=None, wrong=wrong, result=result)
+        return Landed(commit=None, wrong=wrong, result=ruling.result, claims=ruling.claims)
 
     async def _move(self, work: _Work, commit: str, upon: str) -> bool:
         await work.about_to(commit)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from swarm.equipment import Bounds, Ran, ToolFailed
 from swarm.orders import Order
@@ -84,18 +85,23 @@ class Ratchet:
     """A trial (`swarm.program.Trial`): work lands when every test that passed on the branch passes with it, and
     those that the order is about do. `wanted` names the latter, as pytest does."""
 
+    speculates = True
+    """It only looks, and what it keeps it keeps by commit: so what is upon work that is still being tried, or that
+    never lands, may be tried side by side."""
+
     def __init__(self, suite: Suite, wanted: Callable[[Order], Iterable[str]] = lambda _: ()) -> None:
         self._suite, self._wanted = suite, wanted
         self._known: dict[str, Results] = {}
-        self._one = asyncio.Lock()
+        self._running: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, checkout: Checkout, order: Order) -> Ruling:
         """Run the tests on what would land, and hold them to what passed before."""
-        after = await self._suite.run(checkout)
-        if after.trouble:
-            return Ruling(lands=False, wrong=f"the tests do not run: {after.trouble}")
+        async with self._one(checkout.commit):
+            after = await self._suite.run(checkout)
+            if after.trouble:
+                return Ruling(lands=False, wrong=f"the tests do not run: {after.trouble}")
+            self._keep(checkout.commit, after)
         before = await self._before(checkout)
-        self._keep(checkout.commit, after)
         broken = sorted(before.passed - after.passed)
         missing = [test for test in self._wanted(order) if test not in after.passed and test not in broken]
         told = [
@@ -105,13 +111,18 @@ class Ratchet:
         return Ruling(lands=not told, wrong="\n".join(told) or None)
 
     async def _before(self, checkout: Checkout) -> Results:
-        """The results on the branch: as they were when that landed, else run now, once."""
-        async with self._one:
+        """The results of what it would land upon: as they were when that was tried, which may be under way, else
+        run now, once."""
+        async with self._one(checkout.base):
             known = self._known.get(checkout.base)
             if known is None:
                 known = await self._suite.run_at(checkout, checkout.base)
                 self._keep(checkout.base, known)
             return known
+
+    def _one(self, commit: str) -> asyncio.Lock:
+        """Held by whoever runs the tests of a commit: others wait for what comes of it."""
+        return self._running.setdefault(commit, asyncio.Lock())
 
     def _keep(self, commit: str, results: Results) -> None:
         self._known[commit] = results

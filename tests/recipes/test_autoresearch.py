@@ -107,6 +107,8 @@ async def test_a_metric_gets_better_without_any_model_and_the_checkout_is_left_a
         claims = [finding.claim for finding in memory.findings()]
     assert any("gave val_loss" in claim and "kept" in claim for claim in claims)
     assert any("gave val_loss" in claim and "discarded" in claim for claim in claims)
+    for row in rows:  # the last of each chain too
+        assert any(row.description in claim for claim in claims), row
 
 
 async def test_the_same_again_does_nothing_and_a_higher_number_adds_to_what_is_there(repository: Path) -> None:
@@ -192,6 +194,36 @@ async def test_a_model_proposes_by_tools_and_touches_neither_the_metric_nor_the_
     assert "is protected" in everything
     assert "as it was" in everything  # the ledger, by its tool
     assert "it is broken" in everything
+
+
+async def test_a_model_finds_in_the_graph_what_others_tried_and_a_chain_goes_on_after_one_that_fails(
+    repository: Path,
+) -> None:
+    """SIMULATED: a scripted model whose every second experiment is given up."""
+    found: dict[str, str] = {}
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        number = prompt.base.objective.partition(":")[0]
+        done = {"status": "done", "result": "done", "summary": f"The rate of {number}"}
+        if number in ("Experiment 1", "Experiment 3"):
+            return turn((REPORT, done | {"status": "blocked", "notes": "No idea."}))
+        if not prompt.turns:
+            return turn(("search_graph", {"question": "Which experiment gave which val_loss?"}))
+        found[number] = said(prompt)
+        text = TRAIN.replace("RATE = 0.01", f"RATE = 0.{number[-1]}").replace("SIZE = 16", "SIZE = 8 + 8")
+        return turn(("write_file", {"path": "train.py", "text": text}), (REPORT, done))
+
+    answer = await research(repository, Scripted({"act": act}), experiments=4)
+    assert answer.complete
+    rows = {row.number: row for row in ledger_of(repository)}
+    assert sorted(rows) == [0, 1, 2, 3, 4]
+    assert rows[1].metric is rows[3].metric is None
+    assert (rows[2].status, rows[2].description) == ("keep", "The rate of Experiment 2")
+    assert "gave val_loss" in found["Experiment 4"]
+    assert "kept" in found["Experiment 4"]
+    with open_memory(answer.run_id, repository.parent / "swarm.db") as memory:
+        claims = [finding.claim for finding in memory.findings()]
+    assert any(f"gave val_loss {rows[4].metric:.6g}" in claim for claim in claims)
 
 
 FORGERS = {

@@ -265,7 +265,7 @@ async def test_counting_on_from_the_step_before_comes_to_the_same_as_counting_an
     assert [acting.model.count(one) for one in acting.model.calls] == [
         anew.count(one) for one in acting.model.calls
     ]
-    assert len({prompt.cleared for prompt in acting.model.calls if isinstance(prompt, ActPrompt)}) > 2
+    assert len({prompt.form for prompt in acting.model.calls if isinstance(prompt, ActPrompt)}) > 2
 
 
 async def test_a_subtask_has_a_window_of_its_own_and_leaves_its_conclusion() -> None:

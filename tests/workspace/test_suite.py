@@ -175,3 +175,41 @@ async def test_names_are_those_that_pytest_takes(checkout: Checked) -> None:
     assert results.passed == {"tests/test_it.py::TestIt::test_one", "tests/test_it.py::test_two[1]"}
     assert {"tests/test_it.py::test_two[2]"} < set(results.failed)
     assert len(results.failed) == 2
+
+
+def gated(checkout: Checked, gate: asyncio.Event) -> Checked:
+    """The same, where a command does not begin before the gate is open."""
+
+    class Gated(Checked):
+        async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
+            await gate.wait()
+            return await super().run(command, bounds)
+
+    return Gated(checkout.path, checkout.base, "next")
+
+
+async def test_work_upon_work_that_is_still_tried_waits_for_what_comes_of_that(checkout: Checked) -> None:
+    ratchet, gate = Ratchet(SUITE), asyncio.Event()
+    above = Checked(checkout.path, base="next", commit="the one after")
+    first = asyncio.ensure_future(ratchet(gated(checkout, gate), ORDER))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(ratchet(above, ORDER))
+    await asyncio.sleep(0)
+    gate.set()
+    assert [one.lands for one in await asyncio.gather(first, second)] == [True, True]
+    assert runs(checkout) == 3, "each of the two, and what the branch had"
+
+
+async def test_work_upon_work_that_is_tried_no_more_has_its_tests_run(checkout: Checked) -> None:
+    ratchet, tried = Ratchet(SUITE), gated(checkout, asyncio.Event())
+    tried.commit = commit(checkout.path, "a pass\nb pass\n")
+    first = asyncio.ensure_future(ratchet(tried, ORDER))
+    await asyncio.sleep(0)
+    (checkout.path / "results.txt").write_text("a pass\nb fail\n")
+    second = asyncio.ensure_future(ratchet(Checked(checkout.path, tried.commit, "the one after"), ORDER))
+    await asyncio.sleep(0)
+    first.cancel()
+    ruling = await second
+    assert first.cancelled()
+    assert not ruling.lands
+    assert "t.py::b" in (ruling.wrong or ""), "as the one below it has it, and not what the branch has"

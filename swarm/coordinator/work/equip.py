@@ -17,7 +17,7 @@ from swarm.limits.budget import Budget
 from swarm.program import Done, Piece, Place, Role
 from swarm.prompts.replies import Proposal, ReadFinding, Reply, WorkReply
 from swarm.prompts.typed import Prompt
-from swarm.task import Slice
+from swarm.task import Limits, Slice
 from swarm.worker.act import Actor
 from swarm.worker.job import Job
 from swarm.worker.ledger import Landing
@@ -117,7 +117,8 @@ def asked_with_tools(desk: Desk, work: Work, role: Role, name: str, branch: Bran
     assert kit is not None
 
     async def ask(prompt: Prompt[Any], budget: Budget | None) -> Any:
-        actor = Actor(kit=kit, gate=desk.gate, model=desk.model, ledger=ledger, budget=budget)
+        own = (budget or desk.gate.budget).share(Limits())  # tells what was paid here from what others pay
+        actor = Actor(kit=kit, gate=desk.gate, model=desk.model, ledger=ledger, budget=own)
         try:
             return (await actor.act(prompt, "0")).reply
         finally:

@@ -34,6 +34,8 @@ class SliceLedger:
         self._desk, self._slice, self._tries = desk, slice_, tries
         self._of = f"{slice_}:{tries}" if tries else slice_
         self._entries: list[Entry] = []
+        self._kept: set[tuple[str, str]] = set()  # by this process
+        self._at: dict[str, str] = {}  # where what a tool gave is kept, if not under the name it was told under
 
     def entries(self) -> list[Entry]:
         """What is to be recorded, once."""
@@ -71,14 +73,20 @@ class SliceLedger:
         return said
 
     async def called(
-        self, ref: str, tool: str, make: Callable[[bool], Awaitable[tuple[str, bool]]]
+        self, ref: str, tool: str, make: Callable[[bool], Awaitable[tuple[str, bool]]], of: str = ""
     ) -> tuple[str, bool]:
-        record = self._known("tool", ref)
-        if record is not None:
-            return record.body["text"], bool(record.body.get("failed"))
+        at, others = self._at.get(ref, ref) if not of else ref, 0
+        while (record := self._known("tool", at, ask=False)) is not None:
+            if not of or record.body.get("of", of) == of:
+                self._at[ref] = at
+                return record.body["text"], bool(record.body.get("failed"))
+            others += 1  # of a run that went on with other tools, or asks something else
+            at = f"{ref}~{others}"
+        self._known("tool", at)
         text, failed = await make(self._desk.session > 1)
-        body = {"tool": tool, "text": text} | ({"failed": True} if failed else {})
-        await self._keep("tool", ref, body)
+        body = {"tool": tool, "text": text} | ({"failed": True} if failed else {}) | ({"of": of} if of else {})
+        await self._keep("tool", at, body)
+        self._at[ref] = at
         return text, failed
 
     async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:
@@ -116,7 +124,7 @@ class SliceLedger:
             CallFailed: in a replay there is nothing, though it is needed: the process died before.
         """
         desk = self._desk
-        if desk.session == 1 and desk.recorded is None:
+        if desk.session == 1 and desk.recorded is None and (kind, name) not in self._kept:
             return None
         record = desk.journal.record(desk.run, kind, f"{self._of}:{name}")
         if record is None and desk.recorded is not None and ask:
@@ -125,10 +133,11 @@ class SliceLedger:
 
     async def _keep(self, kind: str, name: str, body: dict[str, Any]) -> None:
         await self._desk.journal.append(self._desk.run, Entry(kind=kind, key=f"{self._of}:{name}", body=body))
+        self._kept.add((kind, name))
 
     def result(self, ref: str) -> str | None:
         """The whole of what a tool gave, by the name that its sub-agent was told."""
-        record = self._desk.journal.record(self._desk.run, "tool", f"{self._of}:{ref}")
+        record = self._desk.journal.record(self._desk.run, "tool", f"{self._of}:{self._at.get(ref, ref)}")
         return str(record.body["text"]) if record is not None else None
 
     def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:

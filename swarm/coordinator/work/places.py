@@ -77,7 +77,8 @@ class GitPlaces:
         """
         order = slice_.order
         assert order is not None
-        landing = self._alone if role.trial is not None else self._queue
+        alone = role.trial is not None and not getattr(role.trial, "speculates", False)
+        landing = self._alone if alone else self._queue
         told: str | None = before
 
         async def tell(commit: str) -> None:
@@ -102,7 +103,7 @@ class GitPlaces:
             except RunError as error:
                 if type(error) is not RunError or not left:
                     raise CallFailed(f"its work cannot land: {error}") from None
-        return Settled(commit=landed.commit, wrong=landed.wrong, result=landed.result)
+        return Settled(commit=landed.commit, wrong=landed.wrong, result=landed.result, claims=landed.claims)
 
     def _trailers(self, slice_: Slice, order: Order, reply: WorkReply, budget: Budget | None) -> dict[str, str]:
         trailers = {"Swarm-Run": self._desk.run, "Swarm-Slice": f"{order.name} ({slice_.id[:12]})"}
