@@ -9,6 +9,7 @@ and it also runs without a language model: then a built-in proposer turns the co
 
 import asyncio
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -81,7 +82,7 @@ async def autoresearch(
     """
     repository = await asyncio.to_thread(_repository, paths)
     yard = yardstick(metric, better)
-    if seconds <= 0 or replicates < 0 or proposers < 1 or (experiments is not None and experiments < 1):
+    if not 0 < seconds < inf or replicates < 0 or proposers < 1 or (experiments is not None and experiments < 1):
         raise RecipeError("--seconds, --proposers and --experiments are above 0, and --replicates not below")
     workspace = Workspace(
         repository=str(repository),
@@ -99,13 +100,16 @@ async def autoresearch(
         "seconds": seconds,
     }
     facts |= {"repository": str(repository), "branch": branch, "replicates": replicates, "proposers": proposers}
-    study = Study(out or repository.with_name(f"{repository.name}-results"), facts, yard)
     found = await find(workspace)
-    await _held_against(study.ledger, found)
 
     async def read(commit: str) -> str | None:
         said = await found.git.run("cat-file", "blob", f"{commit}:{edit}")
         return said.out.decode("utf-8", "replace") if said.code == 0 else None
+
+    if await read(await found.begins(workspace.base)) is None:
+        raise RecipeError(f"--edit {edit}: no such file is committed: name it by its path in the repository")
+    study = Study(out or repository.with_name(f"{repository.name}-results"), facts, yard)
+    await _held_against(study.ledger, found)
 
     task = Task(questions=(f"Experiments on {edit}: {yard.name}, {better}",), paths=(), mode="work")
     answer: Answer | None = None
@@ -162,11 +166,6 @@ def _repository(paths: list[str] | None) -> Path:
     folder = Path(paths[0])
     if not folder.is_dir():
         raise RecipeError(f"{folder} is no folder: name that of a git repository")
-    if not any((above / ".git").exists() for above in (folder.resolve(), *folder.resolve().parents)):
-        raise RecipeError(
-            f"{folder} is no git repository: git -C {folder} init && git -C {folder} add -A && "
-            f"git -C {folder} commit -m start"
-        )
     return folder.resolve()
 
 

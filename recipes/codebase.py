@@ -240,8 +240,9 @@ def _issue_tools(listed: tuple[Issue, ...]) -> tuple[Tool, ...]:
 async def _tests(workspace: Workspace) -> list[str]:
     """The tests that were there before any work, each as a pattern for itself."""
     repository = await find(workspace)
-    begun = await repository.git.run("merge-base", "HEAD", repository.ref)
-    commit = begun.line if begun.code == 0 else "HEAD"
+    head = await repository.named("HEAD")
+    begun = await repository.git.run("merge-base", head, repository.ref)
+    commit = begun.line if begun.code == 0 else head
     found = await repository.git.out("ls-tree", "-r", "-z", "--name-only", commit)
     return ["/" + "".join(f"\\{c}" if c in "*?[]!#\\ " else c for c in path) for path in _tests_among(found)]
 

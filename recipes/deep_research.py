@@ -83,8 +83,7 @@ async def deep_research(
         words: About how long the report is to be.
         out: Where it goes, as Markdown.
     """
-    if not out.parent.is_dir():
-        raise RecipeError(f"--out {out}: there is no folder {out.parent}: make it first")
+    can_be_made(out)
     if words < 50:
         raise RecipeError(f"--words {words} is too short for a report: ask for 50 or more")
     if swarm._model.selective or swarm._reader.selective:
@@ -125,6 +124,13 @@ async def deep_research(
     save(out, written.text)
     print(f"the report is in {out}", file=sys.stderr)
     return found
+
+
+def can_be_made(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise RecipeError(f"--out {out}: there is no folder {out.parent}: make it first")
+    if out.is_dir():
+        raise RecipeError(f"--out {out} is a folder: name the file that the report is to be")
 
 
 def save(out: Path, text: str) -> None:

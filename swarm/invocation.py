@@ -101,6 +101,22 @@ def invocation_of(run: str, store: Path | str | None) -> Invocation | None:
     )
 
 
+def address_of(run: str, store: Path | str | None) -> str | None:
+    """Where the model was asked that a run last went on with, if anywhere but at its provider.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    with open_store(store, read_only=True) as opened:
+        session, task = opened.journal.latest(run, "session"), opened.journal.record(run, "task", "")
+        if session is not None:
+            settings = session.body
+        else:  # it died before
+            settings = task.body.get("settings", {}) if task is not None else {}
+        address = settings.get("base_url")
+        return None if address is None else str(address)
+
+
 def options_of(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a recorded call as the recipe takes them.
 

@@ -18,7 +18,7 @@ from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.graph import graph
 from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, WHOLE, Settings, argument, command, option
 from swarm.cli.plain import one_line
-from swarm.cli.recalled import allowed, recalled
+from swarm.cli.recalled import allow_address, allowed, recalled
 from swarm.cli.recipes import estimated_recipes, recipes
 from swarm.cli.rehearse import rehearsals
 from swarm.cli.runs import forget, replay, runs, show
@@ -103,6 +103,7 @@ def _resume(settings: Settings, run: str) -> int:
     id_ = find(run, settings.store)
     if (code := steering.go_on_if_paused(id_, settings.store, as_json=settings.json)) is not None:
         return code
+    allow_address(settings, id_)
     if (recipe := recalled(settings, id_)) is not None:
         return execute(settings, go_on(settings, id_), recipe, resume_with(settings))
     _allow_check(settings, id_)

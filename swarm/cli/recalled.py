@@ -5,6 +5,7 @@ What stands in a store is code to run and commands to give: whoever goes on with
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from swarm.invocation import Invocation
     from swarm.task import Answer
 
-_QUIET = {"answer", "audit", "digest", "vote"}  # recipes that come with Swarm and run no program
+_QUIET = {"answer", "digest", "vote"}  # recipes that come with Swarm, run no program and write no file
+_ADDRESSES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
 
 
 def recalled(settings: Settings, run: str) -> Callable[[Watched], Awaitable[Answer | None]] | None:
@@ -52,6 +54,22 @@ def recalled(settings: Settings, run: str) -> Callable[[Watched], Awaitable[Answ
 def _told(made: Invocation) -> str:
     options = [word for name, value in made.options.items() if value for word in (f"--{name}", str(value))]
     return shlex.join([made.recipe, *made.paths, *options])
+
+
+def allow_address(settings: Settings, run: str) -> None:
+    """A run goes on where its model was, and the address stands in its store: whoever is there is sent the user's
+    key and what is read. On this machine that is nobody else.
+
+    Raises:
+        UsageError: nobody allows it.
+    """
+    from swarm.invocation import address_of
+    from swarm.models.prices import is_loopback
+    from swarm.observe.log import redact_text
+
+    at = address_of(run, settings.store) if settings.base_url is None else None
+    if at is not None and not is_loopback(at) and at not in map(os.environ.get, _ADDRESSES):
+        allowed(settings, f"the run asks its model at {one_line(redact_text(at), 200)}", "ask there?")
 
 
 def allowed(settings: Settings, what: str, question: str) -> None:

@@ -189,7 +189,23 @@ class Budget:
         if most is not None and worked >= most:
             raise LimitReached(f"the limit of {_plural(most, 'slice')} is reached", "slices")
 
+    def check_time(self) -> None:
+        """May anything else be begun?
+
+        Raises:
+            LimitReached: no, the seconds are over, here or above.
+        """
+        for budget in self._chain():
+            if (refusal := budget._overdue()) is not None:
+                raise refusal.error
+
     # Inside
+
+    def _overdue(self) -> _Refusal | None:
+        seconds = self.limits.wall_seconds
+        if seconds is None or self._clock() - self._began < seconds:
+            return None
+        return self._refuse(f"{seconds:g} seconds", "wall_seconds", final=True)
 
     def _chain(self) -> Iterator[Budget]:
         """This budget and all above it."""
@@ -211,8 +227,8 @@ class Budget:
 
     def _own_refusal(self, wanted: _Sum) -> _Refusal | None:
         limits = self.limits
-        if limits.wall_seconds is not None and self._clock() - self._began >= limits.wall_seconds:
-            return self._refuse(f"{limits.wall_seconds:g} seconds", "wall_seconds", final=True)
+        if (overdue := self._overdue()) is not None:
+            return overdue
         if (passed := self._passed(wanted, in_flight=True)) is None:
             return None
         final = self._passed(wanted, in_flight=False)  # what is passed without calls in flight is passed for good

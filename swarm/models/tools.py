@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from swarm.prompts.acting import CallResult, ToolSpec, Turn
+from swarm.prompts.acting import CallResult, ToolSpec, Turn, arguments_in, sound
 from swarm.prompts.replies import ActReply, ToolCall
 
 Acts = Literal["forced", "tools", "words"]
@@ -31,10 +31,9 @@ _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 def arguments_of(call: ToolCall) -> dict[str, Any]:
     """The arguments of a call as an object, also where they are none."""
     try:
-        parsed = json.loads(call.arguments or "{}")
+        return arguments_in(call.arguments)
     except ValueError:
-        parsed = None
-    return parsed if isinstance(parsed, dict) else {NO_JSON: call.arguments}
+        return {NO_JSON: call.arguments}
 
 
 def arguments_text(call: ToolCall) -> str:
@@ -87,7 +86,8 @@ def verbatim(name: str, **fields: Any) -> dict[str, Any]:
 
 def turn_taken(says: str, calls: Iterable[ToolCall], kept: str = "") -> str:
     """The JSON of an `ActReply`."""
-    return ActReply(says=_THOUGHT.sub("", says), calls=list(calls), kept=kept).model_dump_json()
+    taken = [ToolCall(id=sound(one.id), name=sound(one.name), arguments=sound(one.arguments)) for one in calls]
+    return ActReply(says=sound(_THOUGHT.sub("", says)), calls=taken, kept=sound(kept)).model_dump_json()
 
 
 def keep(by: str, what: Mapping[str, Any]) -> str:

@@ -19,6 +19,8 @@ from swarm.prompts.typed import Prompt
 
 REPORT = "report"
 """The tool by which a sub-agent hands in and ends."""
+_DEEPEST = 100  # levels of arguments: an encoder of JSON ends at a thousand, less the calls around it
+_TOO_DEEP = f"The arguments are nested more than {_DEEPEST} levels deep: say it in a flatter way."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +87,39 @@ class ActPrompt(Prompt[ActReply]):
     def identity(self) -> list[object]:
         repair = [[self.repair.text, self.repair.error]] if self.repair else []
         return [self.kind, self.base.identity(), self.toolset, self.chain, *repair]
+
+
+def arguments_in(text: str) -> dict[str, Any]:
+    """The arguments of a call, as a model wrote them; none at all are an empty object.
+
+    Raises:
+        ValueError: they are no object, or nested so deeply that not every program that they go through takes them.
+    """
+    try:
+        parsed = json.loads(text or "{}")
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise ValueError(f"The arguments are no JSON ({error}): were they cut off? Say less at once.") from None
+    if not isinstance(parsed, dict):
+        raise ValueError("The arguments are no JSON object.")
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deep(parsed):
+        raise ValueError(_TOO_DEEP)
+    return parsed
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        parts = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [inner for part in parts for inner in part]
+    return bool(level)
+
+
+def sound(text: str) -> str:
+    """`text` without halves of surrogate pairs, which a provider's escapes and the names of files may leave: no
+    request can hold one. Halves that belong together become one."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def named(tools: tuple[ToolSpec, ...]) -> str:

@@ -24,9 +24,10 @@ from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
 from swarm.models.language import schema_of
 from swarm.observe.log import get_logger, redact_text
-from swarm.prompts.acting import REPORT, ActPrompt, ToolSpec, named
+from swarm.prompts.acting import REPORT, ActPrompt, ToolSpec, arguments_in, named, sound
 from swarm.prompts.replies import ActReply, Reply, ToolCall
 from swarm.prompts.typed import Prompt, WorkPrompt
+from swarm.tools.told import LONGEST, bounded
 from swarm.worker.job import Ask, Kit
 from swarm.worker.ledger import Ledger
 from swarm.worker.subtask import Part, names_in, part_of, refs_of
@@ -46,6 +47,9 @@ _RESULTS = 0.2  # of that room may the results of one turn take
 _FORCED = 3  # times that a sub-agent is told to hand in
 _REMEMBERED_CHARS = 4_000_000
 _DEPTH = 4  # subtasks within one another
+_LONGEST = LONGEST + 100  # characters of what a tool gave, with what most of them say themselves of what is cut
+_AT_ONCE = 100  # calls of one turn that are made
+_TOO_MANY = f"It was not made: of one turn the first {_AT_ONCE} calls are."
 _NO_CALL = "(You called no tool. Use one, or hand in with `report`.)"
 _INTERRUPTED = (
     "(The run was interrupted about here. This call may have been made before, and taken effect: look, if it "
@@ -202,7 +206,8 @@ class _Window(Generic[R]):
 
     async def _run(self, calls: Sequence[ToolCall], *, known: bool) -> list[Told]:
         """The results of the calls of one turn: those that change nothing side by side, else in their order."""
-        acts = [(number, call) for number, call in enumerate(calls) if call.name != REPORT]
+        asked = [(number, call) for number, call in enumerate(calls) if call.name != REPORT]
+        acts, beyond = asked[:_AT_ONCE], asked[_AT_ONCE:]
         told: dict[int, Told] = {}
         if all(self._reads(call.name) for _, call in acts):
             told = await self._side_by_side(acts, known=known)
@@ -211,6 +216,7 @@ class _Window(Generic[R]):
                 told[number] = await self._call(number, call, known=known)
         for number, call in acts:
             await self._learn(call, *told[number])
+        told |= {number: (self._ref(number), _TOO_MANY, True) for number, _ in beyond}
         failed = any(bad for _, _, bad in told.values())
         for number, call in enumerate(calls):
             if call.name == REPORT:
@@ -267,12 +273,22 @@ class _Window(Generic[R]):
         ref = self._ref(number)
 
         async def make(interrupted: bool) -> tuple[str, bool]:
+            if number:
+                self._go_on()
             text, failed = await self._make(call, ref)
+            text = sound(text if len(text) <= _LONGEST else bounded(text))
             # a subtask goes on from its own steps
             again = interrupted and known and call.name != SUBTASK and not self._reads(call.name)
             return f"{_INTERRUPTED}{text}" if again else text, failed
 
         return ref, *await self.actor.ledger.called(ref, call.name, make, self._of(call))
+
+    def _go_on(self) -> None:
+        """A turn may ask for much: also between its calls nothing is begun that need not be."""
+        if self.actor.kit.stopping():
+            raise LimitReached("interrupted")
+        if self.actor.budget is not None:
+            self.actor.budget.check_time()
 
     def _of(self, call: ToolCall) -> str:
         """What names a call and all that came before it."""
@@ -308,11 +324,9 @@ class _Window(Generic[R]):
             names = ", ".join([*self.actor.tools, REPORT])
             return f"There is no tool {call.name[:80]!r}. There are: {names}", True
         try:
-            arguments = json.loads(call.arguments or "{}")
+            arguments = arguments_in(call.arguments)
         except ValueError as error:
-            return f"The arguments are no JSON ({error}): were they cut off? Say less at once.", True
-        if not isinstance(arguments, dict):
-            return "The arguments are no JSON object.", True
+            return str(error), True
         try:
             if call.name == SUBTASK:
                 return await self._subtask(arguments, ref, self._of(call)), False

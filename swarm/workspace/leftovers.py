@@ -13,6 +13,7 @@ import asyncio
 import os
 import re
 import secrets
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _LABEL = re.compile(r"swarm run=(\S+) slice=(\S+) (reads|writes)\s*")
 _HELD = ".run"  # how the name of the file ends that a run holds
 _INSTANT_SECONDS = 1.0
 _GONE = ".gone"  # and that of a folder which is about to be removed
+_FOLDER = "swarm-folder"  # in the folder that git keeps for a worktree: which one it is
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -93,17 +95,48 @@ def found(repository: Repository) -> list[Left]:
             except (OSError, ValueError):  # a person's reason may be any bytes
                 continue
             if of and _fit(of[1]) and _fit(of[2]):
-                if not _ours(repository, path, of[1], of[2]):
+                if not _ours(repository, path, admin, of[1], of[2]):
                     path = admin
                 lefts.append(Left(path=path, admin=admin, run=of[1], slice=of[2], reads=of[3] == "reads"))
     return lefts
 
 
-def _ours(repository: Repository, path: Path, run: str, slice_: str) -> bool:
-    """Whether a folder is one that the run made for the slice: of its name, and where the run has said that it
-    makes worktrees. Any other is not looked into and not touched, whatever git has written down."""
+def _ours(repository: Repository, path: Path, admin: Path, run: str, slice_: str) -> bool:
+    """Whether a folder is one that the run made for the slice: of its name, where the run has said that it makes
+    worktrees, and made for what git keeps for it. Any other is not looked into and not touched, whatever stands in
+    the repository: that may have come from elsewhere as a whole."""
     held = repository.common / "swarm" / f"{run}{_HELD}"
-    return path.name == slice_ and path.parent in _folders(held) and not repository.common.is_relative_to(path)
+    if path.name != slice_ or path.parent not in _folders(held) or repository.common.is_relative_to(path):
+        return False
+    return _made_for(path, admin)
+
+
+def _made_for(path: Path, admin: Path) -> bool:
+    """Whether a folder is the worktree that `admin` is kept for: it says so itself, or is the very folder that was
+    noted, whatever became of its `.git`, or there is nothing in it. Behind a link nothing is removed, and that is
+    said when it is tried."""
+    if os.path.realpath(path.parent) != os.fspath(path.parent):
+        return True
+    with suppress(OSError):
+        if f"{_identity(path)}\n" == (admin / _FOLDER).read_text("ascii"):
+            return True
+    with suppress(OSError):
+        state = (path / ".git").lstat()
+        if stat.S_ISREG(state.st_mode) and state.st_size < 1 << 16:
+            return (path / ".git").read_bytes() == os.fsencode(f"gitdir: {admin}\n")
+    with suppress(OSError):
+        return not any(path.iterdir())
+    return False
+
+
+def _identity(path: Path) -> str:
+    state = path.lstat()
+    return f"{state.st_dev}:{state.st_ino}"
+
+
+def note_made(left: Left) -> None:
+    """Write down which folder a worktree is, where no command can write."""
+    (left.admin / _FOLDER).write_text(f"{_identity(left.path)}\n", "ascii")
 
 
 def _place(admin: Path) -> Path:
@@ -157,7 +190,7 @@ async def remove(repository: Repository, left: Left) -> None:
     Raises:
         RunError: it cannot be removed.
     """
-    if left.path != left.admin and _ours(repository, left.path, left.run, left.slice):
+    if left.path != left.admin and _ours(repository, left.path, left.admin, left.run, left.slice):
         (left.admin / "index").unlink(missing_ok=True)  # half of it is not whole: nobody takes it for work
         await asyncio.to_thread(remove_folder, left.path)
     if left.admin.parent == repository.common / "worktrees":
@@ -236,8 +269,10 @@ def unlock(repository: Repository, run: str, lefts: list[Left]) -> None:
         if left.run == run:
             for lock in left.admin.glob("*.lock"):
                 lock.unlink(missing_ok=True)
-    for lock in (repository.common / prefix(run)).glob("*.lock"):
-        lock.unlink(missing_ok=True)
+    refs = repository.common / prefix(run)
+    if os.path.realpath(refs) == os.fspath(refs):  # else they are none of git's, a uv.lock for instance
+        for lock in refs.glob("*.lock"):
+            lock.unlink(missing_ok=True)
 
 
 async def forget(workspace: Workspace, run: str) -> None:
@@ -282,6 +317,7 @@ __all__ = [
     "label",
     "let_go",
     "note_folder",
+    "note_made",
     "prefix",
     "put_away",
     "remove",

@@ -174,11 +174,25 @@ class Repository:
                 )
         if (await self.git.run("rev-parse", "--verify", "--quiet", f"{self.ref}^{{commit}}")).code == 0:
             return
-        made = await self.git.run("update-ref", self.ref, await self._base(base), self._zero)
+        made = await self.git.run("update-ref", self.ref, await self.named(base), self._zero)
         if made.code:
             raise UsageError(f"the branch {self.branch!r} cannot be made in {self.common}: {made.error}")
 
-    async def _base(self, base: str) -> str:
+    async def begins(self, base: str) -> str:
+        """The commit that work goes on from: the branch's, or what `base` names where there is no branch yet.
+
+        Raises:
+            UsageError: that is no commit.
+        """
+        said = await self.git.run("rev-parse", "--verify", "--quiet", f"{self.ref}^{{commit}}")
+        return said.line if said.code == 0 else await self.named(base)
+
+    async def named(self, base: str) -> str:
+        """The commit of a name, as the folder of the workspace has it: HEAD is that of its own checkout.
+
+        Raises:
+            UsageError: it is none.
+        """
         from_ = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}"]
         said = await run_git([f"--git-dir={self.head}", *from_], plain_environment(), self.common)
         if said.code == 0:

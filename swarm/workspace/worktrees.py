@@ -284,6 +284,7 @@ class Worktrees:
                 await self._add(path, base, leftovers.label(self.run, slice_, reads=reads))
                 admin = Path(os.fsdecode((path / ".git").read_bytes()).removeprefix("gitdir: ").rstrip("\n"))
             left = Left(path=path, admin=admin, run=self.run, slice=slice_, reads=reads)
+            leftovers.note_made(left)
             note_base(left, base)
             await self.repository.git.out("reset", "--quiet", "--hard", base, at=left)
         except BaseException:  # what there is of it is not whole, and is made anew when it is opened again

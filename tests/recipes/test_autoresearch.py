@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from swarm import Answer, RecipeError, Swarm, open_memory
+from swarm import Answer, Swarm, open_memory
 from swarm.errors import UsageError
 from swarm.experiments.ledger import Ledger, Row
 from swarm.experiments.measure import yardstick
@@ -138,13 +138,40 @@ async def test_what_a_person_took_back_is_no_measure_to_beat(repository: Path) -
 
 @pytest.mark.parametrize(
     ("paths", "told"),
-    [("{0}/nothing", "is no folder"), ("{0}", "git -C"), ("{0}/task {0}", "one repository at a time")],
+    [
+        ("{0}/nothing", "is no folder"),
+        ("{0}", "run `git init`"),
+        ("{0}/empty", "has no commit yet"),
+        ("{0}/task {0}", "one repository at a time"),
+    ],
 )
 async def test_what_cannot_be_worked_on_is_said_in_one_line(repository: Path, paths: str, told: str) -> None:
+    (repository.parent / "empty").mkdir()
+    git(repository.parent / "empty", "init", "-q")
     swarm = Swarm(store=repository.parent / "swarm.db")
-    with pytest.raises(RecipeError, match=told) as error:
+    with pytest.raises(UsageError, match=told) as error:
         await load(find("autoresearch")).run(swarm, paths.format(repository.parent).split())
     assert "\n" not in str(error.value)
+    assert not list(repository.parent.glob("*-results"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({"edit": "nothing.py"}, "no such file is committed"), ({"seconds": float("nan")}, "are above 0")],
+)
+async def test_options_that_cannot_be_are_told_and_nothing_is_made(
+    repository: Path, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        await research(repository, **options)
+    assert not (repository.parent / "task-results").exists()
+    assert git(repository, "branch", "--format=%(refname:short)") == "main"
+
+
+async def test_a_bare_repository_can_be_worked_on(repository: Path) -> None:
+    bare = repository.parent / "bare"
+    git(repository, "clone", "-q", "--bare", ".", str(bare))
+    assert (await research(bare, experiments=1)).complete
 
 
 async def test_a_baseline_that_does_not_run_ends_it_and_says_why(repository: Path) -> None:

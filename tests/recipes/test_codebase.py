@@ -228,3 +228,16 @@ async def test_a_folder_that_is_no_repository_is_told(crew: Crew) -> None:
         (["x"], "no folder"),
     ):
         assert says in await crew.refuses("codebase", paths, goal="x", check=CHECK, unconfined=True)
+
+
+async def test_the_tests_that_are_kept_are_those_of_the_checkout_that_was_named(crew: Crew) -> None:
+    beside = crew.folder / "beside"
+    git(crew.repository, "worktree", "add", "-q", "-b", "other", str(beside))
+    (beside / "tests/test_new").write_text("first is right\n")
+    git(beside, "add", "-A")
+    git(beside, "commit", "-qm", "Another test")
+    crew.works = lambda prompt: done("A test") if prompt.turns else [write("tests/test_new", "changed\n")]
+    crew.plans = once(order("tests", "Change it"))  # type: ignore[assignment]
+    crew.repository = beside
+    await crew.run("codebase", goal="Test it", keep_tests=True)
+    assert content(beside, "tests/test_new") == "first is right"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from swarm import Answer, Order, Program, Role, Swarm, Task, replay
+from swarm import Answer, Limits, Order, Program, Role, Swarm, Task, replay
 from swarm.equipment import Tool
-from swarm.errors import UsageError
+from swarm.errors import PromptTooLong, UsageError
 from swarm.models.scripted import Scripted
 from swarm.program import Done, Piece
 from swarm.prompts.acting import REPORT, ActPrompt
@@ -272,3 +272,83 @@ async def test_a_slice_of_a_role_that_may_fail_holds_up_nobody(tmp_path: Path) -
     answer = await run()
     assert (answer.text, answer.failures) == ("It failed: blocked: there is no way; spell b", ())
     assert (await replay("run", run.store)).graph == answer.graph
+
+
+async def test_a_window_that_is_begun_again_with_less_uses_no_tool_again(tmp_path: Path) -> None:
+    counter = Counter()
+
+    def act(prompt: ActPrompt) -> dict[str, Any] | Exception:
+        if prompt.turns and prompt.base.shown:
+            return PromptTooLong("the provider counts otherwise")
+        return speller(prompt)
+
+    orders = [Order(name="cat", objective="spell cat"), Order(name="dog", objective="spell dog", needs=("cat",))]
+    run = Run(tmp_path / "swarm.db", act, tools=(counter.tool,))
+    run.plan = Program(
+        orders=lambda: orders, roles=(Role(tools=(counter.tool,)),), answer=lambda results: results["dog"]
+    )
+    answer = await run()
+    assert (answer.text, counter.used) == ("d-o-g", ["cat", "dog"])
+    assert (await replay("run", run.store)).graph == answer.graph
+
+
+async def test_a_run_that_goes_on_and_asks_otherwise_takes_no_result_of_another_call(tmp_path: Path) -> None:
+    counter = Counter()
+
+    def dies(prompt: ActPrompt) -> dict[str, Any]:
+        if prompt.turns:
+            raise Died
+        return turn(("spell", {"word": "old"}))
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        if len(prompt.turns) == 2:
+            return turn(report(prompt.turns[0].results[0].text + prompt.turns[1].results[0].text))
+        return turn(("read_result", {"ref": "0.0:0:0"}) if prompt.turns else ("spell", {"word": "new"}))
+
+    run = Run(tmp_path / "swarm.db", dies, "cat", tools=(counter.tool,))
+    with pytest.raises((Died, BaseExceptionGroup)):
+        await run()
+    other = Run(run.store, act, "cat", tools=(counter.tool,), instructions="Spell it otherwise.")
+    answer = await other()
+    assert (answer.text, counter.used) == ("cat: n-e-wn-e-w", ["old", "new"])
+    assert (await replay("run", run.store)).text == answer.text
+
+
+@pytest.mark.parametrize("limit", [True, False])
+async def test_a_planner_is_told_that_what_it_did_was_interrupted(tmp_path: Path, *, limit: bool) -> None:
+    used: list[str] = []
+
+    async def fragile(arguments: Any) -> str:
+        used.append(arguments["word"])
+        if len(used) == 1:
+            raise Died
+        return "written"
+
+    told: list[str] = []
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        if not prompt.turns:
+            return turn(("spell", {"word": "x"}))
+        told.append(prompt.turns[0].results[0].text)
+        asked = {"name": "a", "objective": "make a", "done_when": "", "boundaries": "", "needs": [], "sources": []}
+        orders = [] if "make a" in str(prompt.base.standings) else [asked | {"kind": "work", "priority": 0}]
+        return turn((REPORT, {"orders": orders, "drop": [], "reason": "so"}))
+
+    tool = Tool(name="spell", description="", parameters={"type": "object"}, call=fragile)
+    plan = Program(planner=Role(name="planner", tools=(tool,)), answer=lambda results: results["a"])
+    script = {"act": act, "work": {"status": "done", "result": "made", "summary": "", "notes": ""}}
+    script |= {"assess": {"verdict": "done", "reason": "it is", "missing": []}}
+    task = Task(questions=("Make it",), paths=(), mode="work", limits=Limits(calls=50) if limit else Limits())
+
+    async def go() -> Answer:
+        return await Swarm(Scripted(script), store=tmp_path / "swarm.db").run(task, run_id="run", plan=plan)
+
+    with pytest.raises((Died, BaseExceptionGroup)):
+        await go()
+    answer = await go()
+    assert (answer.text, used) == ("made", ["x", "x"])
+    assert told == [
+        "(The run was interrupted about here. This call may have been made before, and taken effect: look, "
+        "if it matters.)\nwritten"
+    ]
+    assert (await replay("run", tmp_path / "swarm.db")).text == "made"

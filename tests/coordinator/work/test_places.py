@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from swarm import Limits, Order, Program, Role, Swarm, Task, Workspace, history, replay
+from swarm.coordinator.work.state import order_id
 from swarm.models.scripted import Scripted
 from swarm.prompts.acting import ActPrompt
 from tests.coordinator.work.test_doing import Died, report, turn
@@ -131,9 +135,91 @@ async def test_what_does_not_land_goes_back_with_the_facts_and_is_never_on_the_b
         return turn(("run_command", {"command": f"echo '{text}' > {path}"}))
 
     coding = Coding(tmp_path, act, "a", tries=4)
-    assert (await coding()).complete
+    answer = await coding()
+    assert answer.complete
+    assert (await replay("run", coding.store)).graph == answer.graph
     assert "no slice may change these: tests/test_first" in told[1]
     assert "the check `sh check.sh` fails on this work as it would land: exit 1" in told[2]
     assert "a word is wrong" in told[2]
     assert content(coding.repository, "tests/test_first") == "first is right"
     assert len(subjects(coding.repository)) == 2
+
+
+@pytest.mark.parametrize("may_fail", [True, False])
+async def test_what_never_lands_is_replayed_over_the_times_that_the_run_went_on(
+    tmp_path: Path, *, may_fail: bool
+) -> None:
+    worked: list[str] = []
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        name = prompt.base.objective.removeprefix("write ")
+        if prompt.turns:
+            worked.append(name)
+            if worked.count("bad") in (1, 3) and name == "bad" and len(worked) < 12:
+                worked.append("died")
+                raise Died
+            return turn(report(name, summary=f"Write {name}"))
+        text = "is wrong" if name == "bad" and worked.count("bad") < 8 else "is right"
+        return turn(
+            ("run_command", {"command": f"echo '{name} {text}' > words/{name}"}),
+            ("subtask", {"objective": f"write part of {name}"}) if "part" not in name else ("list_files", {}),
+        )
+
+    tools = (*WRITES, "list_files", "subtask")
+    coding = Coding(tmp_path, act, "good", "bad", tools=tools, tries=2, may_fail=may_fail)
+    nothing = {"answerable": False, "short": None, "statements": []}
+    coding.model = Scripted({"act": act, "answer": nothing})
+    for _ in range(6):
+        with suppress(Died, BaseExceptionGroup):
+            answer = await coding()
+            break
+    assert answer.failures == () if may_fail else [one.name for one in answer.failures] == ["bad"]
+    again = await replay("run", coding.store)
+    assert (again.graph, again.text, again.failures) == (answer.graph, answer.text, answer.failures)
+    if not may_fail:
+        worked += ["bad"] * 8
+        answer = await coding()
+        assert answer.complete
+        assert (await replay("run", coding.store)).graph == answer.graph
+    subjects_ = sorted(subjects(coding.repository))
+    assert subjects_ == ["Begin", *(["Write bad"] if not may_fail else []), "Write good"]
+    coding.leaves_nothing()
+
+
+@pytest.mark.parametrize("how", ["a slice is cancelled", "its seconds are over", "the run is interrupted"])
+async def test_a_command_that_is_under_way_ends_with_its_slice(tmp_path: Path, how: str) -> None:
+    marked = f"sleep 3600.{random.randrange(10**9)}"
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        if prompt.turns:
+            return turn(report("it is over"))
+        return turn(("run_command", {"command": f"echo begun > begun; {marked} & {marked}"}))
+
+    coding = Coding(tmp_path, act, "cat")
+    seconds = 3.0 if how == "its seconds are over" else None
+    task = Task(
+        questions=("Write it",), paths=(), mode="work", limits=Limits(each_slice=Limits(wall_seconds=seconds))
+    )
+    run = Swarm(coding.model, store=coding.store)
+    going = asyncio.create_task(run.run(task, run_id="run", plan=coding.plan))
+    while not going.done() and len(_running(marked)) < 2:  # noqa: ASYNC110 - another process tells nobody
+        await asyncio.sleep(0.02)
+    if how == "a slice is cancelled":
+        run.cancel(order_id("cat"))
+    elif how == "the run is interrupted":
+        going.cancel()
+    with suppress(asyncio.CancelledError):
+        answer = await going
+        assert [one.name for one in answer.failures] == ["cat"]
+    assert not _running(marked)
+    coding.leaves_nothing()
+
+
+def _running(marked: str) -> list[int]:
+    """The processes that are told to sleep just so long."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_bytes().replace(b"\0", b" ").strip() == marked.encode():
+                found.append(int(path.parent.name))
+    return found
