@@ -89,6 +89,9 @@ def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
 
         resume = again(returned.run_id, returned) if not returned.complete else ""
         show(returned, Console(highlight=False, markup=False, emoji=False), resume=resume)
+    if last is None and caught:
+        _say("interrupted before anything was run")
+        return 128 + caught
     if last is None or last.complete:
         return ANSWERED
     if not returned or settings.json:
@@ -103,20 +106,30 @@ async def _follow(
     with display(quiet=settings.quiet) as shown:
         swarm.watch(shown, settings)
         with _signals(swarm, shown, again) as caught:
-            returned = await work(swarm)
+            try:
+                returned = await work(swarm)
+            except asyncio.CancelledError:
+                if swarm.called or not caught:
+                    raise
+                returned = None
     return returned, swarm.answer, caught[0] if caught else 0
 
 
 @contextmanager
 def _signals(swarm: Watched, shown: Display, again: Again) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM: once to finish what is in flight, twice to leave at once."""
-    loop = asyncio.get_running_loop()
+    """Ctrl-C and SIGTERM: once to finish what is in flight, twice to leave at once. A recipe that has run nothing
+    yet is ended."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
     caught: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if caught:
             _leave(number, again(swarm.run_id, None) if swarm.run_id else None)
         caught.append(number)
+        if not swarm.called:
+            loop.call_soon_threadsafe(task.cancel)
+            return
         loop.call_soon_threadsafe(swarm.stop)
         loop.call_soon_threadsafe(shown.note, "stopping: calls in flight finish; Ctrl-C again leaves at once")
 

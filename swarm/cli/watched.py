@@ -23,10 +23,12 @@ from swarm.task import Answer, Estimate, Limits, Task
 
 
 class Watched(Swarm):
-    """`answer` is what the last run came to, `run_id` the last run that began; None before."""
+    """`answer` is what the last run came to, `run_id` the last run that began; None before. `called` says whether
+    any was asked for."""
 
     answer: Answer | None = None
     run_id: str | None = None
+    called = False
     display: Display = Silent()
     settings: Settings = Settings()
     invocation: Invocation | None = None
@@ -43,6 +45,7 @@ class Watched(Swarm):
 
     async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:
         made = self._next()
+        self.called = True
         async with self.stream(self._held(task), run_id=run_id or made, plan=plan) as stream:
             async for event in stream:
                 self.display.tell(event)

@@ -104,7 +104,11 @@ class Lab:
 
     def _settle(self, number: int, report: Report) -> None:
         row = row_of(report.result) or self.ledger.row(number)
-        row = row or Row(number=number, status="discard", description=report.summary or "changed nothing")
+        row = row or Row(
+            number=number,
+            status="discard",
+            description=one_line(report.summary or report.result) or "changed nothing",
+        )
         if not row.description:
             row = replace(row, description=report.summary)
         self.ledger.put(row)

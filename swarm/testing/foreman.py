@@ -25,7 +25,7 @@ _ROOM = re.compile(r"You may add up to ([\d,]+) slices")
 _ROUNDS_LEFT = re.compile(r"Rounds of planning left: (\d+)")
 _MORE = re.compile(r"^Another [\d,]+ tokens of its material come after this", re.MULTILINE)
 _SCHEMA = re.compile(r"^The result is one JSON value of this schema:\n(.*)$", re.MULTILINE)
-_CHECKS = re.compile(r"^What programs found[^\n]*\n((?:- .*\n?)+)", re.MULTILINE)
+_CHECKS = re.compile(r"^What programs found[^\n]*\n(?:<[^\n]*>\n)?((?:- .*\n?)+)", re.MULTILINE)
 
 _PARTS = 8  # slices that read the material of a goal, at the most
 _NOTED = 1_500  # characters of notes

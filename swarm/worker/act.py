@@ -125,19 +125,14 @@ class _Window(Generic[R]):
         specs = self._specs()
         toolset = named(specs)
         prompt = ActPrompt(question=self.base.question, base=self.base, tools=specs, toolset=toolset)
-        if actor.model.count(prompt) > BASE_SHARE * self._room():
-            raise PromptTooLong("what the sub-agent is given leaves too little of its window to act in")
+        self._check(prompt)
         while True:
             if actor.kit.stopping():
                 raise LimitReached("interrupted")
             prompt = self._next(prompt)
             before = actor.budget.spent.calls if actor.budget is not None else 0
-            try:
-                reply = await actor.gate.ask(actor.model, prompt, self.attempt, budget=actor.budget)
-            except PromptTooLong:
-                if not self.transcript.turns or self.tighter == _TIGHTEST:
-                    raise
-                self.tighter += 1  # the same call, which shows less of what was done
+            reply = await self._ask(prompt)
+            if reply is None:
                 continue
             self.forced += prompt.force
             known = actor.budget is not None and actor.budget.spent.calls == before
@@ -148,6 +143,28 @@ class _Window(Generic[R]):
             if self.forced > _FORCED:
                 said = "the sub-agent does not hand in, though its window or its steps are used up"
                 raise InvalidReply(said, reply.says, known=known)
+
+    def _check(self, prompt: ActPrompt) -> None:
+        """Whether there is room to act in. One that was begun goes on, though its model has told meanwhile that it
+        counts more."""
+        actor = self.actor
+        if actor.model.count(prompt) > BASE_SHARE * self._room() and not actor.ledger.begun(self.name):
+            raise PromptTooLong("what the sub-agent is given leaves too little of its window to act in")
+
+    async def _ask(self, prompt: ActPrompt) -> ActReply | None:
+        """The reply; None where the provider counts more than was thought, and the same call is to be made again
+        showing less of what was done."""
+        actor, window = self.actor, self.actor.model.window
+        try:
+            return await actor.gate.ask(actor.model, prompt, self.attempt, budget=actor.budget)
+        except PromptTooLong:
+            if actor.model.window < window:  # it has told that it has less
+                self._check(replace(prompt, turns=(), chain=""))
+            elif not self.transcript.turns or self.tighter == _TIGHTEST:
+                raise
+            else:
+                self.tighter += 1
+            return None
 
     def _specs(self) -> tuple[ToolSpec, ...]:
         wanted = self.actor.specs

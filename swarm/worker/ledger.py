@@ -47,6 +47,9 @@ class Ledger(Protocol):
         it is gone by. `make` is told whether it may have been made before, by a process that died. `of` names the
         call and all that came before it: what is known of another one is not taken for this one."""
 
+    def begun(self, name: str) -> bool:
+        """Whether a tool was used in the window of that name before."""
+
     async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:
         """What the user's code came to, in the place of a model."""
 
@@ -80,6 +83,9 @@ class Unkept:
         of: str = "",  # noqa: ARG002
     ) -> tuple[str, bool]:
         return await make(False)
+
+    def begun(self, name: str) -> bool:  # noqa: ARG002
+        return False
 
     async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:  # noqa: ARG002
         return await code()

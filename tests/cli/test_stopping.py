@@ -128,3 +128,37 @@ def test_stopped_twice_it_leaves_at_once_and_says_how_to_go_on(
     out, err = again.communicate(timeout=30)
     assert again.returncode == 0, err
     assert json.loads(out)["coverage"]["chars_unread"] == 0
+
+
+LOOKS_FIRST = '''
+"""Looks, and runs nothing yet."""
+import asyncio
+import sys
+
+from swarm import Answer, Swarm, recipe
+
+
+@recipe
+async def looks(swarm: Swarm, paths: list[str] | None = None) -> Answer | None:
+    """Look first."""
+    try:
+        print("looking", file=sys.stderr, flush=True)
+        await asyncio.sleep(600)
+    finally:
+        print("put away", file=sys.stderr, flush=True)
+    return None
+'''
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_recipe_that_has_run_nothing_yet_is_ended_at_once_and_puts_its_things_away(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "looks.py").write_text(LOOKS_FIRST)
+    process = start("run", "looks.py")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "looking\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (128 + number, "")
+    assert err.splitlines() == ["put away", "swarm: interrupted before anything was run"]

@@ -233,7 +233,7 @@ async def test_a_model_finds_in_the_graph_what_others_tried_and_a_chain_goes_on_
         number = prompt.base.objective.partition(":")[0]
         done = {"status": "done", "result": "done", "summary": f"The rate of {number}"}
         if number in ("Experiment 1", "Experiment 3"):
-            return turn((REPORT, done | {"status": "blocked", "notes": "No idea."}))
+            return turn((REPORT, done | {"status": "blocked", "notes": "No idea.", "summary": ""}))
         if not prompt.turns:
             return turn(("search_graph", {"question": "Which experiment gave which val_loss?"}))
         found[number] = said(prompt)
@@ -245,6 +245,7 @@ async def test_a_model_finds_in_the_graph_what_others_tried_and_a_chain_goes_on_
     rows = {row.number: row for row in ledger_of(repository)}
     assert sorted(rows) == [0, 1, 2, 3, 4]
     assert rows[1].metric is rows[3].metric is None
+    assert "No idea." in rows[1].description
     assert (rows[2].status, rows[2].description) == ("keep", "The rate of Experiment 2")
     assert "gave val_loss" in found["Experiment 4"]
     assert "kept" in found["Experiment 4"]

@@ -110,7 +110,7 @@ def asked_with_tools(desk: Desk, work: Work, role: Role, name: str, branch: Bran
     `name` tells this asking from all others."""
     if not role.tools:
         return None
-    ledger = SliceLedger(desk, name, 0)
+    ledger = SliceLedger(desk, name, 0, again=True)  # one that could not be asked is asked once more
     at = digest("asked", name)
     who = Who(name=name, branch=branch, result=ledger.result, place=_place(work, role, at))
     kit = kit_of(desk, work, role, who)

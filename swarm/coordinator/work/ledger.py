@@ -28,11 +28,13 @@ from swarm.worker.ledger import Landing
 
 
 class SliceLedger:
-    """Of one slice, the `tries`-th time that it is worked after it failed."""
+    """Of one slice, the `tries`-th time that it is worked after it failed. `again`: this process may have been at
+    it before."""
 
-    def __init__(self, desk: Desk, slice_: str, tries: int) -> None:
+    def __init__(self, desk: Desk, slice_: str, tries: int, *, again: bool = False) -> None:
         self._desk, self._slice, self._tries = desk, slice_, tries
         self._of = f"{slice_}:{tries}" if tries else slice_
+        self._again = again or desk.session > 1 or desk.recorded is not None
         self._entries: list[Entry] = []
         self._kept: set[tuple[str, str]] = set()  # by this process
         self._at: dict[str, str] = {}  # where what a tool gave is kept, if not under the name it was told under
@@ -89,6 +91,9 @@ class SliceLedger:
         self._at[ref] = at
         return text, failed
 
+    def begun(self, name: str) -> bool:
+        return self._known("tool", f"{name}:0:0", ask=False) is not None
+
     async def ran(self, name: str, code: Callable[[], Awaitable[WorkReply]]) -> WorkReply:
         record = self._known("ran", name)
         if record is not None:
@@ -124,7 +129,7 @@ class SliceLedger:
             CallFailed: in a replay there is nothing, though it is needed: the process died before.
         """
         desk = self._desk
-        if desk.session == 1 and desk.recorded is None and (kind, name) not in self._kept:
+        if not self._again and (kind, name) not in self._kept:
             return None
         record = desk.journal.record(desk.run, kind, f"{self._of}:{name}")
         if record is None and desk.recorded is not None and ask:

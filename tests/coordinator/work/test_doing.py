@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from swarm import Answer, Limits, Order, Program, Role, Swarm, Task, replay
 from swarm.equipment import Tool
-from swarm.errors import PromptTooLong, UsageError
+from swarm.errors import CallFailed, PromptTooLong, UsageError
 from swarm.models.scripted import Scripted
 from swarm.program import Done, Piece
 from swarm.prompts.acting import REPORT, ActPrompt
@@ -278,7 +279,7 @@ async def test_a_window_that_is_begun_again_with_less_uses_no_tool_again(tmp_pat
     counter = Counter()
 
     def act(prompt: ActPrompt) -> dict[str, Any] | Exception:
-        if prompt.turns and prompt.base.shown:
+        if prompt.turns and any(one.whole for one in prompt.base.outcomes):
             return PromptTooLong("the provider counts otherwise")
         return speller(prompt)
 
@@ -352,3 +353,68 @@ async def test_a_planner_is_told_that_what_it_did_was_interrupted(tmp_path: Path
         "if it matters.)\nwritten"
     ]
     assert (await replay("run", tmp_path / "swarm.db")).text == "made"
+
+
+async def test_a_window_goes_on_though_its_model_has_told_meanwhile_that_it_counts_more(tmp_path: Path) -> None:
+    class Dearer(Scripted):
+        def count(self, prompt: Any) -> int:
+            return int(1.4 * super().count(prompt))
+
+    counter = Counter()
+
+    def act(prompt: ActPrompt) -> dict[str, Any]:
+        if len(prompt.turns) == 3:
+            return turn(report())
+        if len(prompt.turns) == 2 and not isinstance(run.model, Dearer):
+            raise Died
+        return turn(("spell", {"word": f"w{len(prompt.turns)}"}))
+
+    run = Run(tmp_path / "swarm.db", act, "cat " * 2_500, tools=(counter.tool,))
+    run.model = Scripted({"act": act}, window=9_500)
+    with pytest.raises((Died, BaseExceptionGroup)):
+        await run()
+    run.model = Dearer({"act": act}, window=9_500)
+    answer = await run()
+    assert (answer.failures, counter.used) == ((), ["w0", "w1", "w2"])
+
+
+async def test_a_planner_that_is_asked_once_more_uses_no_tool_again(tmp_path: Path) -> None:
+    counter, failed = Counter(), asyncio.Event()
+
+    async def wait(_arguments: Any) -> str:
+        await failed.wait()
+        return "it is time"
+
+    def plans(prompt: ActPrompt) -> dict[str, Any] | Exception:
+        number = prompt.base.basis[2]
+        if not prompt.turns:
+            return turn(("spell", {"word": f"plan{number}"}))
+        if number == "2" and not failed.is_set():
+            failed.set()
+            return CallFailed("nobody answers")
+        usual = {"done_when": "", "boundaries": "", "needs": [], "sources": [], "kind": "work", "priority": 0}
+        names = ["bad", "late"] if number == "1" else ["more"]
+        orders = [{"name": name, "objective": f"make {name}"} | usual for name in names]
+        drop = [] if number == "1" else [{"name": "bad", "reason": "it cannot be"}]
+        return turn((REPORT, {"orders": orders, "drop": drop, "reason": "so"}))
+
+    def act(prompt: ActPrompt) -> dict[str, Any] | Exception:
+        if prompt.base.kind == "outline":
+            return plans(prompt)
+        if prompt.base.objective == "make bad":
+            return turn(report("", status="blocked", notes="it cannot be"))
+        return turn(report()) if prompt.turns else turn(("wait", {}))
+
+    waits = Tool(name="wait", description="", parameters={"type": "object"}, call=wait)
+    plan = Program(
+        planner=Role(name="planner", tools=(counter.tool,)),
+        roles=(Role(tools=(waits,)),),
+        answer=lambda results: results["more"],
+    )
+    verdicts = iter(["replan", "done", "done"])
+    script = {"act": act, "assess": lambda _: {"verdict": next(verdicts), "reason": "so", "missing": ["more"]}}
+    task = Task(questions=("Make it",), paths=(), mode="work")
+    swarm = Swarm(Scripted(script), store=tmp_path / "swarm.db")
+    answer = await swarm.run(task, run_id="run", plan=plan)
+    assert (answer.text, counter.used) == ("done", ["plan1", "plan2"])
+    assert (await replay("run", tmp_path / "swarm.db")).graph == answer.graph
