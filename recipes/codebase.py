@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from swarm import Answer, Program, RecipeError, Role, Swarm, Task, recipe, reviewed, tool
+from swarm.coordinator.work.fit import fit_to_work
 from swarm.equipment import Tool, ToolFailed, Workspace
 from swarm.issues import Issue, goal_of, read_issues
 from swarm.reviewing import REVIEWER
-from swarm.workspace.account import account_of, check_at_tip, said
+from swarm.workspace.account import account_of, check_at_tip, in_lines, said
 from swarm.workspace.repository import find
 from swarm.workspace.suite import Ratchet, Suite
 
@@ -81,6 +82,8 @@ LENSES = (
 )
 
 TESTS = ("test_*", "*_test.*", "*.test.*", "*.spec.*", "*Test.*", "conftest.py", "pytest.ini", "tox.ini")
+STEERING = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini")
+"""What decides how tests run, wherever it stands: a new one could make each of them pass."""
 FOLDERS = {"test", "tests", "spec", "__tests__", "testdata"}
 
 
@@ -114,7 +117,8 @@ async def codebase(
         done_when: How anyone can tell that it is done.
         branch: Where work lands; it begins at HEAD.
         protect: What nobody may change, a pattern as in a .gitignore; may be repeated.
-        keep_tests: Nobody may change the tests that are there; new ones may be added.
+        keep_tests: Nobody may change the tests that are there, nor add a conftest.py or the like; new tests may be
+            added.
         allow_red: The check may fail at first: work lands where no test fails that passed, by a report as JUnit
             writes it (pytest, or a command with {report} for its file).
         reviewers: How many look at each change that landed, up to 3; what they find is mended.
@@ -140,7 +144,10 @@ async def codebase(
     )
     ratchet = Ratchet(Suite(command=_reported(check), bounds=workspace.check_bounds)) if allow_red else None
     if keep_tests:
-        workspace = replace(workspace, protected=(*workspace.protected, *await _tests(workspace)))
+        workspace = replace(workspace, protected=(*workspace.protected, *STEERING, *await _tests(workspace)))
+    material = (str(spec),) if spec is not None else ()
+    task = Task(questions=(asked,), paths=material, mode="work", done_when=done_when)
+    fit_to_work(task, None, swarm._model, swarm._reader)  # the check may take minutes
     ran = await check_at_tip(workspace)
     if not ran.ok and not allow_red:
         raise RecipeError(
@@ -169,7 +176,7 @@ async def codebase(
             workspace="read",
             steps=60,
         ),
-        answer=lambda results: "\n".join(results),
+        answer=in_lines,
         workspace=workspace,
     )
     if not (goal or spec or issues):  # then the check is the goal, and no opinion
@@ -185,8 +192,6 @@ async def codebase(
             for name, eye in LENSES[:reviewers]
         ]
         program = reviewed(program, *eyes)
-    material = (str(spec),) if spec is not None else ()
-    task = Task(questions=(asked,), paths=material, mode="work", done_when=done_when)
     answer = await swarm.run(task, plan=program)
     text = await account_of(answer, workspace)
     return replace(answer, text=text, short=None, statements=(), citations=())

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from swarm import Answer, Order, Program, RecipeError, Role, Swarm, Task, recipe
+from swarm.coordinator.work.fit import fit_to_work
 from swarm.equipment import Workspace
 from swarm.features import (
     FEATURE,
@@ -31,7 +32,7 @@ from swarm.features import (
     wrong_with,
 )
 from swarm.issues import goal_of
-from swarm.workspace.account import account_of, check_at_tip, said
+from swarm.workspace.account import account_of, check_at_tip, in_lines, said
 
 TOOLS = (
     "list_files", "read_file", "search_files", "edit_file", "write_file", "remove_file", "run_command", "changes",
@@ -114,11 +115,13 @@ async def feature_list(
         network=network,
         unconfined=unconfined,
     )
+    material = (str(spec),) if spec is not None else ()
+    task = Task(questions=(asked,), paths=material, mode="work")
+    fit_to_work(task, None, swarm._model, swarm._reader)  # the check may take minutes
     if check and not (ran := await check_at_tip(workspace)).ok:
         raise RecipeError(f"the check `{check}` does not pass on {branch} before any work ({said(ran)})")
     book = Book(workspace, at_once)
     there = bool(await book.read())
-    material = (str(spec),) if spec is not None else ()
     first = Order(
         name=INITIALISE, objective="Lay the ground, and write the list.", sources=material, role=INITIALISE
     )
@@ -150,10 +153,10 @@ async def feature_list(
             Role(name=NOTE, code=book.note, workspace="write", trial=by_harness, tries=20),
         ),
         check=book.missing,
-        answer=lambda results: "\n".join(results),
+        answer=in_lines,
         workspace=workspace,
     )
-    answer = await swarm.run(Task(questions=(asked,), paths=material, mode="work"), plan=program)
+    answer = await swarm.run(task, plan=program)
     features = await book.read()
     passing = [one["name"] for one in features if one["passes"]]
     lines = [f"{len(passing)} of {len(features)} features pass."]

@@ -16,7 +16,6 @@ from swarm.prompts.typed import WorkPrompt
 from swarm.source import Passage, Span
 from swarm.sources.kept import kept_id
 from swarm.task import Artifact, Decision, Finding, Report
-from swarm.tokens import o200k
 from swarm.worker.job import Job, Text, Worked
 from swarm.worker.ledger import Landing
 from swarm.worker.quotes import Material
@@ -110,9 +109,10 @@ def _find(desk: Desk, reply: WorkReply, prompt: WorkPrompt, tools: Mapping[str, 
     material = Material(prompt.passages)
     made = {kept_id(text): Text(path=name, text=text) for name, text in (given | texts).items()}
     written = Material([_as_passage(id_, one.text) for id_, one in made.items()])
+    gave = _Gave(tools)
     for found in reply.findings[:_FINDINGS]:
         span = material.locate(found.quote) or written.locate(found.quote)
-        if span is None and (came := _among(found.quote, tools)) is not None:
+        if span is None and (came := gave.locate(found.quote)) is not None:
             span = job.kit.locate(found.quote) if job.kit is not None else None
             if span is None:
                 span, text = came
@@ -134,22 +134,33 @@ def _find(desk: Desk, reply: WorkReply, prompt: WorkPrompt, tools: Mapping[str, 
 
 def borne_out(reply: WorkReply, prompt: WorkPrompt, tools: Mapping[str, str]) -> WorkReply:
     """The reply with those of its findings whose words stand in what its sub-agent was given."""
-    material = Material(prompt.passages)
+    material, gave = Material(prompt.passages), _Gave(tools)
     found = [
         one
         for one in reply.findings[:_FINDINGS]
-        if material.locate(one.quote) is not None or _among(one.quote, tools) is not None
+        if material.locate(one.quote) is not None or gave.locate(one.quote) is not None
     ]
     return reply.model_copy(update={"findings": found})
 
 
-def _among(quote: str, tools: Mapping[str, str]) -> tuple[Span, Text] | None:
-    """Where words stand in what tools gave, the latest first."""
-    for name, text in reversed(list(tools.items())):
-        span = Material([_as_passage(kept_id(text), text)]).locate(quote)
-        if span is not None:
-            return span, Text(path=name, text=text)
-    return None
+class _Gave:
+    """What tools gave, by the names of the calls. It may be megabytes, which are made ready to be looked through
+    once, as far as a quote makes it necessary."""
+
+    def __init__(self, tools: Mapping[str, str]) -> None:
+        self._left = list(tools.items())
+        self._ready: list[tuple[Material, Text]] = []
+
+    def locate(self, quote: str) -> tuple[Span, Text] | None:
+        """Where words stand in it, the latest first."""
+        for at in range(len(self._ready) + len(self._left)):
+            if at == len(self._ready):
+                name, text = self._left.pop()
+                self._ready.append((Material([_as_passage(kept_id(text), text)]), Text(path=name, text=text)))
+            material, given = self._ready[at]
+            if (span := material.locate(quote)) is not None:
+                return span, given
+        return None
 
 
 def _result_of(name: str) -> str:
@@ -165,4 +176,4 @@ def _add(desk: Desk, finding: Finding, made: Mapping[str, Text]) -> None:
 
 
 def _as_passage(id_: str, text: str) -> Passage:
-    return Passage(id=0, span=Span(id_, 0, len(text)), tokens=o200k(text), cut=9, context="", text=text)
+    return Passage(id=0, span=Span(id_, 0, len(text)), tokens=0, cut=9, context="", text=text)  # not to be packed

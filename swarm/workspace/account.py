@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +88,11 @@ async def landed(workspace: Workspace, run: str) -> tuple[Commit, ...]:
         for id_, subject, of, name, cost in rows
         if of == run
     )
+
+
+def in_lines(results: Mapping[str, str]) -> str:
+    """What each slice came to, in the first line of its result: the answer as the journal keeps it."""
+    return "\n".join(f"{name}: {result.strip().partition(chr(10))[0][:200]}" for name, result in results.items())
 
 
 async def account_of(answer: Answer, workspace: Workspace) -> str:

@@ -120,13 +120,22 @@ def _made_for(path: Path, admin: Path) -> bool:
     with suppress(OSError):
         if f"{_identity(path)}\n" == (admin / _FOLDER).read_text("ascii"):
             return True
+    link, names = os.fsencode(f"gitdir: {admin}\n"), _names(path)
     with suppress(OSError):
         state = (path / ".git").lstat()
-        if stat.S_ISREG(state.st_mode) and state.st_size < 1 << 16:
-            return (path / ".git").read_bytes() == os.fsencode(f"gitdir: {admin}\n")
-    with suppress(OSError):
-        return not any(path.iterdir())
-    return False
+        if stat.S_ISREG(state.st_mode) and state.st_size <= len(link):
+            says = (path / ".git").read_bytes()
+            return says == link or (link.startswith(says) and names == {".git"})  # a git was killed as it wrote it
+    return not names
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))  # noqa: PTH208
+    except FileNotFoundError:
+        return set()
+    except OSError:
+        return {"?"}
 
 
 def _identity(path: Path) -> str:

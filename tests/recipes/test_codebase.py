@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from swarm import replay
+from swarm import Swarm, replay
+from swarm.errors import SwarmError
 from swarm.prompts.acting import ActPrompt
 from swarm.prompts.typed import AssessPrompt, OutlinePrompt, WorkPrompt
+from swarm.recipe import find, load
 from tests.recipes.crew import CHECK, Calls, Crew, content, done, git, order, outline, subjects, write
 
 WRITERS = {"edit_file", "write_file", "remove_file"}
@@ -80,6 +82,7 @@ async def test_planners_workers_and_a_judge_bring_a_goal_to_a_branch(crew: Crew)
     assert sum("a word is wrong" in one for one in told) == 1
     again = await replay(answer.run_id, crew.folder / "swarm.db")
     assert (again.graph, again.complete) == (answer.graph, True)
+    assert "part/third: Wrote words/third" in again.text.splitlines(), "what `swarm show` tells"
     for prompt in crew.asked:
         names = {one.name for one in prompt.tools}
         assert bool(names & WRITERS) == isinstance(prompt.base, WorkPrompt), "planners and judges never code"
@@ -166,6 +169,21 @@ async def test_tests_that_are_there_can_be_kept(crew: Crew) -> None:
     assert any("tests/test_first" in one.base.wrong for one in crew.asks(WorkPrompt))  # type: ignore[attr-defined]
 
 
+async def test_where_tests_are_kept_nothing_new_decides_how_they_run(crew: Crew) -> None:
+    cheats = ("conftest.py", "words/conftest.py", "pytest.ini")
+
+    def works(prompt: ActPrompt) -> Calls:
+        if prompt.turns:
+            return done("Wrote a test")
+        planted = [] if prompt.base.wrong else [write(path, "all pass\n") for path in cheats]  # type: ignore[attr-defined]
+        return [write("tests/test_second", "second is right\n"), *planted]
+
+    crew.plans, crew.works = once(order("tests", "Write a test")), works  # type: ignore[assignment]
+    await crew.run("codebase", goal="Test it", keep_tests=True)
+    changed = git(crew.repository, "diff", "--name-only", "main", "green")
+    assert changed.splitlines() == ["tests/test_second"]
+
+
 async def test_what_reviewers_find_is_mended(crew: Crew) -> None:
     def works(prompt: ActPrompt) -> Calls:
         base = prompt.base
@@ -241,3 +259,12 @@ async def test_the_tests_that_are_kept_are_those_of_the_checkout_that_was_named(
     crew.repository = beside
     await crew.run("codebase", goal="Test it", keep_tests=True)
     assert content(beside, "tests/test_new") == "first is right"
+
+
+@pytest.mark.parametrize("recipe", ["codebase", "feature_list"])
+async def test_a_model_that_cannot_work_is_told_before_the_check_is_run(crew: Crew, recipe: str) -> None:
+    ran = crew.folder / "ran"
+    given = {"goal": "x", "check": f"touch {ran}", "unconfined": True}
+    with pytest.raises(SwarmError, match="name a language model"):
+        await load(find(recipe)).run(Swarm(store=crew.folder / "swarm.db"), [str(crew.repository)], **given)
+    assert not ran.exists()

@@ -84,7 +84,6 @@ async def test_a_result_is_sent_as_nothing_but_a_result(
     assert answer.complete
     for request in provider.requests:
         turns = request.get("messages") or request["input"]
-        results = [part for part in map(result_in, turns) if part]
         others = json.dumps([part for part in turns if not result_in(part) and part.get("role") != "system"])
         # beside results there is what others handed in, between marks that it cannot close
         assert others.count("</result>") == others.count("<result of=") <= 1

@@ -54,6 +54,20 @@ def dead(repository: Path, gitdir: bytes | None, *folders: Path, label: str = LA
     return admin
 
 
+@pytest.mark.parametrize("says", ["", "gitdir: ", None])
+async def test_what_a_git_left_that_was_killed_as_it_made_a_worktree_is_removed(
+    tmp_path: Path, says: str | None
+) -> None:
+    repository, half = make(tmp_path / "repository"), tmp_path / "work" / "one"
+    admin = dead(repository, os.fsencode(half / ".git\n"), tmp_path / "work")
+    write(half, {".git": f"gitdir: {admin}\n" if says is None else says})
+    run = await begun(repository, tmp_path / "work", "dead")
+    assert ((await run.open("one")).path / "text").is_file()
+    await run.end(keep=False)
+    assert not half.exists()
+    assert left_over(repository) == []
+
+
 async def all_doors(repository: Path, folder: Path) -> None:
     """All that removes or cleans what it finds."""
     other = await begun(repository, folder, "other")  # sweeps what `dead` left

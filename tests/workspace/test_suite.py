@@ -213,3 +213,19 @@ async def test_work_upon_work_that_is_tried_no_more_has_its_tests_run(checkout: 
     assert first.cancelled()
     assert not ruling.lands
     assert "t.py::b" in (ruling.wrong or ""), "as the one below it has it, and not what the branch has"
+
+
+async def test_a_branch_whose_tests_could_not_be_run_once_is_run_again(checkout: Checked) -> None:
+    class Fails(Checked):
+        left = 1
+
+        async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
+            if "git archive" in command and self.left:
+                self.left = 0
+                raise ToolFailed("there is no memory for it now")
+            return await super().run(command, bounds)
+
+    (checkout.path / "results.txt").write_text("a fail\nb pass\n")
+    ruling = await Ratchet(SUITE)(Fails(checkout.path, checkout.base), ORDER)
+    assert not ruling.lands
+    assert "t.py::a" in (ruling.wrong or "")

@@ -96,9 +96,11 @@ def toolsets(desk: Desk, work: Work) -> list[Entry]:
         UsageError: a role names a tool that there is not.
     """
     program = desk.program
-    roles = [*work.roles.values(), *((program.planner, program.judge) if program is not None else ())]
+    roles = [("role", one) for one in work.roles.values()]
+    if program is not None:
+        roles += [("planner", program.planner), ("judge", program.judge)]
     entries = []
-    for role in roles:
+    for part, role in roles:
         if not role.tools:
             continue
         has_place = role.workspace != "none"
@@ -110,7 +112,7 @@ def toolsets(desk: Desk, work: Work) -> list[Entry]:
             diff=_no_diff if has_place else None,
         )
         told = [_told(one) for one in _tools(role, _around(desk, work, role, who))]
-        entries.append(Entry(kind="tools", key=f"{desk.session}:{role.name}", body={"tools": told}))
+        entries.append(Entry(kind="tools", key=_key(desk, part, role), body={"tools": told}))
     return entries
 
 
@@ -131,8 +133,15 @@ def _told(tool: Tool) -> dict[str, Any]:
     }
 
 
+def _key(desk: Desk, part: str, role: Role) -> str:
+    return f"{desk.session}:{part}:{role.name}"
+
+
 def _recorded(desk: Desk, role: Role) -> tuple[Tool, ...]:
-    record = desk.journal.record(desk.run, "tools", f"{desk.session}:{role.name}")
+    part, program = "role", desk.program  # a role may have the name that a planner has
+    if program is not None:
+        part = "planner" if role is program.planner else "judge" if role is program.judge else part
+    record = desk.journal.record(desk.run, "tools", _key(desk, part, role))
     known = record.body["tools"] if record is not None else []
     return tuple(Tool(**one, call=_not_used) for one in known)
 

@@ -407,7 +407,7 @@ async def test_a_planner_that_is_asked_once_more_uses_no_tool_again(tmp_path: Pa
 
     waits = Tool(name="wait", description="", parameters={"type": "object"}, call=wait)
     plan = Program(
-        planner=Role(name="planner", tools=(counter.tool,)),
+        planner=Role(tools=(counter.tool,)),  # of no name, as the role
         roles=(Role(tools=(waits,)),),
         answer=lambda results: results["more"],
     )

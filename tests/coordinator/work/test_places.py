@@ -10,7 +10,20 @@ from typing import Any
 
 import pytest
 
-from swarm import Limits, Order, Program, Role, Swarm, Task, Workspace, history, replay
+from swarm import (
+    Checkout,
+    Limits,
+    Order,
+    Program,
+    Role,
+    Ruling,
+    Swarm,
+    Task,
+    Workspace,
+    history,
+    open_memory,
+    replay,
+)
 from swarm.coordinator.work.state import order_id
 from swarm.models.scripted import Scripted
 from swarm.prompts.acting import ActPrompt
@@ -223,3 +236,38 @@ def _running(marked: str) -> list[int]:
             if path.read_bytes().replace(b"\0", b" ").strip() == marked.encode():
                 found.append(int(path.parent.name))
     return found
+
+
+class Meeting:
+    """A trial that lets work land when another is being looked at as well, or says that it was alone."""
+
+    def __init__(self, *, speculates: bool) -> None:
+        self.speculates, self.at_once = speculates, 0
+        self._here, self._both = 0, asyncio.Event()
+
+    async def __call__(self, _checkout: Checkout, _order: Order) -> Ruling:
+        self._here += 1
+        self.at_once = max(self.at_once, self._here)
+        if self._here > 1:
+            self._both.set()
+        try:
+            if self.speculates:
+                await asyncio.wait_for(self._both.wait(), 60)
+            else:
+                await asyncio.sleep(0.05)
+        finally:
+            self._here -= 1
+        return Ruling(lands=True, result="looked at", claims=(("It was looked at.", "looked at"),))
+
+
+@pytest.mark.parametrize("speculates", [True, False])
+async def test_a_trial_that_only_looks_is_asked_about_several_at_a_time(tmp_path: Path, speculates: bool) -> None:
+    trial = Meeting(speculates=speculates)
+    coding = Coding(tmp_path, writer, "cat", "dog", trial=trial)
+    answer = await coding()
+    assert answer.complete
+    assert sorted(subjects(coding.repository)) == ["Begin", "Write cat", "Write dog"]
+    assert trial.at_once == (2 if speculates else 1)
+    with open_memory("run", coding.store) as memory:
+        assert "It was looked at." in {one.claim for one in memory.findings()}, "what a trial found out is known"
+    assert (await replay("run", coding.store)).graph == answer.graph
