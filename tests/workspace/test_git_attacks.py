@@ -60,6 +60,7 @@ async def test_what_a_git_left_that_was_killed_as_it_made_a_worktree_is_removed(
 ) -> None:
     repository, half = make(tmp_path / "repository"), tmp_path / "work" / "one"
     admin = dead(repository, os.fsencode(half / ".git\n"), tmp_path / "work")
+    (admin / "index").unlink()
     write(half, {".git": f"gitdir: {admin}\n" if says is None else says})
     run = await begun(repository, tmp_path / "work", "dead")
     assert ((await run.open("one")).path / "text").is_file()
