@@ -262,6 +262,7 @@ def _work_values(prompt: WorkPrompt) -> dict[str, str]:
         "outcomes": _outcomes(prompt.outcomes),
         "sources": "\n\n".join(_sources(prompt.passages, prompt.paths)),
         "said": _listed(prompt.said),
+        "settled": _listed(prompt.settled),
         "notes": fenced(prompt.notes.strip()),
         "more": f"{prompt.more:,}" if prompt.more else "",
         "number": str(prompt.leg + 1),

@@ -214,7 +214,9 @@ class WorkPrompt(ViewPrompt[WorkReply]):
     passages: tuple[Passage, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
-    """What a person added while the run was on, and what was decided."""
+    """What a person added while the run was on."""
+    settled: tuple[str, ...] = ()
+    """What other sub-agents decided: data, like all that they say."""
     leg: int = 0
     legs: int = 1
     """How many sub-agents may work at it, one after the other."""

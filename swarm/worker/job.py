@@ -61,6 +61,7 @@ class Job:
     summaries: Mapping[str, str] = field(default_factory=dict)
     shown: tuple[Shown, ...] = ()
     said: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
     material: Sequence[Passage] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Unkept)

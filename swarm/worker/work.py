@@ -176,6 +176,7 @@ def _prompt(asked: _Asked) -> WorkPrompt:
         outcomes=job.outcomes,
         paths=job.paths,
         said=job.said,
+        settled=job.settled,
         leg=asked.leg,
         legs=role.legs,
         notes=asked.notes,
