@@ -61,7 +61,6 @@ class Bubblewrap:
         folder: Path,
         writable: Sequence[Path] = (),
         readable: Sequence[Path] = (),
-        hidden: Sequence[Path] = (),
         environment: Mapping[str, str] = _NO_ENVIRONMENT,
         bounds: Bounds,
         network: bool = False,
@@ -75,7 +74,7 @@ class Bubblewrap:
                 words = [
                     *_apart(self._features, network),
                     *_system(files, bounds.scratch_bytes, "--size" in self._features, network),
-                    *_folders(files, readable, writable, hidden),
+                    *_folders(readable, writable),
                     *_SHUT,
                     *_environment(environment),
                     *("--chdir", str(folder), "--info-fd", str(told)),
@@ -192,19 +191,9 @@ def _system(files: _Files, scratch_bytes: int, sized: bool, network: bool) -> It
     yield from ("--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/dev/shm", *size, "--tmpfs", "/tmp")  # noqa: S108
 
 
-def _folders(
-    files: _Files, readable: Sequence[Path], writable: Sequence[Path], hidden: Sequence[Path]
-) -> Iterator[str]:
+def _folders(readable: Sequence[Path], writable: Sequence[Path]) -> Iterator[str]:
     for bound in view.laid_out(readable, writable):
         yield from ("--bind" if bound.writable else "--ro-bind", str(bound.source), str(bound.place))
-    for path in hidden:
-        source = view.real(path, writable)
-        if source is None:
-            continue
-        if source.is_dir():
-            yield from ("--perms", "0555", "--tmpfs", str(source), "--remount-ro", str(source))
-        else:
-            yield from ("--perms", "0444", "--ro-bind-data", str(files.made(b"")), str(source))
 
 
 def _environment(given: Mapping[str, str]) -> Iterator[str]:

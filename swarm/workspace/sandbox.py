@@ -31,7 +31,6 @@ class Sandbox(Protocol):
         folder: Path,
         writable: Sequence[Path] = (),
         readable: Sequence[Path] = (),
-        hidden: Sequence[Path] = (),
         environment: Mapping[str, str] = NO_ENVIRONMENT,
         bounds: Bounds,
         network: bool = False,
@@ -40,9 +39,9 @@ class Sandbox(Protocol):
         """Run a program with its arguments; there is no shell but one that is named. It works in `folder`, which
         is one of the folders below or lies in one.
 
-        It sees `writable` and `readable` paths under their own names, those inside of others too, except `hidden`
-        ones, which are empty. A path that does not exist is left out. `environment` comes beside PATH, HOME, LANG
-        and the like. When the waiting task is cancelled, the command is ended first.
+        It sees `writable` and `readable` paths under their own names, those inside of others too. A path that does
+        not exist is left out. `environment` comes beside PATH, HOME, LANG and the like. When the waiting task is
+        cancelled, the command is ended first.
 
         Raises:
             ToolFailed: it cannot be started.

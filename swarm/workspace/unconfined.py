@@ -52,7 +52,6 @@ class Unconfined:
         folder: Path,
         writable: Sequence[Path] = (),  # noqa: ARG002 - all is
         readable: Sequence[Path] = (),  # noqa: ARG002 - all is
-        hidden: Sequence[Path] = (),  # noqa: ARG002 - nothing is
         environment: Mapping[str, str] = _NO_ENVIRONMENT,
         bounds: Bounds,
         network: bool = False,  # noqa: ARG002 - it has the user's
