@@ -34,6 +34,11 @@ Of work (`coordinator/work/`):
     checked     what a program found wrong with a result (key: the slice and the reply)
     looked      what a sub-agent asked to have shown to its successor
     program     what there is of a program beside code (key: the session)
+    tools       what models are told of a role's tools (key: the session, its part in the program, its name)
+    tool        what a tool gave (key: the slice, and the place of the call)
+    ran         what the user's code came to (key: the slice and the try)
+    landing     the commit that a branch is about to be moved to (key: the slice, the try and a number)
+    landed      what became of work that was to land (key: the slice and the try)
     unwritten   why nobody wrote the answer (key: the session)
 
 Sources are named in a plan by their place in the corpus, so that a plan takes some thirty bytes a slice.
