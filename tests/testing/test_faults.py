@@ -31,7 +31,7 @@ async def failure_of(model, prompt):
 @pytest.mark.parametrize("kind", NO_ANSWER)
 async def test_what_breaks_or_is_no_answer_is_unavailable(kind, wire, provider, connect, read):
     provider.faults.append(KINDS[kind])
-    model = connect(wire, provider, read_seconds=0.3)
+    model = connect(wire, provider, read_seconds=1.0)
     assert type(await failure_of(model, read())) is Unavailable
     assert (await model.call(read(), max_output=500)).text, "the next is answered"
     provider.tally.wait_for(replies=1, quiet=True)  # the client may have it all before the server knows
