@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from swarm import Answer, Limits, Program, RecipeError, Role, Swarm, Task, open_memory, recipe
+from swarm import Answer, Limits, Program, RecipeError, Role, Swarm, Task, open_knowledge, recipe
 from swarm.limits.gate import reserved_output
 from swarm.reports.cited import Known, answer_text
 from swarm.reports.written import report_on
@@ -149,7 +149,7 @@ def known_of(swarm: Swarm, found: Answer, question: str) -> tuple[Known, ...]:
     """What the searchers found that bears most on the question, as much as the writer's window holds."""
     reader = swarm._reader
     tokens = int(SHARE * (reader.window - reserved_output(reader)) / reader.ratio())
-    with open_memory(found.run_id, swarm._store) as memory:
+    with open_knowledge(found.run_id, swarm._store) as memory:
         findings = memory.view(question, tokens).findings
         opened = [(one.claim, memory.open(one.id).evidence) for one in findings]
     known = []

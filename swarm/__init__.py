@@ -8,6 +8,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     prompts/                          what a model is asked, and the shape of what it answers
     models/                           what answers: extractive, anthropic, openai, langchain, scripted, fallback
     store/                            the journal of runs, in a file or in PostgreSQL; the library of what was read
+    index/                            finding texts: full text, vectors, servers of others behind one interface
     sources/                          from paths to text with offsets, and from text to slices
     graph/                            the shared graph: what was found, merged, compared and summarised
     agenda/                           a plan on its way: what may enter it, what is ready
@@ -24,9 +25,14 @@ In reading order, as data flows from a task to its answer; a module imports only
     worker/                           one sub-agent: a fresh window in, a report out
     coordinator/                      plan, dispatch, judge, consolidate, finish: a LangGraph graph of phases
     mounted                           a swarm as a graph of LangGraph: what stands behind each invocation
-    run  memory  playback  history    the facades: run, look into, run again from the journal, list and forget
+    run  sync  knowledge              the facades: run, wait for it, look into it,
+    playback  history                 run again from the journal, list and forget
     steer                             a word to a run that is at work in another process
-    recipe  testing                   scripts that shape a task; what users test with
+    recipe                            scripts that shape a task
+    memory/                           the memory of a conversation: messages, facts, blocks, and views of them
+    embed/                            Swarm as tools of an agent that is there already: SDKs, LangChain, MCP
+    testing                           what users test with
+    serve/                            an endpoint in the providers' formats whose context has no end
     cli/                              the command line
 """
 
@@ -41,14 +47,15 @@ if TYPE_CHECKING:
     from swarm.equipment import Bounds, Tool, ToolFailed, Workspace
     from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
-    from swarm.memory import Memory, open_memory
+    from swarm.knowledge import Knowledge, open_knowledge
     from swarm.orders import Order
     from swarm.playback import replay
     from swarm.program import Checkout, Done, Piece, Place, Program, Role, Ruling, Vote
     from swarm.reviewing import reviewed
-    from swarm.run import Swarm, run_sync
+    from swarm.run import Swarm
     from swarm.source import Corpus, Source, Span
     from swarm.sources.inside import inside
+    from swarm.sync import run_sync
     from swarm.task import Answer, Cell, Citation, Estimate, Finding, Limits, Report, Slice, Task
     from swarm.tools.function import tool
 
@@ -63,8 +70,8 @@ _HOMES = {
     "Estimate": "task",
     "Event": "events",
     "Finding": "task",
+    "Knowledge": "knowledge",
     "Limits": "task",
-    "Memory": "memory",
     "Order": "orders",
     "Piece": "program",
     "Place": "program",
@@ -84,10 +91,10 @@ _HOMES = {
     "Vote": "program",
     "Workspace": "equipment",
     "inside": "sources.inside",
-    "open_memory": "memory",
+    "open_knowledge": "knowledge",
     "replay": "playback",
     "reviewed": "reviewing",
-    "run_sync": "run",
+    "run_sync": "sync",
     "tool": "tools.function",
 }
 
@@ -102,8 +109,8 @@ __all__ = [
     "Estimate",
     "Event",
     "Finding",
+    "Knowledge",
     "Limits",
-    "Memory",
     "Order",
     "Piece",
     "Place",
@@ -123,7 +130,7 @@ __all__ = [
     "Vote",
     "Workspace",
     "inside",
-    "open_memory",
+    "open_knowledge",
     "recipe",
     "replay",
     "reviewed",

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from swarm.errors import StoreInUse, UsageError
+from swarm.errors import UsageError
 from swarm.events import Estimated, Event, Finished
 from swarm.limits.budget import costs_money
 from swarm.source import Corpus
 from swarm.store.mailbox import Mailbox, Request
-from swarm.store.opening import Store, is_url, open_mailbox, open_store
+from swarm.store.opening import Store, open_mailbox
+from swarm.store.shared import Opened, alone, leave, take
 from swarm.task import Answer, Citation, Estimate, Limits, Report, Slice, Task, Usage
 
 if TYPE_CHECKING:
@@ -41,41 +41,11 @@ _LONGEST = 200  # characters of a text in an event
 _FORK = "~"  # between the id of a run and what tells its forks apart
 
 
-# Stores that are open in this process
-
-
-@dataclass(kw_only=True)
-class _Opened:
-    name: str
-    store: Store
-    users: int = 0
-    runs: set[str] = field(default_factory=set)
-    """Those at work."""
-    one: threading.Lock = field(default_factory=threading.Lock)
-
-
-_OPENED: dict[str, _Opened] = {}
-_OPENING = threading.Lock()
-
-
-def _take(where: Path | str) -> _Opened:
-    """A store that all invocations of this process use together: a file has one writer. Blocks."""
-    name = str(where) if is_url(where) else str(Path(where).resolve())
-    with _OPENING:
-        opened = _OPENED.get(name) or _OPENED.setdefault(name, _Opened(name=name, store=open_store(where)))
-        opened.users += 1
-    return opened
-
-
-def _leave(opened: _Opened, mailbox: Mailbox | None = None) -> None:
-    """Blocks until what is waiting is written, where nobody else uses it."""
+def _close(opened: Opened, mailbox: Mailbox | None = None) -> None:
+    """Blocks, as `leave`."""
     if mailbox is not None:
         mailbox.close()
-    with _OPENING:
-        opened.users -= 1
-        if not opened.users:
-            del _OPENED[opened.name]
-            opened.store.close()
+    leave(opened)
 
 
 class _Lent:
@@ -89,18 +59,6 @@ class _Lent:
 
     def close(self) -> None:
         """Whoever lent it closes it."""
-
-
-@contextmanager
-def _alone(opened: _Opened, run: str) -> Iterator[None]:
-    with opened.one:
-        if run in opened.runs:
-            raise StoreInUse(f"the run {run} is at work in this process: wait, or give another run_id or fork")
-        opened.runs.add(run)
-    try:
-        yield
-    finally:
-        opened.runs.discard(run)
 
 
 # Invocations
@@ -129,7 +87,7 @@ class Invocation:
         self._mount = mount
         self._desk: Desk | None = None
         self._held = AsyncExitStack()
-        self._opened: _Opened | None = None
+        self._opened: Opened | None = None
         self._mailbox: Mailbox | None = None
         self._write: Callable[[dict[str, Any]], None] = lambda _: None
 
@@ -169,15 +127,15 @@ class Invocation:
         return await self._start(state, self._task(state), state["run"])
 
     async def _start(self, state: State, task: Task, run: str) -> Desk | Answer:
-        from swarm.coordinator.listen import take
+        from swarm.coordinator.listen import take as take_up
 
         opened = await self._hold()
-        self._held.enter_context(_alone(opened, run))
+        self._held.enter_context(alone(opened, run))
         begun = await self._mount.begin(task, run, opened.store, self._emit)
         if isinstance(begun, Answer):
             return begun
         if said := state.get("said"):
-            await take(begun, Request(id=said["id"], what="steer", text=said["text"]))
+            await take_up(begun, Request(id=said["id"], what="steer", text=said["text"]))
         self._desk = begun
         return begun
 
@@ -191,16 +149,16 @@ class Invocation:
             yield
         desk.steering.ended = False  # of the phase alone; the invocation goes on
 
-    async def _hold(self) -> _Opened:
+    async def _hold(self) -> Opened:
         """The store. On a thread, as a server may not be held up by a disk."""
         if self._opened is None:
-            taking = asyncio.ensure_future(asyncio.to_thread(_take, self._mount.store))
+            taking = asyncio.ensure_future(asyncio.to_thread(take, self._mount.store))
             try:
                 self._opened = await asyncio.shield(taking)
             except asyncio.CancelledError:
                 await asyncio.wait([taking])
                 if taking.exception() is None:
-                    await asyncio.to_thread(_leave, taking.result())
+                    await asyncio.to_thread(leave, taking.result())
                 raise
             self._held.push_async_callback(self._let_go)
             await self._held.enter_async_context(self._mount.models())
@@ -264,7 +222,7 @@ class Invocation:
     async def _let_go(self) -> None:
         (opened, self._opened), (mailbox, self._mailbox) = (self._opened, None), (self._mailbox, None)
         assert opened is not None
-        leaving = asyncio.ensure_future(asyncio.to_thread(_leave, opened, mailbox))
+        leaving = asyncio.ensure_future(asyncio.to_thread(_close, opened, mailbox))
         try:
             await asyncio.shield(leaving)
         finally:

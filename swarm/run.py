@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -37,6 +37,7 @@ from swarm.store.journal import Entry
 from swarm.store.library import Library
 from swarm.store.mailbox import request
 from swarm.store.opening import DEFAULT_STORE, Store, open_mailbox, open_store
+from swarm.store.shared import alone, shared_store
 from swarm.task import Answer, Limits, Task, Usage
 
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ class Swarm:
         """
         return await self._run(task, run_id or _new_id(), lambda _: None, plan)
 
+    async def read(self, task: Task, corpus: Corpus, *, run_id: str | None = None) -> Answer:
+        """As `run`, of text that the store holds already, in place of the task's paths."""
+        return await self._run(task, run_id or _new_id(), lambda _: None, None, corpus)
+
     async def resume(self, run_id: str, *, limits: Limits | None = None, plan: Program | None = None) -> Answer:
         """Go on with what a run has not done; what it has done is taken from the journal. `limits` are those that
         hold from now on; None: those that it last went on with.
@@ -161,9 +166,9 @@ class Swarm:
         from swarm.coordinator.estimate import estimate
 
         async with self._models():
-            with open_store(self._store) as store:
-                corpus = await gathered(task, store, lambda _: None)
-                return await estimate(self._desk(task, "", 1, store, corpus, lambda _: None))
+            with shared_store(self._store) as opened:
+                corpus = await gathered(task, opened.store, lambda _: None)
+                return await estimate(self._desk(task, "", 1, opened.store, corpus, lambda _: None))
 
     @asynccontextmanager
     async def stream(
@@ -251,12 +256,14 @@ class Swarm:
         """Leave a slice alone: it ends here, where it has begun, and what is in it stays unread."""
         self._reins.ask(request("cancel", slice_=slice_id))
 
-    async def _run(self, task: Task, run_id: str, emit: Emit, plan: Program | None = None) -> Answer:
+    async def _run(
+        self, task: Task, run_id: str, emit: Emit, plan: Program | None, corpus: Corpus | None = None
+    ) -> Answer:
         from swarm.coordinator.listen import listening
 
         async with self._models():
-            with open_store(self._store) as store:
-                begun = await self._begin(task, run_id, store, emit, plan)
+            with shared_store(self._store) as opened, alone(opened, run_id):
+                begun = await self._begin(task, run_id, opened.store, emit, plan, corpus)
                 if isinstance(begun, Answer):
                     return begun
                 async with listening(begun, lambda: open_mailbox(self._store)):
@@ -265,7 +272,13 @@ class Swarm:
                 return answer
 
     async def _begin(
-        self, task: Task, run_id: str, store: Store, emit: Emit, plan: Program | None = None
+        self,
+        task: Task,
+        run_id: str,
+        store: Store,
+        emit: Emit,
+        plan: Program | None = None,
+        given: Corpus | None = None,
     ) -> Desk | Answer:
         """The desk of a run that begins or goes on, brought to where the journal leaves off; its answer, where
         nothing is left to do."""
@@ -285,7 +298,7 @@ class Swarm:
         task = replace(task, limits=effective(task.limits, (self._model, self._reader)))
         session = await begin(journal, run_id, task, self._settings, self._model, self._reader)
         try:
-            corpus = await self._gather(task, store, run_id, emit)
+            corpus = await self._gather(task, store, run_id, emit, given)
         except SourceError:
             await forget_unread(journal, run_id)
             raise
@@ -298,13 +311,13 @@ class Swarm:
             emit(Resumed(done=len(desk.done), slices=len(desk.slices) - len(desk.split)))
         return desk
 
-    async def _gather(self, task: Task, store: Store, run_id: str, emit: Emit) -> Corpus:
+    async def _gather(self, task: Task, store: Store, run_id: str, emit: Emit, given: Corpus | None) -> Corpus:
         from swarm.coordinator.begin import gathered
 
         emit(PhaseChanged(phase="gather"))
         loading = asyncio.create_task(asyncio.to_thread(import_module, "swarm.coordinator.machine"))
         try:
-            corpus = await gathered(task, store, emit, run_id)
+            corpus = await gathered(task, store, emit, run_id, given)
         finally:
             await loading  # langgraph takes half a second to load, and files are looked at meanwhile
         emit(CorpusReady(corpus=corpus))
@@ -381,17 +394,3 @@ async def _end(desk: Desk, answer: Answer) -> None:
 def _new_id() -> str:
     """Sorts by time of day and is unlike every other: `20261123-104455-3f9a1c`."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-
-
-def run_sync(question: str, sources: str | Path | Sequence[str | Path], **settings: Any) -> Answer:
-    """Ask one question of files, folders or globs, and wait for the answer.
-
-    `settings` are those of `Swarm`, and `limits`.
-
-    Raises:
-        SwarmError: as `Swarm.run`.
-    """
-    limits = settings.pop("limits", Limits())
-    many = [sources] if isinstance(sources, (str, Path)) else sources
-    task = Task(questions=(question,), paths=tuple(str(source) for source in many), limits=limits)
-    return asyncio.run(Swarm(**settings).run(task))

@@ -15,8 +15,9 @@ from swarm.source import Corpus, Skip, Span
 Slicing = Literal["window", "source", "record"]
 """How a corpus is cut: to fill the reader's window, one slice an input, or one slice a record."""
 
-Output = Literal["answer", "digest", "table"]
-"""What is made of the findings: an answer, a digest of a given length, or a table of items by questions."""
+Output = Literal["answer", "digest", "table", "graph"]
+"""What is made of the findings: an answer, a digest of a given length, a table of items by questions, or nothing,
+where the shared graph is all that is wanted."""
 
 Mode = Literal["read", "work"]
 """What a run does: it reads a corpus for questions, or works towards a goal by a plan of slices."""
@@ -62,9 +63,9 @@ class Limits:
 class Task:
     """What the user asked for.
 
-    `questions` holds one question for an answer, what to look for (or nothing) for a digest, the checks of a
-    table, and the goal of one that is worked. `paths` are files, folders, globs, or `-` for standard input; work
-    may have none. `words` is the length of a digest. `done_when` says when work is done.
+    `questions` holds one question for an answer, what to look for (or nothing) for a digest or a graph, the checks
+    of a table, and the goal of one that is worked. `paths` are files, folders, globs, or `-` for standard input;
+    work may have none. `words` is the length of a digest. `done_when` says when work is done.
     """
 
     questions: tuple[str, ...]

@@ -674,8 +674,10 @@ async def test_a_run_is_worked_by_one_invocation_at_a_time(corpus: Path, tmp_pat
     await first.waits.wait()
     with pytest.raises(StoreInUse, match="the run run is at work in this process: wait, or"):
         await graph.ainvoke(asks(corpus, run_id="run"))
-    with pytest.raises(StoreInUse, match="in use"):
-        await Swarm(store=tmp_path / "store.db").run(Task(questions=("?",), paths=(str(corpus),)))
+    with pytest.raises(StoreInUse, match="at work in this process"):
+        await Swarm(store=tmp_path / "store.db").run(Task(questions=("?",), paths=(str(corpus),)), run_id="run")
+    beside = await Swarm(store=tmp_path / "store.db").run(Task(questions=("?",), paths=(str(corpus),)))
+    assert beside.complete
     first.go_on.set()
     assert (await running)["status"] == "answered"
 

@@ -10,8 +10,8 @@ import pytest
 
 from swarm.errors import PromptTooLong, ReplayDiffers, StoreError, Unavailable
 from swarm.events import SliceFinished
+from swarm.knowledge import open_knowledge
 from swarm.limits import attempts
-from swarm.memory import open_memory
 from swarm.models.scripted import Scripted
 from swarm.playback import replay
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, JudgePrompt, Prompt, ReadPrompt
@@ -163,7 +163,7 @@ async def test_so_does_one_from_which_a_source_was_removed_on_the_way(corpus: Pa
         async for event in stream:
             if isinstance(event, SliceFinished):
                 swarm.stop()
-    with open_memory("run", store) as memory:
+    with open_knowledge("run", store) as memory:
         memory.unlearn(next(memory.nodes("source")).id)
     await plays(await Swarm(Scripted(saying, window=3_000), store=store).resume("run"), store)
 

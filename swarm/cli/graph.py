@@ -1,6 +1,6 @@
 """`swarm graph`: what a run knows, listed, searched, opened, viewed, saved, loaded and unlearnt.
 
-It prints; `swarm/memory.py` does the work. All that comes from sources and models is cleaned before it is shown.
+It prints; `swarm/knowledge.py` does the work. What comes from sources and models is cleaned before it is shown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from swarm.cli.plain import clean, number, one_line, plural
 
 if TYPE_CHECKING:
     from swarm.graph.nodes import Edge, Node
-    from swarm.memory import Memory, Opened
+    from swarm.knowledge import Knowledge, Opened
 
 _ID = 12  # characters of an id are enough to open it
 _EDGES = 12  # shown of each kind
@@ -75,37 +75,37 @@ def graph(
     """
     from swarm.errors import UsageError
     from swarm.history import find
-    from swarm.memory import open_memory
+    from swarm.knowledge import open_knowledge
 
     chosen = [name for name, value in _asked(search, open_, view, list_, save, load, unlearn) if value is not None]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are two things: give one of them at a time")
     run = find(run, store)
-    with open_memory(run, store) as memory:
+    with open_knowledge(run, store) as known:
         if search is not None:
-            found = memory.search(search, limit)
+            found = known.search(search, limit)
             _print(as_json, {"nodes": [asdict(node) for node in found]}, map(_node_line, found))
         elif open_ is not None:
-            opened = memory.open(open_)
+            opened = known.open(open_)
             _print(as_json, _opened_document(opened), _opened_lines(opened))
         elif view is not None:
-            seen = memory.view(view, tokens)
+            seen = known.view(view, tokens)
             said = {"text": seen.text, "tokens": seen.tokens, "omitted": seen.omitted, "ids": sorted(seen.ids)}
             _print(as_json, said, [clean(seen.text) or "nothing is known on that"])
         elif list_ is not None:
-            _list(memory, list_, limit, as_json)
+            _list(known, list_, limit, as_json)
         elif save is not None:
-            memory.save(save)
+            known.save(save)
             _print(as_json, {"saved": str(save)}, [f"saved to {save}"])
         elif load is not None:
-            before = len(memory)
-            memory.load(load)
-            told = {"fingerprint": memory.fingerprint, "findings": len(memory), "before": before}
-            _print(as_json, told, [f"{plural(len(memory), 'finding')}, {before:,} before"])
+            before = len(known)
+            known.load(load)
+            told = {"fingerprint": known.fingerprint, "findings": len(known), "before": before}
+            _print(as_json, told, [f"{plural(len(known), 'finding')}, {before:,} before"])
         elif unlearn is not None:
-            _unlearn(memory, unlearn, run, store, as_json)
+            _unlearn(known, unlearn, run, store, as_json)
         else:
-            _overview(memory, run, as_json)
+            _overview(known, run, as_json)
     return 0
 
 
@@ -122,19 +122,19 @@ def _print(as_json: bool, document: dict[str, Any], lines: Iterable[str]) -> Non
         sys.stdout.write(f"{line}\n")
 
 
-def _overview(memory: Memory, run: str, as_json: bool) -> None:
-    counts = memory.counts()
-    disputes = list(_some(memory, _TOP))
-    best = memory.findings(_TOP)
+def _overview(known: Knowledge, run: str, as_json: bool) -> None:
+    counts = known.counts()
+    disputes = list(_some(known, _TOP))
+    best = known.findings(_TOP)
     document = {
         "run": run,
-        "fingerprint": memory.fingerprint,
+        "fingerprint": known.fingerprint,
         "counts": counts,
         "contradictions": [[one.id, other.id] for one, other in disputes],
         "findings": [{"id": finding.id, "claim": finding.claim} for finding in best],
     }
     lines = [
-        f"graph of {run}, fingerprint {memory.fingerprint}",
+        f"graph of {run}, fingerprint {known.fingerprint}",
         ", ".join(
             plural(count, kind) if kind != "entity" else f"{count:,} entities" for kind, count in counts.items()
         ),
@@ -152,30 +152,30 @@ def _overview(memory: Memory, run: str, as_json: bool) -> None:
     _print(as_json, document, lines)
 
 
-def _some(memory: Memory, limit: int) -> Iterable[Any]:
-    for count, pair in enumerate(memory.contradictions()):
+def _some(known: Knowledge, limit: int) -> Iterable[Any]:
+    for count, pair in enumerate(known.contradictions()):
         if count == limit:
             return
         yield pair
 
 
-def _list(memory: Memory, kind: str, limit: int, as_json: bool) -> None:
+def _list(known: Knowledge, kind: str, limit: int, as_json: bool) -> None:
     from swarm.errors import UsageError
     from swarm.graph.nodes import KINDS
 
     if kind == "contradictions":
-        pairs = list(_some(memory, limit))
+        pairs = list(_some(known, limit))
         document: dict[str, Any] = {"contradictions": [[asdict(one), asdict(other)] for one, other in pairs]}
         lines = [
             f"{one.id[:_ID]}  {one_line(one.claim)}\n{other.id[:_ID]}  {one_line(other.claim)}"
             for one, other in pairs
         ]
     elif kind == "finding":
-        best = memory.findings(limit)
+        best = known.findings(limit)
         document = {"findings": [asdict(finding) for finding in best]}
         lines = [f"{finding.id[:_ID]}  {one_line(finding.claim, 110)}" for finding in best]
     elif kind in KINDS:
-        nodes = list(memory.nodes(kind, limit))
+        nodes = list(known.nodes(kind, limit))
         document = {"nodes": [asdict(node) for node in nodes]}
         lines = [_node_line(node) for node in nodes]
     else:
@@ -183,8 +183,8 @@ def _list(memory: Memory, kind: str, limit: int, as_json: bool) -> None:
     _print(as_json, document, lines)
 
 
-def _unlearn(memory: Memory, source: str, run: str, store: str | None, as_json: bool) -> None:
-    done = memory.unlearn(source)
+def _unlearn(known: Knowledge, source: str, run: str, store: str | None, as_json: bool) -> None:
+    done = known.unlearn(source)
     again = resume_with(Settings(store=store))(run, None)
     lines = [
         f"removed {done.source}: {plural(done.findings, 'finding')} rested on it alone and went with it; "

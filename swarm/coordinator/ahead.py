@@ -26,10 +26,15 @@ _SAMPLE, _SAMPLE_CHARS = 8, 2_000_000  # slices that are counted, and the text i
 _ADVICE = PlanReply(
     queries=[], reading="What bears on the question, with names, numbers and dates as they stand. " * 2
 )
-_REPLY: dict[Output, int] = {"answer": 600, "digest": 1_700, "table": 250}  # tokens that a reader likely writes
+_REPLY: dict[Output, int] = {
+    "answer": 600,
+    "digest": 1_700,
+    "table": 250,
+    "graph": 1_700,
+}  # tokens that a reader likely writes
 _EMPTY_REPLY = 60  # ... of no text, and what it writes more for each token of it
-_REPLY_SHARE: dict[Output, float] = {"answer": 0.3, "digest": 0.8, "table": 0.3}
-_FINDINGS: dict[Output, int] = {"answer": 4, "digest": 20, "table": 1}
+_REPLY_SHARE: dict[Output, float] = {"answer": 0.3, "digest": 0.8, "table": 0.3, "graph": 0.8}
+_FINDINGS: dict[Output, int] = {"answer": 4, "digest": 20, "table": 1, "graph": 20}
 SHOWN_TOKENS = 110
 """Tokens of a finding in the prompt of one who answers."""
 AGAIN = 0.05
@@ -125,7 +130,7 @@ async def ahead_of(desk: Desk) -> Ahead:
         cuts = [(slice_.question, slice_.spans, slice_.tokens) for slice_ in slices]
         return _counted(desk, cuts, 1, fresh=False)
     questions = desk.task.questions or ("",)
-    advice = _ADVICE if desk.task.output == "answer" else PlanReply(queries=[], reading="")
+    advice = _ADVICE if desk.task.output in ("answer", "graph") else PlanReply(queries=[], reading="")
     most, budget = sizes(desk, questions, advice)
     made = Plan(round=1, slices=(), advice=advice, budget=budget, most=most)
     draft = replace(desk, plans=[made], briefs={})

@@ -103,8 +103,15 @@ def answer_of(store: Store, run_id: str, task: Task) -> Answer | None:
     return answer if answer.complete and not answer.coverage.chars_unread and told else None
 
 
-async def gathered(task: Task, store: Store, emit: Callable[[Event], None], run_id: str | None = None) -> Corpus:
-    """The sources of a run: as they were when it began, wherever the store holds their text.
+async def gathered(
+    task: Task,
+    store: Store,
+    emit: Callable[[Event], None],
+    run_id: str | None = None,
+    given: Corpus | None = None,
+) -> Corpus:
+    """The sources of a run: as they were when it began, wherever the store holds their text; those `given`, which
+    it holds already; or what the paths of the task lead to.
 
     Raises:
         SourceError: as `gather`, or a source that is read again is not what it was.
@@ -113,7 +120,9 @@ async def gathered(task: Task, store: Store, emit: Callable[[Event], None], run_
     known = corpus_of(store.journal, run_id) if run_id is not None else None
     if known is not None and library.holds(known):
         return known
-    if task.paths or task.mode != "work":
+    if given is not None and library.holds(given):
+        corpus = given
+    elif task.paths or task.mode != "work":
         corpus = await gather(task.paths, library, on_source=emit)
     else:
         corpus = Corpus(sources=())

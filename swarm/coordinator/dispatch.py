@@ -10,7 +10,7 @@ from __future__ import annotations
 from swarm.agenda.agenda import Agenda
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.listen import hear
-from swarm.coordinator.plan import brief_for, brief_of
+from swarm.coordinator.plan import CLOSELY, brief_for, brief_of
 from swarm.coordinator.records import DROPPED, REPORT, Half, children, halves_entry
 from swarm.coordinator.steering import CANCELLED
 from swarm.engine.local import LocalEngine
@@ -235,7 +235,7 @@ def _closer(desk: Desk, slice_: Slice, report: Report) -> list[Half]:
     given = len(report.findings) + len(report.rejected) + report.echoed
     full = given >= brief_of(desk, slice_.question).max_findings
     most = min(CLOSER, desk.limits.depth)
-    if not full or desk.reader.selective or desk.task.output != "answer" or _depth(desk, slice_) >= most:
+    if not full or desk.reader.selective or desk.task.output not in CLOSELY or _depth(desk, slice_) >= most:
         return []
     return _halves(desk, slice_)
 

@@ -14,7 +14,7 @@ from swarm.coordinator.ahead import AGAIN, SHOWN_TOKENS, Ahead, ahead_of, billed
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.dispatch import CLOSER
 from swarm.coordinator.judge import MAX_FOLLOW_UPS
-from swarm.coordinator.plan import LISTED_SOURCES, brief_of
+from swarm.coordinator.plan import CLOSELY, LISTED_SOURCES, UNWRITTEN, brief_of
 from swarm.coordinator.work.ahead import estimate_work
 from swarm.limits.budget import HELD_SHARE, effective
 from swarm.limits.gate import reserved_output
@@ -76,7 +76,7 @@ def _likely(ahead: Ahead) -> list[Usage]:
     steps: list[Usage] = []
     if ahead.fresh and desk.task.output == "answer":
         steps.append(usage_of(model, 1, billed(model, _planner_tokens(ahead)), _JUDGEMENT))
-    if desk.task.output == "table":
+    if desk.task.output in UNWRITTEN:
         return steps
     shown = ahead.shown(ahead.findings)
     asked = _asked_on(ahead)
@@ -115,7 +115,7 @@ def _planner_tokens(ahead: Ahead) -> int:
 def _summaries(ahead: Ahead) -> int:
     """Calls that write summaries: none as long as one prompt holds all findings."""
     desk = ahead.desk
-    if desk.task.output == "table" or (desk.model.selective and desk.task.output == "answer"):
+    if desk.task.output in UNWRITTEN or (desk.model.selective and desk.task.output == "answer"):
         return 0
     # a group that fills more than half of a prompt is said shorter in several
     half = max(1.0, (ahead.room - ahead.answer_frame) / desk.model.ratio() / 2)
@@ -155,7 +155,7 @@ def _most(ahead: Ahead) -> list[Usage]:
     """Every reply as long as can be and sent back once, every slice tried anew and read closer, all rounds."""
     desk = ahead.desk
     tries = FRESH_TRIES * _REPAIRED
-    halvings = min(CLOSER, desk.limits.depth) if desk.task.output == "answer" and not desk.reader.selective else 0
+    halvings = min(CLOSER, desk.limits.depth) if desk.task.output in CLOSELY and not desk.reader.selective else 0
     nodes = 2 ** (halvings + 1) - 1
     rounds = ahead.rounds_left
     asked = (
@@ -165,7 +165,7 @@ def _most(ahead: Ahead) -> list[Usage]:
     once += asked * ((halvings + 1) * (desk.reader.window - reserved_output(desk.reader)) + nodes * ahead.frame)
     replies = nodes * (ahead.count + asked)
     reading = _bound(desk.reader, replies, once, tries)
-    around = [] if desk.task.output == "table" else _most_around(ahead, replies)
+    around = [] if desk.task.output in UNWRITTEN else _most_around(ahead, replies)
     return [reading, *around]
 
 
@@ -241,7 +241,7 @@ def _assumptions(ahead: Ahead) -> tuple[str, ...]:
         f"a reader writes {ahead.reply_tokens:,} tokens, and {AGAIN:.0%} of the slices are read twice",
         "nothing comes from the provider's cache or from an earlier run",
     ]
-    if desk.task.output != "table":
+    if desk.task.output not in UNWRITTEN:
         told.append(f"{ahead.findings:,} findings of {SHOWN_TOKENS} tokens")
     if asked := _asked_on(ahead):
         told.append(f"{asked} follow-up questions")

@@ -84,6 +84,8 @@ async def finish(desk: Desk) -> Answer:
         return _assemble(desk, draft, None, (), written, answerable=True)
     if desk.task.output == "table":
         cells = _table(desk, draft)
+    elif desk.task.output == "graph":
+        answerable = len(desk.graph) > 0
     elif desk.stopped in ("interrupted", "not approved"):
         _best_so_far(desk, draft)
     else:
@@ -273,6 +275,7 @@ def _assemble(
 ) -> Answer:
     ledger = coverage(desk)
     has_text = bool(written or draft.statements) or any(cell.citations for cell in cells)
+    has_text = has_text or desk.task.output == "graph"
     status: Status = "answered" if has_text and (answerable or written) else "no_evidence"
     unread = ledger.chars_unread and desk.work is None  # work reads what its plan asks for
     if desk.stopped is not None or desk.failures or desk.dropped or unread:
@@ -283,6 +286,8 @@ def _assemble(
     )
     if written:
         text = written
+    elif desk.task.output == "graph":
+        text = ""
     elif status == "no_evidence":
         text = NO_EVIDENCE
     budget = desk.gate.budget

@@ -263,7 +263,7 @@ async def _judge(desk: Desk, state: State, runtime: Runtime[Any], host: Host | N
 
 async def _consolidate(desk: Desk, state: State, runtime: Runtime[Any], host: Host | None) -> State:
     written = desk.program is not None and desk.program.answer is not None  # it is read by nobody then
-    if desk.task.output != "table" and desk.stopped is None and not written:
+    if desk.task.output not in plan.UNWRITTEN and desk.stopped is None and not written:
         _enter(desk, "consolidate")
         await consolidate.consolidate(desk)
     return {**_told(desk), "phase": "finish"}

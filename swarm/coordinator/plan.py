@@ -31,11 +31,20 @@ log = get_logger("plan")
 MATCHES = 250
 """Passages that the search ranks for a selective model, over the whole corpus."""
 FOLLOW_UP_MATCHES = 50
+CLOSELY: tuple[Output, ...] = ("answer", "graph")
+"""What is read in halves where there is more to say."""
+UNWRITTEN: tuple[Output, ...] = ("table", "graph")
+"""What no model writes: it is there once all is read."""
 _QUERY_MATCHES = 200  # for each search query that the planner adds
-_FINDINGS: dict[Output, int] = {"answer": 96, "digest": 24, "table": 24}
+_FINDINGS: dict[Output, int] = {"answer": 96, "digest": 24, "table": 24, "graph": 96}
 """The most findings of one reply, by a reader that reads all of its slice. A slice whose reader gives as many
-for an answer is read in halves as well."""
+for an answer or a graph is read in halves as well."""
 _FINDING_TOKENS = 80  # of a reply go to one finding, with its quote
+_FOR_LATER = (
+    "Besides, report what a later question may be about, as this part is not read again: who and what there is, "
+    "what was decided, done, wanted or promised, with names, figures and dates."
+)
+"""What readers for a graph are told."""
 LISTED_SOURCES = 50  # paths shown to the planner
 _SMALLEST_SLICE = 64  # tokens of material without which a window is of no use
 _ADVICE_CHARS = 400  # of the planner's advice go into every reader's prompt
@@ -51,7 +60,9 @@ async def plan(desk: Desk) -> None:
     """
     if desk.plans:
         return
-    advice = await _ask_planner(desk) if desk.task.output == "answer" else PlanReply(queries=[], reading="")
+    advice = PlanReply(queries=[], reading=_FOR_LATER if desk.task.output == "graph" else "")
+    if desk.task.output == "answer":
+        advice = await _ask_planner(desk)
     questions = desk.task.questions or ("",)
     most, budget = sizes(desk, questions, advice)
     slices = [
@@ -129,7 +140,7 @@ def _brief(desk: Desk, question: str, made: Plan) -> Brief:
     if not question or not desk.reader.selective:
         return common
     common = replace(common, statistics=desk.library.statistics(question, desk.corpus))
-    if desk.task.output != "answer":
+    if desk.task.output not in CLOSELY:
         return common
     ranked = desk.library.search(question, desk.corpus, MATCHES if made.round == 1 else FOLLOW_UP_MATCHES)
     known = {passage.id for passage in ranked}

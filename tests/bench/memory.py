@@ -54,7 +54,7 @@ from memory_world import (
     write_corpus,
 )
 
-from swarm import Swarm, Task, open_memory
+from swarm import Swarm, Task, open_knowledge
 from swarm.events import Finished, PhaseChanged
 from swarm.limits.gate import reserved_output
 from swarm.sources.gather import gather
@@ -256,7 +256,7 @@ async def measure(corpus: Path, size: int, abilities: Abilities, chars: int) -> 
         assert not answer.coverage.chars_unread, answer.stopped or answer.failures
         room = abilities.window - reserved_output(model) - FRAME
         began_asking = time.monotonic()
-        with open_memory(RUN, work / "swarm.db") as memory:
+        with open_knowledge(RUN, work / "swarm.db") as memory:
             levels = Counter(int(node.more["level"]) for node in memory.nodes("summary"))
             said = [
                 work_out(question, lambda text: Read.of(memory.view(text, tokens=room).text, abilities))

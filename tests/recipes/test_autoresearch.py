@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from swarm import Answer, Swarm, open_memory
+from swarm import Answer, Swarm, open_knowledge
 from swarm.errors import UsageError
 from swarm.experiments.ledger import Ledger, Row
 from swarm.experiments.measure import yardstick
@@ -103,7 +103,7 @@ async def test_a_metric_gets_better_without_any_model_and_the_checkout_is_left_a
     assert (repository / "train.py").read_text() == TRAIN
     assert git(repository, "status", "--porcelain") == "?? notes.txt"
     assert "<svg" in (repository.parent / "task-results" / "progress.svg").read_text()
-    with open_memory(answer.run_id, repository.parent / "swarm.db") as memory:
+    with open_knowledge(answer.run_id, repository.parent / "swarm.db") as memory:
         claims = [finding.claim for finding in memory.findings()]
     assert any("gave val_loss" in claim and "kept" in claim for claim in claims)
     assert any("gave val_loss" in claim and "discarded" in claim for claim in claims)
@@ -249,7 +249,7 @@ async def test_a_model_finds_in_the_graph_what_others_tried_and_a_chain_goes_on_
     assert (rows[2].status, rows[2].description) == ("keep", "The rate of Experiment 2")
     assert "gave val_loss" in found["Experiment 4"]
     assert "kept" in found["Experiment 4"]
-    with open_memory(answer.run_id, repository.parent / "swarm.db") as memory:
+    with open_knowledge(answer.run_id, repository.parent / "swarm.db") as memory:
         claims = [finding.claim for finding in memory.findings()]
     assert any(f"gave val_loss {rows[4].metric:.6g}" in claim for claim in claims)
 

@@ -21,7 +21,7 @@ from swarm import (
     Task,
     Workspace,
     history,
-    open_memory,
+    open_knowledge,
     replay,
 )
 from swarm.coordinator.work.state import order_id
@@ -268,6 +268,6 @@ async def test_a_trial_that_only_looks_is_asked_about_several_at_a_time(tmp_path
     assert answer.complete
     assert sorted(subjects(coding.repository)) == ["Begin", "Write cat", "Write dog"]
     assert trial.at_once == (2 if speculates else 1)
-    with open_memory("run", coding.store) as memory:
+    with open_knowledge("run", coding.store) as memory:
         assert "It was looked at." in {one.claim for one in memory.findings()}, "what a trial found out is known"
     assert (await replay("run", coding.store)).graph == answer.graph

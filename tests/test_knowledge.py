@@ -9,7 +9,7 @@ import networkx as nx
 import pytest
 
 from swarm.errors import SourceError, StoreError, UsageError
-from swarm.memory import Memory, open_memory
+from swarm.knowledge import Knowledge, open_knowledge
 from swarm.run import Swarm
 from swarm.store.database import Database
 from swarm.store.opening import open_store
@@ -40,10 +40,10 @@ async def run(tmp_path: Path) -> tuple[str, Path]:
 def test_every_finding_opens_down_to_the_exact_characters_of_its_source(
     run: tuple[str, Path], tmp_path: Path
 ) -> None:
-    with open_memory(*run) as memory:
-        assert len(memory) >= 4
-        for finding in memory.findings():
-            opened = memory.open(finding.id[:10])
+    with open_knowledge(*run) as known:
+        assert len(known) >= 4
+        for finding in known.findings():
+            opened = known.open(finding.id[:10])
             assert opened.node.id == finding.id
             for where, span, quote in opened.evidence:
                 assert Path(where.path).read_text()[span.start : span.end] == quote
@@ -51,35 +51,35 @@ def test_every_finding_opens_down_to_the_exact_characters_of_its_source(
 
 
 def test_a_view_names_the_place_and_an_id_that_opens(run: tuple[str, Path]) -> None:
-    with open_memory(*run) as memory:
-        seen = memory.view("Who owns the mill?", tokens=400)
+    with open_knowledge(*run) as known:
+        seen = known.view("Who owns the mill?", tokens=400)
         assert "Ann Smith owns the mill. (" in seen.text
         assert "a.md:3" in seen.text
-        assert {memory.open(id_).node.kind for id_ in seen.ids} == {"finding"}
+        assert {known.open(id_).node.kind for id_ in seen.ids} == {"finding"}
 
 
 def test_search_finds_nodes_of_the_kinds_asked_for(run: tuple[str, Path]) -> None:
-    with open_memory(*run) as memory:
-        assert memory.search("Kessoway", kinds=("finding",))[0].text == "Ann Smith was born in Kessoway."
-        assert [node.kind for node in memory.search("kessoway", kinds=("entity",))] == ["entity"]
-        assert memory.search("zebra") == []
-        assert memory.search('") OR text MATCH ("', limit=3) == []
+    with open_knowledge(*run) as known:
+        assert known.search("Kessoway", kinds=("finding",))[0].text == "Ann Smith was born in Kessoway."
+        assert [node.kind for node in known.search("kessoway", kinds=("entity",))] == ["entity"]
+        assert known.search("zebra") == []
+        assert known.search('") OR text MATCH ("', limit=3) == []
 
 
 def test_what_the_sources_disagree_on_is_told_with_both_sides(run: tuple[str, Path]) -> None:
-    with open_memory(*run) as memory:
-        ((one, other),) = memory.contradictions()
+    with open_knowledge(*run) as known:
+        ((one, other),) = known.contradictions()
         assert {one.claim, other.claim} == {"The mill was rebuilt.", "The mill was not rebuilt."}
 
 
 @pytest.mark.parametrize("ending", [".json", ".graphml"])
 def test_a_saved_graph_loads_again_without_loss(run: tuple[str, Path], tmp_path: Path, ending: str) -> None:
     saved = tmp_path / f"graph{ending}"
-    with open_memory(*run) as memory:
-        memory.save(saved)
-        before, counts, findings = memory.fingerprint, memory.counts(), memory.findings()
+    with open_knowledge(*run) as known:
+        known.save(saved)
+        before, counts, findings = known.fingerprint, known.counts(), known.findings()
     with open_store(tmp_path / "other.db") as store:
-        again = Memory(store, "loaded")
+        again = Knowledge(store, "loaded")
         again.load(saved)
         again.load(saved)
         assert again.fingerprint == before
@@ -89,10 +89,10 @@ def test_a_saved_graph_loads_again_without_loss(run: tuple[str, Path], tmp_path:
 
 
 def test_networkx_reads_the_json_and_shows_the_same_graph_frozen(run: tuple[str, Path], tmp_path: Path) -> None:
-    with open_memory(*run) as memory:
-        memory.save(tmp_path / "g.json")
-        live = memory.networkx()
-        best = memory.networkx(limit=1)
+    with open_knowledge(*run) as known:
+        known.save(tmp_path / "g.json")
+        live = known.networkx()
+        best = known.networkx(limit=1)
     data = json.loads((tmp_path / "g.json").read_text("utf-8"))
     read = nx.node_link_graph(data, edges="edges")
     assert set(read.nodes) == set(live.nodes)
@@ -129,29 +129,29 @@ def test_a_file_that_is_no_graph_is_refused_in_one_line(
 ) -> None:
     path = tmp_path / "bad.json"
     path.write_text(content)
-    with open_memory(*run) as memory:
-        before = memory.fingerprint
+    with open_knowledge(*run) as known:
+        before = known.fingerprint
         with pytest.raises(SourceError, match=complaint) as caught:
-            memory.load(path)
+            known.load(path)
         assert "\n" not in str(caught.value)
-        assert memory.fingerprint == before
+        assert known.fingerprint == before
 
 
 def test_unlearning_removes_what_rests_on_a_source_alone_and_reports_it(
     run: tuple[str, Path], tmp_path: Path
 ) -> None:
-    with open_memory(*run) as memory:
-        done = memory.unlearn(str(tmp_path / "b.md"))
+    with open_knowledge(*run) as known:
+        done = known.unlearn(str(tmp_path / "b.md"))
         assert done.findings >= 3
         assert (done.standing, done.summaries) == (1, 0), "one finding stood for one of the other source"
-        texts = {finding.claim for finding in memory.findings()}
+        texts = {finding.claim for finding in known.findings()}
         assert "The mill was rebuilt." not in texts
         assert "The mill burnt in 1812." in texts, "it rested on the other source too, in other words"
-        assert list(memory.contradictions()) == []
-        assert memory.search("Kessoway", kinds=KNOWN) == []
-        assert "Kessoway" not in json.dumps([node.text for node in memory.search("Ann Smith")])
+        assert list(known.contradictions()) == []
+        assert known.search("Kessoway", kinds=KNOWN) == []
+        assert "Kessoway" not in json.dumps([node.text for node in known.search("Ann Smith")])
         with pytest.raises(UsageError, match="no source"):
-            memory.unlearn("b.md")
+            known.unlearn("b.md")
     data = (run[1]).read_bytes()
     assert b"Kessoway" in data, "the journal and the text that was read are kept; the graph is not"
 
@@ -160,19 +160,19 @@ async def test_what_was_unlearnt_does_not_come_back_when_the_run_goes_on(
     run: tuple[str, Path], tmp_path: Path
 ) -> None:
     run_id, store = run
-    with open_memory(run_id, store) as memory:
-        memory.unlearn(str(tmp_path / "b.md"))
+    with open_knowledge(run_id, store) as known:
+        known.unlearn(str(tmp_path / "b.md"))
     answer = await Swarm(store=store).resume(run_id)
     assert all(Path(citation.source).name == "a.md" for citation in answer.citations)
     assert answer.contradictions == ()
-    with open_memory(run_id, store) as memory:
-        assert memory.search("Kessoway", kinds=KNOWN) == []
+    with open_knowledge(run_id, store) as known:
+        assert known.search("Kessoway", kinds=KNOWN) == []
 
 
 async def test_a_graph_that_was_lost_is_made_again_from_the_journal(run: tuple[str, Path]) -> None:
     run_id, store = run
-    with open_memory(run_id, store) as memory:
-        before, counts = memory.fingerprint, memory.counts()
+    with open_knowledge(run_id, store) as known:
+        before, counts = known.fingerprint, known.counts()
     database = Database.open(store)
     tables = (
         "graphs",
@@ -191,19 +191,19 @@ async def test_a_graph_that_was_lost_is_made_again_from_the_journal(run: tuple[s
     database.close()
     answer = await Swarm(store=store).resume(run_id)
     assert answer.graph == before
-    with open_memory(run_id, store) as memory:
-        assert memory.counts() == counts
+    with open_knowledge(run_id, store) as known:
+        assert known.counts() == counts
 
 
 def test_what_is_not_there_is_told_in_one_line(run: tuple[str, Path], tmp_path: Path) -> None:
     run_id, store = run
     for wrong in (("nobody", store), (run_id, tmp_path / "none.db")):
-        with pytest.raises(StoreError), open_memory(*wrong):
+        with pytest.raises(StoreError), open_knowledge(*wrong):
             pass
-    with open_memory(run_id, store) as memory:
+    with open_knowledge(run_id, store) as known:
         with pytest.raises(UsageError, match="no node"):
-            memory.open("f0000")
+            known.open("f0000")
         with pytest.raises(UsageError, match="more than one"):
-            memory.open("f")
+            known.open("f")
         with pytest.raises(UsageError, match="no format"):
-            memory.save(tmp_path / "graph.xml")
+            known.save(tmp_path / "graph.xml")

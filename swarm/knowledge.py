@@ -1,9 +1,9 @@
 """What a run knows, in a user's hand: its shared graph with the texts that it rests on.
 
-    with swarm.open_memory(run_id) as memory:
-        print(memory.view("What changed our churn?", tokens=4_000).text)
+    with swarm.open_knowledge(run_id) as known:
+        print(known.view("What changed our churn?", tokens=4_000).text)
 
-Everything is read from the store, which is locked as long as the memory is open. This module wires parts and
+Everything is read from the store, which is locked as long as it is open. This module wires parts and
 decides nothing.
 """
 
@@ -61,7 +61,7 @@ class Unlearnt:
     summaries: int
 
 
-class Memory:
+class Knowledge:
     """The graph of the run `run` in an open store."""
 
     def __init__(self, store: Store, run: str) -> None:
@@ -219,7 +219,7 @@ class Memory:
 
 
 @contextmanager
-def open_memory(run: str, store: Path | str | None = None) -> Iterator[Memory]:
+def open_knowledge(run: str, store: Path | str | None = None) -> Iterator[Knowledge]:
     """What the run `run` knows; the store is closed at the end of the block.
 
     Raises:
@@ -228,9 +228,9 @@ def open_memory(run: str, store: Path | str | None = None) -> Iterator[Memory]:
     if not is_url(store or DEFAULT_STORE) and not Path(store or DEFAULT_STORE).exists():
         raise StoreError(f"{store or DEFAULT_STORE} does not exist: name the store of the run with --store")
     with open_store(store) as opened:
-        memory = Memory(opened, run)
-        _restore(opened.journal, memory.graph, store)
-        yield memory
+        known = Knowledge(opened, run)
+        _restore(opened.journal, known.graph, store)
+        yield known
 
 
 def _restore(journal: Journal, graph: SharedGraph, store: Path | str | None) -> None:
