@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any, TypedDict
+from uuid import uuid4
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -40,16 +41,15 @@ async def main() -> None:
     graph.add_edge("write", END)
     app = graph.compile(checkpointer=InMemorySaver())  # the swarm inherits it
 
-    thread: Any = {"configurable": {"thread_id": "1"}}
+    thread: Any = {"configurable": {"thread_id": str(uuid4())}}  # the swarm's run has its name: THREAD.swarm
     asked = await app.ainvoke({"topic": "for dollars"}, thread)
     (question,) = asked["__interrupt__"]
     print(f"{question.value['slices']} slices, at most ${question.value['most_usd']:.2f}: go on? yes")
 
     reply: Any = Command(resume={"approved": True})
-    parts: Any = app.astream(reply, thread, stream_mode="custom", subgraphs=True, version="v2")
-    async for part in parts:
-        if part["data"]["type"] == "PhaseChanged":
-            print(part["data"]["phase"])
+    async for event in app.astream(reply, thread, stream_mode="custom"):
+        if event["type"] == "PhaseChanged":
+            print(event["phase"])
     print((await app.aget_state(thread)).values["note"])
 
 

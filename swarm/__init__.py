@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from swarm.errors import RecipeError, SwarmError
     from swarm.events import Event
     from swarm.knowledge import Knowledge, open_knowledge
+    from swarm.memory.memory import Memory, open_memory
     from swarm.orders import Order
     from swarm.playback import replay
     from swarm.program import Checkout, Done, Piece, Place, Program, Role, Ruling, Vote
@@ -72,6 +73,7 @@ _HOMES = {
     "Finding": "task",
     "Knowledge": "knowledge",
     "Limits": "task",
+    "Memory": "memory.memory",
     "Order": "orders",
     "Piece": "program",
     "Place": "program",
@@ -92,6 +94,7 @@ _HOMES = {
     "Workspace": "equipment",
     "inside": "sources.inside",
     "open_knowledge": "knowledge",
+    "open_memory": "memory.memory",
     "replay": "playback",
     "reviewed": "reviewing",
     "run_sync": "sync",
@@ -111,6 +114,7 @@ __all__ = [
     "Finding",
     "Knowledge",
     "Limits",
+    "Memory",
     "Order",
     "Piece",
     "Place",
@@ -131,6 +135,7 @@ __all__ = [
     "Workspace",
     "inside",
     "open_knowledge",
+    "open_memory",
     "recipe",
     "replay",
     "reviewed",

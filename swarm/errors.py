@@ -13,6 +13,7 @@
         ├── ReplayDiffers          a run came out otherwise than it was recorded
         ├── LimitReached           a limit of the run: an outcome, never a crash
         ├── SliceCancelled         a person cancelled a slice: it is not worked any more
+        ├── IndexFailed            an index, or what makes its vectors, cannot be reached or used
         └── CallFailed             one model call failed
             ├── Unavailable        transient: overload, time-out, connection; retried
             │   └── RateLimited    the provider said to slow down; retried after `retry_after` seconds
@@ -110,6 +111,10 @@ class ReplayDiffers(RunError):
 
 class SliceCancelled(RunError):
     """A person cancelled a slice: it is not worked any more, and the run goes on without it."""
+
+
+class IndexFailed(RunError):
+    """An index, or what turns texts into vectors for it, cannot be reached or used."""
 
 
 class CallFailed(RunError):

@@ -204,7 +204,8 @@ async def forget(name: str, store: str | Path | None = None) -> Forgotten:
 
 
 def _newest(journal: Journal) -> list[Account]:
-    return sorted(journal.accounts(), key=lambda account: (account.begun, account.run), reverse=True)
+    asked = (one for one in journal.accounts() if journal.record(one.run, "task", ""))  # and no memory or account
+    return sorted(asked, key=lambda account: (account.begun, account.run), reverse=True)
 
 
 def _account(journal: Journal, name: str, store: str | Path | None) -> Account:

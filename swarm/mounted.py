@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,20 +25,19 @@ from swarm.source import Corpus
 from swarm.store.mailbox import Mailbox, Request
 from swarm.store.opening import Store, open_mailbox
 from swarm.store.shared import Opened, alone, leave, take
-from swarm.task import Answer, Citation, Estimate, Limits, Report, Slice, Task, Usage
+from swarm.task import Answer, Citation, Estimate, Report, Slice, Task, Usage
 
 if TYPE_CHECKING:
     from swarm.coordinator.asking import Asks
     from swarm.coordinator.desk import Desk
     from swarm.coordinator.machine import State
-    from swarm.store.journal import Journal
+    from swarm.coordinator.named import Place
 
 Emit = Callable[[Event], None]
 
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
 _CELLS = 500  # of a table go into the state; all of them are in the journal
 _LONGEST = 200  # characters of a text in an event
-_FORK = "~"  # between the id of a run and what tells its forks apart
 
 
 def _close(opened: Opened, mailbox: Mailbox | None = None) -> None:
@@ -77,6 +76,8 @@ class Mount:
     begin: Callable[[Task, str, Store, Emit], Awaitable[Desk | Answer]]
     end: Callable[[Desk, Answer], Awaitable[None]]
     models: Callable[[], AbstractAsyncContextManager[None]]
+    begun: dict[str, Task] = field(default_factory=dict)
+    """What the runs that are at work were asked: those that have just begun stand in no journal yet."""
 
 
 class Invocation:
@@ -89,28 +90,30 @@ class Invocation:
         self._held = AsyncExitStack()
         self._opened: Opened | None = None
         self._mailbox: Mailbox | None = None
-        self._write: Callable[[dict[str, Any]], None] = lambda _: None
+        self._write: Callable[[Any], None] = lambda _: None
+        self._outer: tuple[Any, Callable[[Any], None] | None] = (None, None)
 
     @property
     def desk(self) -> Desk | None:
         return self._desk
 
     def listen(self, write: Callable[[Any], None]) -> None:
-        """LangGraph tells by the context of a call which graph an event comes from, and events come from tasks of
-        their own."""
-        context = contextvars.copy_context()
-        self._write = lambda told: context.copy().run(write, told)
+        outer, into = self._outer
+        self._write = _in_context(write) if write is outer else into or _in_context(write)
+
+    def forward(self, write: Callable[[Any], None]) -> None:
+        self._outer = (write, _in_context(write))
 
     def _emit(self, event: Event) -> None:
         self._write(plain(event))
 
-    async def begin(self, state: State) -> State:
+    async def begin(self, state: State, place: Place) -> State:
         from swarm.coordinator.machine import Told, asked
 
         await self.close()
         state = {**state, "raised": None, "said": None}
         task = self._task(state)
-        run = await self._run_of(state, task, unchanged=state.get("asked") == asked(state))
+        run = await self._run_of(state, task, place, unchanged=state.get("asked") == asked(state))
         begun = await self._start(state, task, run)
         fresh: Any = dict.fromkeys(Told.__annotations__)  # what an earlier invocation has left behind
         fresh |= {"run_id": run, "run": run, "asked": asked(state), "round": 0, "approved": ""}
@@ -131,6 +134,8 @@ class Invocation:
 
         opened = await self._hold()
         self._held.enter_context(alone(opened, run))
+        self._mount.begun[run] = task
+        self._held.callback(self._mount.begun.pop, run, None)
         begun = await self._mount.begin(task, run, opened.store, self._emit)
         if isinstance(begun, Answer):
             return begun
@@ -173,21 +178,22 @@ class Invocation:
             self._mailbox = open_mailbox(self._mount.store)
         return cast("Mailbox", _Lent(self._mailbox))
 
-    async def _run_of(self, state: State, task: Task, *, unchanged: bool) -> str:
-        """Which run answers. One that was asked something else, or that a fork is made of, is left as it is: the
-        fork is named by what it asks, so that to ask the same again leads to the same run."""
-        from swarm.graph.identity import digest
+    async def _run_of(self, state: State, task: Task, place: Place, *, unchanged: bool) -> str:
+        """Which run answers. One that was asked something else, or that a fork is made of, is left as it is."""
+        from swarm.coordinator.named import chosen, named
 
-        run, fork = state.get("run_id"), state.get("fork") or ""
+        run = state.get("run_id") or named(place)
         if not run:
             return self._mount.new_id()
         if unchanged and run == state.get("run"):
             return run
-        journal, root = (await self._hold()).store.journal, run.partition(_FORK)[0]
-        for known in () if fork else (run, root):
-            if _may_ask(journal, known, task):
-                return known
-        return f"{root}{_FORK}{digest('fork', repr(replace(task, limits=Limits())), fork)[1:7]}"
+        journal, begun = (await self._hold()).store.journal, self._mount.begun
+
+        def asked_of(known: str) -> Task | None:
+            record = journal.record(known, "task", "")
+            return begun.get(known) if record is None else TASK.validate_python(record.body["task"])
+
+        return chosen(run, task, state.get("fork") or "", asked_of)
 
     async def expected(self, asks: Asks) -> dict[str, Any]:
         from swarm.coordinator.asking import question
@@ -229,10 +235,11 @@ class Invocation:
             await asyncio.wait([leaving])
 
 
-def _may_ask(journal: Journal, run: str, task: Task) -> bool:
-    """Whether a run is, or may become, the one that answers a task. Limits may be others each time."""
-    record = journal.record(run, "task", "")
-    return record is None or replace(TASK.validate_python(record.body["task"]), limits=task.limits) == task
+def _in_context(write: Callable[[Any], None]) -> Callable[[Any], None]:
+    """LangGraph tells by the context of a call which graph an event comes from, and events come from tasks of
+    their own."""
+    context = contextvars.copy_context()
+    return lambda told: context.copy().run(write, told)
 
 
 # What goes in and out

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,9 @@ from swarm.task import Answer, Limits, Usage
 
 _LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
 _INPUTS = {"task", "session", "corpus", "room", "pairs", "removal", "instruction", "request", "tool", "ran"}
-_INPUTS |= {"landing", "landed", "tools"}
+_INPUTS |= {"landing", "landed", "tools", "found", "job"}
 """Kinds of records that are taken as they are: what they hold came from outside, or from the clock."""
-_GIVEN = {"room", "pairs", "kept", "looked", "checked", "tool", "ran", "landed", "tools"}
+_GIVEN = {"room", "pairs", "kept", "looked", "checked", "tool", "ran", "landed", "tools", "found"}
 """Kinds that may be looked up before the record of them is due: another slice may have been first."""
 _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
@@ -272,6 +272,11 @@ class _Checked:
         return True
 
     async def forget(self, run: str) -> None:
+        raise NotImplementedError
+
+    def erase(
+        self, run: str, records: Sequence[tuple[str, str]], *entries: Entry, also: Projection | None = None
+    ) -> None:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -12,18 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from swarm.coordinator.indexed import Indexed
 from swarm.coordinator.steering import Reins
 from swarm.errors import SourceError
-from swarm.events import (
-    CorpusReady,
-    Estimated,
-    Event,
-    Finished,
-    PhaseChanged,
-    Resumed,
-    RunStarted,
-    Spent,
-)
+from swarm.events import CorpusReady, Estimated, Event, Finished, PhaseChanged, Resumed, RunStarted, Spent
 from swarm.limits.budget import Budget, costs_money, effective
 from swarm.limits.gate import Gate
 from swarm.limits.rates import Rates
@@ -43,7 +35,7 @@ from swarm.task import Answer, Limits, Task, Usage
 if TYPE_CHECKING:
     from swarm.coordinator.desk import Desk
     from swarm.coordinator.machine import Mounted
-    from swarm.graph.likeness import Embed
+    from swarm.index.base import Embed, Index
     from swarm.task import Estimate
 
 Approve = Callable[["Estimate"], bool]
@@ -61,6 +53,8 @@ class Swarm:
     database (`postgresql://…`), where each run is. `window` is the context window in tokens that no request may
     pass; None takes the model's own. `concurrency` is how many calls may be in flight. `embed` turns texts into
     vectors: with it, findings that may say the same in other words are proposed to the model, which judges them.
+    `index` is searched beside the library where something is looked for in the sources, which are put into it; one
+    that fails costs its hits and not the run. Whoever made it closes it.
     `approve` is shown what a run with a model that costs money is estimated to come to, before anything is sent:
     where it returns False, nothing is.
 
@@ -81,6 +75,7 @@ class Swarm:
         concurrency: int | None = None,
         base_url: str | None = None,
         embed: Embed | None = None,
+        index: Index | None = None,
         approve: Approve | None = None,
     ) -> None:
         self._model = connect(model, window=window, base_url=base_url) if isinstance(model, str) else model
@@ -90,7 +85,7 @@ class Swarm:
             self._reader = connect(reader, window=window, base_url=base_url) if isinstance(reader, str) else reader
         self._store = store if store is not None else DEFAULT_STORE
         self._concurrency = concurrency or _PLACES
-        self._embed, self._approve = embed, approve
+        self._embed, self._index, self._approve = embed, index, approve
         self._settings: dict[str, Any] = {
             "model": self._model.name,
             "reader": self._reader.name,
@@ -131,9 +126,11 @@ class Swarm:
         """
         return await self._run(task, run_id or _new_id(), lambda _: None, plan)
 
-    async def read(self, task: Task, corpus: Corpus, *, run_id: str | None = None) -> Answer:
-        """As `run`, of text that the store holds already, in place of the task's paths."""
-        return await self._run(task, run_id or _new_id(), lambda _: None, None, corpus)
+    async def read(
+        self, task: Task, corpus: Corpus, *, run_id: str | None = None, emit: Emit = lambda _: None
+    ) -> Answer:
+        """As `run`, of text that the store holds already, not of paths; `emit` is told of events."""
+        return await self._run(task, run_id or _new_id(), emit, None, corpus)
 
     async def resume(self, run_id: str, *, limits: Limits | None = None, plan: Program | None = None) -> Answer:
         """Go on with what a run has not done; what it has done is taken from the journal. `limits` are those that
@@ -307,6 +304,8 @@ class Swarm:
         await asyncio.to_thread(catch_up, desk.journal, desk.graph)
         await asyncio.to_thread(bring_back, desk.journal, run_id, desk.library)
         restore(desk)
+        if desk.index is not None:
+            await desk.index.check()
         if desk.done:
             emit(Resumed(done=len(desk.done), slices=len(desk.slices) - len(desk.split)))
         return desk
@@ -355,6 +354,7 @@ class Swarm:
             corpus=corpus,
             graph=SharedGraph(store.database, run_id),
             embed=self._embed,
+            index=Indexed.of(self._index, task.paths, corpus, Library(store.database)),
         )
 
     async def _work(self, desk: Desk) -> Answer:

@@ -14,8 +14,8 @@ from swarm.recipe import find, load, recipe, shipped, summary
 from swarm.run import Swarm
 
 SHIPPED = (
-    "answer", "audit", "autoresearch", "codebase", "deep_research", "digest", "feature_list", "task_tree", "vote",
-    "work",
+    "answer", "audit", "autoresearch", "codebase", "conversation_memory", "deep_research", "digest",
+    "feature_list", "task_tree", "vote", "work",
 )  # fmt: skip
 GOOD = '''"""A recipe for tests."""
 

@@ -12,16 +12,19 @@ from typing import Annotated
 
 import typer
 
+from swarm.cli import mcp
 from swarm.cli import steer as steering
 from swarm.cli.again import resume_with
 from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.graph import graph
+from swarm.cli.memory import memory
 from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, WHOLE, Settings, argument, command, option
 from swarm.cli.plain import one_line
 from swarm.cli.recalled import allow_address, allowed, recalled
 from swarm.cli.recipes import estimated_recipes, recipes
 from swarm.cli.rehearse import rehearsals
 from swarm.cli.runs import forget, replay, runs, show
+from swarm.cli.serve import serve
 from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
 from swarm.errors import SwarmError, UsageError
 from swarm.recipe import load, shipped
@@ -157,6 +160,9 @@ app.command(name="show")(show)
 app.command(name="forget")(forget)
 app.command(name="replay")(replay)
 app.command(name="graph")(graph)
+app.command(name="serve")(serve)
+app.add_typer(memory, name="memory")
+app.command()(mcp.command)
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from swarm.coordinator.indexed import Indexed
 from swarm.coordinator.kept import PathsOf, Sources
 from swarm.coordinator.records import Plan
 from swarm.coordinator.steering import Steering
@@ -19,7 +20,7 @@ from swarm.errors import LimitReached
 from swarm.events import Event
 from swarm.graph.graph import SharedGraph
 from swarm.graph.identity import digest
-from swarm.graph.likeness import Embed
+from swarm.index.base import Embed
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
 from swarm.models.base import Model
@@ -48,6 +49,9 @@ class Recorded(Protocol):
 
     def sizes(self, round_: int) -> tuple[int, int]:
         """How many findings a reader of a round may give, and the tokens of material in one of its slices."""
+
+    def planned(self, round_: int) -> bool:
+        """Whether there was a round of that number."""
 
     def too_long(self, slice_: str) -> bool:
         """Whether a slice was split because it did not fit a window."""
@@ -115,6 +119,9 @@ class Desk:
     """What people have asked of the run."""
     embed: Embed | None = None
     """The user's embeddings, where they gave any: they propose findings that may say the same."""
+    index: Indexed | None = None
+    """An index of the user's, where they gave one: what it finds in the sources is fused with what the library
+    does."""
 
     recorded: Recorded | None = None
     """What is known beforehand, where a run is replayed."""

@@ -13,13 +13,14 @@ from collections.abc import Container, Sequence
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.records import VERDICT
 from swarm.coordinator.show import items_of
-from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected
+from swarm.errors import CallFailed, IndexFailed, LimitReached, PromptTooLong, Rejected
 from swarm.graph.disputes import Relation, disputed, to_judge, verdict_on
 from swarm.graph.identity import question_id
 from swarm.graph.likeness import proposed
 from swarm.graph.nodes import Verdict
 from swarm.graph.rows import Row
 from swarm.graph.search import search
+from swarm.index.base import Embed
 from swarm.observe.log import get_logger
 from swarm.prompts.replies import Judged
 from swarm.prompts.typed import ComparePrompt, Shown
@@ -76,11 +77,20 @@ async def _to_judge(desk: Desk) -> list[tuple[Row, Row]]:
         return [(one, other) for one, other in rows if one is not None and other is not None]
     pairs = to_judge(desk.graph, _PAIRS)
     if desk.embed is not None:
-        pairs += await asyncio.to_thread(proposed, desk.graph, desk.embed, _PAIRS)
+        pairs += await _proposed(desk, desk.embed)
     if desk.recorded is None and (pairs or desk.embed is not None):
         body = {"pairs": [[one.id, other.id] for one, other in pairs]}
         await desk.journal.append(desk.run, Entry(kind="pairs", key=name, body=body))
     return pairs
+
+
+async def _proposed(desk: Desk, embed: Embed) -> list[tuple[Row, Row]]:
+    """Those that the user's embeddings propose; an endpoint that fails costs the proposals."""
+    try:
+        return await asyncio.to_thread(proposed, desk.graph, embed, _PAIRS)
+    except IndexFailed as error:
+        log.warning("no pairs proposed", reason=str(error))
+        return []
 
 
 async def _judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.disputes import judge_pairs, questions_to_settle
+from swarm.coordinator.found import ask, search
 from swarm.coordinator.listen import hear_before
 from swarm.coordinator.plan import FOLLOW_UP_MATCHES, brief_of, said_room, sizes, take_up
 from swarm.coordinator.records import Plan, make_slice
@@ -65,7 +66,9 @@ async def judge(desk: Desk) -> bool:
         if question.strip() and len(question) <= _LONGEST and question not in known
     ]
     questions = [*new[:MAX_FOLLOW_UPS], *(question for question, _, _ in to_settle)]
-    made = _follow_ups(desk, questions, to_settle)
+    await ask(desk, questions)
+    ended = desk.recorded is not None and not desk.recorded.planned(desk.round + 1)
+    made = None if ended else _follow_ups(desk, questions, to_settle)
     body = {"verdict": reply.verdict, "reason": reply.reason, "questions": questions}
     decision = Entry(kind="decision", key=name, body=body)
     if made is None:
@@ -84,7 +87,7 @@ def _follow_ups(desk: Desk, questions: list[str], settling: list[tuple[str, str,
         return None
     most, budget = sizes(desk, questions, advice)
     for question in questions:
-        ranked = desk.library.search(question, desk.corpus, FOLLOW_UP_MATCHES)
+        ranked = search(desk, question, FOLLOW_UP_MATCHES)
         room = budget
         chosen: list[Passage] = []
         for passage in ranked:

@@ -21,6 +21,8 @@ from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from functools import cache
 from typing import Any, Protocol, cast
 
+from langgraph.config import get_stream_writer
+from langgraph.errors import GraphBubbleUp as GraphBubbleUp  # what asks a person, for whoever catches errors
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
@@ -29,6 +31,7 @@ from typing_extensions import TypedDict  # that of `typing` has no schema before
 
 from swarm.coordinator import asking, consolidate, dispatch, finish, judge, plan
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.named import Place
 from swarm.coordinator.work import phases
 from swarm.errors import UsageError
 from swarm.events import PhaseChanged
@@ -57,7 +60,7 @@ class Asked(TypedDict, total=False):
     limits: dict[str, Any]
     """By their names in `swarm.Limits`."""
     run_id: str
-    """The run that answers: one that the store holds goes on. Left out: a new one."""
+    """The run that answers: one that the store holds goes on. Left out: that of the thread, or else a new one."""
     fork: str
     """Another name makes a run of its own of the same question."""
 
@@ -118,7 +121,10 @@ class Host(Protocol):
     def listen(self, write: Callable[[Any], None]) -> None:
         """Where events go from now on."""
 
-    async def begin(self, state: State) -> State:
+    def forward(self, write: Callable[[Any], None]) -> None:
+        """Where they go if what `listen` is told leads nowhere, which is any other than this."""
+
+    async def begin(self, state: State, place: Place) -> State:
         """Decide which run answers, and open it; no desk is open after where its answer is known."""
 
     async def open(self, state: State) -> Desk | Answer:
@@ -152,10 +158,11 @@ async def _begin(state: State, runtime: Runtime[Any]) -> State:
     host: Desk | Host = runtime.context
     if isinstance(host, Desk):
         return {"phase": "plan"}
-    if (host.approve or host.ask_at_limit) and not _resumable(runtime):
+    place = _place(runtime)
+    if (host.approve or host.ask_at_limit) and place.thread is None:
         raise UsageError("a graph that asks a person needs a checkpointer and a thread_id: else nobody can reply")
     host.listen(runtime.stream_writer)
-    told = await host.begin(state)
+    told = await host.begin(state, place)
     if host.desk is None:
         return {**told, "phase": END}
     if host.approve == "budget":
@@ -163,8 +170,11 @@ async def _begin(state: State, runtime: Runtime[Any]) -> State:
     return {**told, "phase": "plan"}
 
 
-def _resumable(runtime: Runtime[Any]) -> bool:
-    return runtime.execution_info is not None and runtime.execution_info.thread_id is not None
+def _place(runtime: Runtime[Any]) -> Place:
+    info = runtime.execution_info
+    if info is None or info.thread_id is None:
+        return Place()
+    return Place(str(info.thread_id), info.checkpoint_ns)
 
 
 async def _asking(host: Host, asks: asking.Asks) -> State:
@@ -350,6 +360,8 @@ class Mounted(CompiledStateGraph[State, Any, Asked, Told]):
 
     async def astream(self, input: Any, config: Any = None, **settings: Any) -> AsyncIterator[Any]:  # noqa: A002
         host = self.host()
+        if (outer := _outer_stream(settings.get("stream_mode"))) is not None:
+            host.forward(outer)
         config = {**(config or {}), "recursion_limit": max(_STEPS, (config or {}).get("recursion_limit", 0))}
         try:
             stream = super().astream(input, config, **{**settings, "context": host})
@@ -358,6 +370,15 @@ class Mounted(CompiledStateGraph[State, Any, Asked, Told]):
                     yield part
         finally:
             await host.close()
+
+
+def _outer_stream(modes: Any) -> Callable[[Any], None] | None:
+    """The stream of the graph that this one is a node of, for events that nobody here asks for. LangGraph carries
+    what a subgraph writes to its parent only where the parent is streamed with `subgraphs`."""
+    if "custom" not in ([modes] if isinstance(modes, str) else modes or ()):
+        with suppress(RuntimeError, KeyError):  # it is no node
+            return get_stream_writer()
+    return None
 
 
 def mounted(host: Callable[[], Host], checkpointer: Any = None, name: str = "swarm") -> Mounted:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.found import ask, search
 from swarm.coordinator.records import Plan, make_slice, plan_entry
 from swarm.coordinator.steering import kept_free
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, WindowTooSmall
@@ -64,6 +65,8 @@ async def plan(desk: Desk) -> None:
     if desk.task.output == "answer":
         advice = await _ask_planner(desk)
     questions = desk.task.questions or ("",)
+    if desk.reader.selective and desk.task.output in CLOSELY:
+        await ask(desk, (*questions, *advice.queries))
     most, budget = sizes(desk, questions, advice)
     slices = [
         make_slice(question, spans, tokens, item=item)
@@ -142,11 +145,11 @@ def _brief(desk: Desk, question: str, made: Plan) -> Brief:
     common = replace(common, statistics=desk.library.statistics(question, desk.corpus))
     if desk.task.output not in CLOSELY:
         return common
-    ranked = desk.library.search(question, desk.corpus, MATCHES if made.round == 1 else FOLLOW_UP_MATCHES)
+    ranked = search(desk, question, MATCHES if made.round == 1 else FOLLOW_UP_MATCHES)
     known = {passage.id for passage in ranked}
     for query in made.advice.queries:
         if query != question:
-            more = desk.library.search(query, desk.corpus, _QUERY_MATCHES)
+            more = search(desk, query, _QUERY_MATCHES)
             ranked += [passage for passage in more if passage.id not in known]
             known |= {passage.id for passage in more}
     return replace(common, matches=_by_source(ranked))

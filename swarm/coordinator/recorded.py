@@ -64,6 +64,9 @@ class Played:
             raise Ended
         return record.body["most"], record.body["budget"]
 
+    def planned(self, round_: int) -> bool:
+        return self.journal.record(self.run, "plan", str(round_)) is not None
+
     def too_long(self, slice_: str) -> bool:
         return any(("split", slice_) in session.records for session in self.sessions)
 

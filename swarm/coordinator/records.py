@@ -6,6 +6,7 @@
     plan        the slices of a round, and what its readers are told (key: the round)
     unmatched   slices in which the search found nothing
     split       a slice that was too long for the window, and its halves (key: the slice)
+    found       what an index of the user's found for a question, or why it did not (key: a hash of the question)
     closer      a slice whose reader had more to say, and its halves, which are read as well
     report      what a slice was found to hold
     failure     why one could not be worked (key: the slice and the session)

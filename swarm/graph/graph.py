@@ -56,16 +56,24 @@ class SharedGraph:
 
     async def clear(self) -> None:
         """Take the graph out of the store, to be merged anew from the journal."""
-
-        def apply(connection: apsw.Connection) -> None:
-            self.database.end_shared()
-            for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (self.run,))):
-                delete_graph(connection, num)
-
         if self.num:
-            await self.database.write(apply)
-            self._memory.clear()
-            self._num = None
+            await self.database.write(self._clearing)
+            self._cleared()
+
+    def clear_sync(self) -> None:
+        """As `clear`, for a thread that is not the event loop's."""
+        if self.num:
+            self.database.write_sync(self._clearing)
+            self._cleared()
+
+    def _clearing(self, connection: apsw.Connection) -> None:
+        self.database.end_shared()
+        for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (self.run,))):
+            delete_graph(connection, num)
+
+    def _cleared(self) -> None:
+        self._memory.clear()
+        self._num = None
 
     def _in_rows(self, connection: apsw.Connection, parts: Iterable[Part]) -> None:
         """Merge, into rows that all merges of a transaction share."""

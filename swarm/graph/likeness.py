@@ -9,16 +9,15 @@ come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 
 from swarm.claims import Claim
 from swarm.graph.disputes import verdict_on
 from swarm.graph.graph import SharedGraph
 from swarm.graph.rows import Row
 from swarm.graph.twins import facts_of
+from swarm.index.base import Embed
 
-Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
-"""From texts to vectors of one length, in the same order."""
+__all__ = ["LEAST", "Embed", "proposed"]
 
 LEAST = 0.85
 """The cosine from which two findings are proposed: paraphrases of one sentence mostly lie above it."""

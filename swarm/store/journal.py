@@ -10,7 +10,7 @@ Swarm knows of a run can be rebuilt from here. The journal does not know what th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -156,7 +156,14 @@ class Journal(Protocol):
         """Whether a process that is alive, this one included, holds the run."""
 
     async def forget(self, run: str) -> None:
-        """Delete a run: its records and the calls that it paid for. The one thing that is not appended."""
+        """Delete a run: its records and the calls that it paid for. This and `erase` alone do not append."""
+
+    def erase(
+        self, run: str, records: Sequence[tuple[str, str]], *entries: Entry, also: Projection | None = None
+    ) -> None:
+        """Delete records of a run, named by kind and key, and append others in their stead, together; `also` as in
+        `append`. What is deleted is overwritten, as far as the store can. For a thread that is not the event
+        loop's."""
 
     def close(self) -> None:
         """Let go of everything. Safe to call twice."""

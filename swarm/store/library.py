@@ -30,6 +30,8 @@ from swarm.tokens import o200k
 if TYPE_CHECKING:
     from swarm.store.ranking import Ranker
 
+APART = 1 << 56
+"""From this number on, sources and passages are written by others than an intake: see `swarm/memory/`."""
 _ROWS = 8_192  # passages fetched at a time
 _WAIT_SECONDS = 0.2
 _BLOCKS = 128  # blocks kept open: 4 million characters
@@ -243,8 +245,9 @@ class Library:
             half = [num for (num,) in self.database.read("SELECT num FROM sources WHERE complete = 0")]
             if half:
                 self.database.write_sync(lambda connection: intake.clear_all(connection, half))
-            ((num,),) = self.database.read("SELECT coalesce(max(num), 0) + 1 FROM sources")
-            ((passage,),) = self.database.read("SELECT coalesce(max(id), 0) + 1 FROM passages")
+            sql = "SELECT coalesce(max({0}), 0) + 1 FROM {1} WHERE {0} < ?"
+            ((num,),) = self.database.read(sql.format("num", "sources"), (APART,))
+            ((passage,),) = self.database.read(sql.format("id", "passages"), (APART,))
             yield Intake(num, passage)
         finally:
             self._intake.release()
@@ -378,4 +381,4 @@ def _passage(row: Sequence[Any], source: Source, title: str) -> Passage:
     )
 
 
-__all__ = ["Library", "Shelf", "title_of"]
+__all__ = ["APART", "Library", "Shelf", "title_of"]

@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +23,7 @@ from swarm.store.grouped import Grouped
 from swarm.store.journal import Account, Entry, Intent, Projection, Record, from_bytes, to_bytes, to_json
 from swarm.store.postgres_holds import Holds, application, held
 from swarm.store.postgres_link import Link, refused, translated, upgrade
-from swarm.store.postgres_rows import SUMS, Rows, forget, insert, portions, settle_lost, usage
+from swarm.store.postgres_rows import SUMS, Rows, erase, forget, insert, portions, settle_lost, usage
 from swarm.task import Usage
 
 if TYPE_CHECKING:
@@ -208,6 +208,17 @@ class PostgresJournal:
 
     async def forget(self, run: str) -> None:
         await self._writer.ask(_Change(run=run, change=forget, gone=True))
+
+    def erase(
+        self, run: str, records: Sequence[tuple[str, str]], *entries: Entry, also: Projection | None = None
+    ) -> None:
+        names = [(kind, to_bytes(key)) for kind, key in records]
+        added = self._entries(run, entries)
+        self._writer.ask_sync(
+            _Change(run=run, change=lambda connection, num: erase(connection, num, names, added.records))
+        )
+        if also is not None:
+            self._projection.write_sync(also)
 
     def close(self) -> None:
         """Finish what is waiting, and let go of the runs. The projection belongs to whoever opened it."""

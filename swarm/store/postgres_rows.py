@@ -113,6 +113,15 @@ def forget(connection: Connection, num: int) -> None:
         connection.execute(sql, (num,))
 
 
+def erase(connection: Connection, num: int, names: Sequence[tuple[str, bytes]], records: Sequence[Row]) -> None:
+    """Delete records of a run, by kind and key, and add others; in the caller's transaction."""
+    for kind, key in names:
+        connection.execute("DELETE FROM records WHERE run = %s AND kind = %s AND key = %s", (num, kind, key))
+    if records:
+        rows = [(num, *row) for row in records]
+        connection.execute(_RECORDS, [list(column) for column in zip(*rows, strict=True)])
+
+
 def usage(counts: Any) -> Usage:
     """The sums of a query: NULL where there was nothing, and of a type of their own."""
     calls, input_tokens, output_tokens, cached_tokens, cost_usd = (count or 0 for count in counts)

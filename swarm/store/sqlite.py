@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -238,10 +238,28 @@ class SqliteJournal:
             connection.execute("DELETE FROM outcomes WHERE run = ?", (num,))
             connection.execute("DELETE FROM calls WHERE run = ?", (num,))
             connection.execute("DELETE FROM runs WHERE num = ?", (num,))
-            connection.execute("PRAGMA secure_delete = OFF")
+            connection.execute("PRAGMA secure_delete = FAST")
 
         await self._database.write(delete)
         self._nums.pop(run, None)
+
+    def erase(
+        self, run: str, records: Sequence[tuple[str, str]], *entries: Entry, also: Projection | None = None
+    ) -> None:
+        names = [(kind, to_bytes(key)) for kind, key in records]
+        insert = self._insertion(run, entries, also)
+
+        def change(connection: apsw.Connection) -> None:
+            connection.execute("PRAGMA secure_delete = ON")
+            num = self._num(connection, run)
+            for name in names:
+                connection.execute(
+                    "DELETE FROM records WHERE run = ? AND kind = ? AND key = CAST(? AS TEXT)", (num, *name)
+                )
+            insert(connection)
+            connection.execute("PRAGMA secure_delete = FAST")
+
+        self._database.write_sync(change)
 
     def close(self) -> None:
         """The database belongs to whoever opened it."""

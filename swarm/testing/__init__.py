@@ -11,8 +11,8 @@ against one, in a time of its own (`clock`), as `swarm rehearse` does. All of it
 
 `recorded.Recorded` is a model that answers from a recorded run, `swarm.models.scripted.Scripted` one that says
 what it is told to, and `steps.Steps` a simulated one that works small steps (`skills`) and errs: none needs a
-server. `postgres.LocalPostgres` is a PostgreSQL server for a while, and `conformance` the suite that a journal of
-your own is held to.
+server. `postgres.LocalPostgres` is a PostgreSQL server for a while, `vectors` makes and keeps vectors of words
+(SIMULATED), and `conformance` holds the suites that a journal or an index of your own is held to.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from swarm.terms import question_terms, terms
@@ -23,6 +23,9 @@ _FINDING = re.compile(r"<finding label=\"([^\"]*)\"[^>]*>\n(.*?)\n</finding>", r
 _AT_MOST = re.compile(r"At most (\d+) findings")
 _WORDS = re.compile(r"at most ([\d,]+) words")
 _SENTENCE = re.compile(r"[^\n]*?(?:[.!?](?=\s)|$)", re.MULTILINE)
+_LABEL = re.compile(r"^\[\d{1,4}\] ", re.MULTILINE)
+_ITEM_CHARS = 2_000  # of what goes by a label, at the most
+_SPOKEN = 3  # lines of a reply in plain words
 _UNASKED = "No question was asked"
 _OF_A_PIECE = 5
 """Findings that one piece of work reports, at the most."""
@@ -56,6 +59,35 @@ def answer(text: str, schema: dict[str, Any], ability: Ability = PERFECT, seed: 
     if asked == {"statements"}:
         return {"statements": list(_statements(text, question))}
     raise LookupError(f"nothing to say to a schema of {', '.join(sorted(asked)) or 'nothing'}")
+
+
+def spoken(texts: Sequence[str]) -> str:
+    """A reply in plain words to what was said: the lines that hold most words of the last question, each with the
+    label that it has, `[3]`, if it has one."""
+    lines = [line.strip() for text in reversed(texts) for line in reversed(text.strip().splitlines())]
+    asked = next((line for line in lines if line.endswith("?")), lines[0] if lines else "")
+    wanted = set(question_terms(asked))
+    found: list[tuple[int, int, str]] = []
+    for number, line in enumerate(line for text in texts for _, line in _lines(text)):
+        held = len(wanted & set(terms(line)))
+        if line != asked and not line.endswith("?") and held * 2 >= max(1, len(wanted)):
+            found.append((-held, number, line))
+    if not found:
+        return f"You said: {asked}" if asked else "You said nothing."
+    best = [line for held, _, line in sorted(found)[:_SPOKEN] if held == min(found)[0]]
+    return " ".join(_labelled(line, texts) for line in dict.fromkeys(best))
+
+
+def _labelled(line: str, texts: Sequence[str]) -> str:
+    """A line with its label behind it: the last one before it at the beginning of a line."""
+    for text in texts:
+        at = text.find(line)
+        while at >= 0:
+            labels = _LABEL.findall(text, max(0, at - _ITEM_CHARS), at + len(line))
+            if labels:
+                return f"{_LABEL.sub('', line)} {labels[-1].strip()}"
+            at = text.find(line, at + 1)
+    return line
 
 
 def _question(text: str) -> str:

@@ -282,6 +282,7 @@ class Provider:
             headers = {**self._rate_headers(form), **(retry_after(seconds) if seconds < float("inf") else {})}
             await exchange.reply_json(429, headers, form.error(429, "", message))
             return "refused"
+        self.tally.bill(said.input_tokens, said.output_tokens)
         return await self._deliver(form, exchange, arrival, thought.asked, said, fault)
 
     async def _fail(self, form: Format, exchange: Exchange, fault: Fault) -> None:

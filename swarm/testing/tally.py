@@ -27,6 +27,9 @@ class Tally:
         """Requests that came although a reply to the same content had left whole before."""
         self.in_flight = 0
         self.peak_in_flight = 0
+        self.input_tokens = 0
+        """Of requests that were answered, or would have been had the reply arrived; as billed."""
+        self.output_tokens = 0
         self._changed = threading.Condition()
         self._watching: list[tuple[int, int, Callable[[], object]]] = []
 
@@ -41,6 +44,12 @@ class Tally:
             self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
             self._tell()
         return before
+
+    def bill(self, input_tokens: int, output_tokens: int) -> None:
+        """A reply is on its way that is billed so."""
+        with self._changed:
+            self.input_tokens += input_tokens
+            self.output_tokens += output_tokens
 
     def leave(self, key: str, outcome: str) -> None:
         """What became of a request; `answered` is a reply that left whole."""
@@ -85,6 +94,8 @@ class Tally:
                 "repeats": self.repeats,
                 "in_flight": self.in_flight,
                 "peak_in_flight": self.peak_in_flight,
+                "input_tokens": self.input_tokens,
+                "output_tokens": self.output_tokens,
                 "outcomes": dict(self.outcomes),
                 "contents": {key: [count, self.completed[key]] for key, count in self.received.items()},
             }

@@ -15,7 +15,7 @@ from typing import Any
 
 from swarm.prompts.acting import REPORT
 from swarm.testing.ability import PERFECT, Ability
-from swarm.testing.mimic import answer
+from swarm.testing.mimic import answer, spoken
 from swarm.testing.seen import Hands, Seen, acted, seen_in_words, written
 from swarm.testing.wire import Asked, Called, Format, Turn
 
@@ -30,7 +30,7 @@ _SPOKEN = frozenset({"says", "calls", "kept"})  # what a reply holds where tools
 Tokenizer = Callable[[str], int]
 Think = Callable[[str, dict[str, Any]], dict[str, Any]]
 """From the text of a request and the JSON schema of its reply to that reply. A LookupError comes to the client as
-a request that was not understood."""
+a request that was not understood. Where there is no schema, the reply is what is said, as `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +119,24 @@ class Mind:
         )
 
     def _says(self, asked: Asked, seed: str) -> str:
-        """The reply, as JSON."""
+        """The reply, as JSON; in plain words where no form was asked for and nobody answers in its place."""
         if asked.schema.get("properties", {}).keys() == _SPOKEN:
             seen, parameters = seen_in_words(asked.told)
             does = self._hands(seen) if self._hands else self._reports(seen.text, parameters[REPORT], seed)
             return acted(does, len(seen.turns)).model_dump_json()
+        if not asked.schema:
+            if self._think is None:
+                return spoken(asked.texts)
+            return str(self._think("\n".join(asked.texts), {}).get("text", ""))
         return json.dumps(self._answers("\n".join(asked.texts), asked.schema, seed))
 
     def _acts(self, asked: Asked, seed: str) -> tuple[str, tuple[Called, ...]]:
-        """What it says and does."""
+        """What it says and does. Who has no hands does nothing with tools that do not hand in."""
         seen = _seen(asked)
-        report = next(tool["parameters"] for tool in asked.tools if tool["name"] == REPORT)
-        does = self._hands(seen) if self._hands else self._reports(seen.text, report, seed)
+        report = next((tool["parameters"] for tool in asked.tools if tool["name"] == REPORT), None)
+        if self._hands is None and report is None:
+            return self._says(asked, seed), ()
+        does = self._hands(seen) if self._hands else self._reports(seen.text, report or {}, seed)
         calls = tuple(
             Called(id=f"call_{len(asked.turns)}_{place}", name=call["name"], arguments=written(call))
             for place, call in enumerate(does.get("calls", ()))

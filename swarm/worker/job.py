@@ -86,5 +86,5 @@ class Worked:
     texts: tuple[Text, ...] = ()
 
 
-LookUp = Callable[[Sequence[str]], Sequence[Passage]]
+LookUp = Callable[[Sequence[str]], Awaitable[Sequence[Passage]]]
 Handoff = Callable[[int, Worked], Awaitable[None]]

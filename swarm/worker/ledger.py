@@ -37,7 +37,7 @@ class Ledger(Protocol):
     async def checked(self, name: str, check: Callable[[], Awaitable[str | None]]) -> str | None:
         """What a program says of a result."""
 
-    def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:
+    async def looked_up(self, leg: int, look: Callable[[], Awaitable[Sequence[Passage]]]) -> Sequence[Passage]:
         """What is shown to the one who comes after a leg, because that asked for it."""
 
     async def called(
@@ -72,8 +72,12 @@ class Unkept:
     async def checked(self, name: str, check: Callable[[], Awaitable[str | None]]) -> str | None:  # noqa: ARG002
         return await check()
 
-    def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:  # noqa: ARG002
-        return look()
+    async def looked_up(
+        self,
+        leg: int,  # noqa: ARG002
+        look: Callable[[], Awaitable[Sequence[Passage]]],
+    ) -> Sequence[Passage]:
+        return await look()
 
     async def called(
         self,

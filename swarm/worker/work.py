@@ -72,7 +72,7 @@ async def work(
             notes = reply.notes
         if not last:
             asks = reply.look_up
-            found = job.ledger.looked_up(leg, lambda asks=asks: look_up(asks)) if asks else ()  # type: ignore[misc]
+            found = await job.ledger.looked_up(leg, partial(look_up, asks)) if asks else ()
             await handoff(leg, desk.report())
             asked = replace(asked, material=(*found, *said.rest))
         asked = replace(asked, notes=notes)

@@ -228,12 +228,12 @@ async def find(workspace: Workspace) -> Repository:
     checked = await git.run("check-ref-format", f"refs/heads/{workspace.branch}")
     if checked.code:
         raise UsageError(f"{workspace.branch!r} cannot be the branch that work lands on: git takes no such name")
-    settings = await _settings(git)
+    settings = await settings_in(git)
     if any(key == "extensions.partialclone" for key in settings):
         raise UsageError(
             f"{str(folder)!r} is a partial clone: fetch the rest with `git fetch --refetch --no-filter`"
         )
-    git.never(_without_programs(settings))
+    git.never(without_programs(settings))
     git.sign_as(settings.get("user.name") or "Swarm", settings.get("user.email") or "swarm@localhost")
     return Repository(git, Path(head), workspace.branch, "0" * (64 if form == "sha256" else 40))
 
@@ -246,16 +246,17 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return state.st_ino, state.st_mtime_ns
 
 
-async def _settings(git: Git) -> dict[str, str]:
+async def settings_in(git: Git) -> dict[str, str]:
+    """The repository's own configuration."""
     said = await git.out("config", "--null", "--list")
     rows = (row.partition("\n") for row in os.fsdecode(said).split("\0") if row)
     return {key: value for key, _, value in rows}
 
 
-def _without_programs(settings: Mapping[str, str]) -> dict[str, str]:
+def without_programs(settings: Mapping[str, str]) -> dict[str, str]:
     """Settings that take the programs out of the filters that are set."""
     names = {key[: key.rindex(".")] for key in settings if key.startswith("filter.")}
     return {f"{name}.{part}": value for name in names for part, value in _FORBIDDEN_FILTERS.items()}
 
 
-__all__ = ["Merged", "Repository", "find"]
+__all__ = ["Merged", "Repository", "find", "settings_in", "without_programs"]

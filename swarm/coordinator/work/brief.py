@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.found import ask, search
 from swarm.coordinator.show import items_of, size_of
 from swarm.coordinator.work.state import RunResults, Work
 from swarm.coordinator.work.take import source_at
@@ -123,7 +124,7 @@ def material_of(desk: Desk, spans: Sequence[Span], tokens: int) -> tuple[Passage
     return tuple(found)
 
 
-def look_up(desk: Desk, asked: Sequence[str]) -> tuple[Passage, ...]:
+async def look_up(desk: Desk, asked: Sequence[str]) -> tuple[Passage, ...]:
     """What a sub-agent asked to have shown to its successor: sources by their paths, else what a search finds."""
     found: dict[Span, Passage] = {}
     for wanted in asked[:_ASKED]:
@@ -132,7 +133,8 @@ def look_up(desk: Desk, asked: Sequence[str]) -> tuple[Passage, ...]:
         if source is not None:
             passages = material_of(desk, (Span(source.id, 0, source.chars),), desk.reader.window)
         elif wanted.strip() and desk.corpus.sources:
-            ranked = desk.library.search(wanted, desk.corpus, _LOOKED_UP)
+            await ask(desk, (wanted,))
+            ranked = search(desk, wanted, _LOOKED_UP)
             passages = sorted(ranked, key=lambda one: (desk.rank[one.span.source], one.span.start))
         else:
             continue

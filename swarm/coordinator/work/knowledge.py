@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swarm.coordinator.desk import Desk
+from swarm.coordinator.found import ask, search
 from swarm.coordinator.work.brief import decided, material_of, said_to
 from swarm.coordinator.work.state import Branch, RunResults, Work
 from swarm.coordinator.work.take import source_at
@@ -68,7 +69,8 @@ async def search_sources(desk: Desk, words: str) -> str:
     """The passages of the task's material that answer best, each with its path and line."""
     if not desk.corpus.sources:
         raise ToolFailed("the task has no material to search")
-    found = desk.library.search(words, desk.corpus, _PASSAGES)
+    await ask(desk, (words,))
+    found = search(desk, words, _PASSAGES)
     if not found:
         return "Nothing was found: try other words."
     return "\n\n".join(_passage(desk, one) for one in found)

@@ -145,7 +145,7 @@ class SliceLedger:
         record = self._desk.journal.record(self._desk.run, "tool", f"{self._of}:{self._at.get(ref, ref)}")
         return str(record.body["text"]) if record is not None else None
 
-    def looked_up(self, leg: int, look: Callable[[], Sequence[Passage]]) -> Sequence[Passage]:
+    async def looked_up(self, leg: int, look: Callable[[], Awaitable[Sequence[Passage]]]) -> Sequence[Passage]:
         desk, key = self._desk, f"{self._of}:{leg}"
         record = desk.journal.record(desk.run, "looked", key) if desk.session > 1 or desk.recorded else None
         if record is not None:
@@ -153,6 +153,6 @@ class SliceLedger:
                 [Span(*span) for span in record.body["spans"]], desk.paths
             )
         else:
-            found = look()
+            found = await look()
         self._entries.append(Entry(kind="looked", key=key, body={"spans": [list(one.span) for one in found]}))
         return found

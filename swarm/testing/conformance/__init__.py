@@ -1,4 +1,5 @@
-"""What every journal is held to, ours and yours: a class of tests for pytest with `pytest-asyncio`.
+"""What every journal, and every index (`index`), is held to, ours and yours: a class of tests for pytest with
+`pytest-asyncio`.
 
     class TestMyJournal(JournalConformance):
         @pytest.fixture
@@ -19,12 +20,13 @@ from __future__ import annotations
 
 from swarm.testing.conformance.calls import CallsConformance
 from swarm.testing.conformance.given import TEXTS, Opened, call_key, entry, intent, reply, running
+from swarm.testing.conformance.index import IndexConformance, MakeIndex
 from swarm.testing.conformance.processes import ProcessConformance
 from swarm.testing.conformance.records import RecordsConformance
 
 __all__ = [
-    "TEXTS", "CallsConformance", "JournalConformance", "Opened", "ProcessConformance", "RecordsConformance",
-    "call_key", "entry", "intent", "reply", "running",
+    "TEXTS", "CallsConformance", "IndexConformance", "JournalConformance", "MakeIndex", "Opened",
+    "ProcessConformance", "RecordsConformance", "call_key", "entry", "intent", "reply", "running",
 ]  # fmt: skip
 
 

@@ -143,6 +143,25 @@ class RecordsConformance:
             assert seen[:600] == journal.keys("run", "report")[:600]
             assert len(set(seen)) == len(seen)
 
+    async def test_records_that_are_erased_are_gone_and_what_comes_in_their_stead_is_there(
+        self, opened: Opened
+    ) -> None:
+        done: list[str] = []
+        with opened() as journal:
+            await journal.append("run", entry("one"), entry("two"), entry("three"))
+            await journal.append("other", entry("two"))
+            names = [(entry("two").kind, "two"), (entry("two").kind, "never there")]
+            again = Entry(kind=entry("two").kind, key="two", body={"said": "less"})
+            await asyncio.to_thread(journal.erase, "run", [*names, (entry("three").kind, "three")], again)
+            await asyncio.to_thread(journal.erase, "run", [], entry("four"), also=lambda _: done.append("also"))
+        with opened() as journal:
+            assert journal.keys("run", entry("one").kind) == ["one", "two", "four"]
+            assert next(journal.records("other", entry("two").kind)).body == entry("two").body
+            record = journal.record("run", entry("two").kind, "two")
+            assert record is not None
+            assert record.body == {"said": "less"}
+        assert done
+
     async def test_large_records_are_kept(self, opened: Opened) -> None:
         large = "α" * 2_000_000
         with opened() as journal:

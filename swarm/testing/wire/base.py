@@ -56,6 +56,8 @@ class Asked:
     tools: tuple[Mapping[str, Any], ...] = ()
     turns: tuple[Turn, ...] = ()
     force: bool = False
+    usage: bool = True
+    """Whether a stream is to tell its usage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,9 +167,20 @@ class _Turn:
         self.thought = ""
 
 
-def acts(names: set[str]) -> bool:
-    """Whether tools of these names are to act with; else they are a way to give a schema."""
-    return REPORT in names
+def acts(names: set[str], choice: object = None) -> bool:
+    """Whether tools of these names are to act with; else they are a way to give a schema: one that has to be used,
+    as `choice` says, and does not hand in."""
+    return REPORT in names or (bool(names) and not isinstance(choice, dict))
+
+
+def text_of(part: dict[str, Any]) -> str:
+    """The text of a part of a message, in any format. What is no text takes a place."""
+    told = part.get("text", part.get("refusal"))
+    return told if isinstance(told, str) else NO_TEXT
+
+
+NO_TEXT = "[no text]"
+"""Stands for an image, or a file."""
 
 
 def pieces(text: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from swarm.testing.wire.base import (
     openai_usage,
     pieces,
     schema_in,
+    text_of,
 )
 
 _STOP = {"end": "stop", "length": "length", "refusal": "stop", "filtered": "content_filter"}
@@ -25,9 +26,9 @@ def _read(body: dict[str, Any]) -> Asked:
     for message in body["messages"]:
         _hear(heard, message)
     texts = tuple(heard.texts)
-    form = body.get("response_format", {})
-    tools = [tool["function"] for tool in body.get("tools", ())]
-    acting = acts({tool["name"] for tool in tools})
+    form = body.get("response_format") or {}
+    tools = [tool["function"] for tool in body.get("tools") or ()]
+    acting = acts({tool["name"] for tool in tools}, body.get("tool_choice"))
     return Asked(
         model=body["model"],
         texts=texts,
@@ -38,6 +39,7 @@ def _read(body: dict[str, Any]) -> Asked:
         told=tuple(heard.told),
         turns=heard.turns(),
         tools=tuple(tools) if acting else (),
+        usage=bool((body.get("stream_options") or {}).get("include_usage")),
         force=acting and isinstance(body.get("tool_choice"), dict),
     )
 
@@ -50,13 +52,18 @@ def _hear(heard: Conversation, message: dict[str, Any]) -> None:
             for detail in message.get("reasoning_details", ()):
                 heard.think(detail, detail["data"])
             if message.get("content"):
-                heard.say(message["content"])
+                heard.say(_text(message["content"]))
             for call in message.get("tool_calls", ()):
                 heard.call(call["id"], call["function"]["name"], call["function"]["arguments"])
         case "tool":
-            heard.result(message["tool_call_id"], message["content"])
+            heard.result(message["tool_call_id"], _text(message["content"]))
         case _:
-            heard.tell(message["content"])
+            heard.tell(_text(message["content"]))
+
+
+def _text(content: Any) -> str:
+    """Content, which is a text or a list of parts."""
+    return content if isinstance(content, str) else "\n".join(map(text_of, content))
 
 
 def _calls(said: Said) -> list[dict[str, Any]]:
@@ -112,7 +119,8 @@ def _events(asked: Asked, said: Said) -> Iterator[tuple[str, dict[str, Any]]]:
     for delta in _deltas(said):
         yield "", base | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     yield "", base | {"choices": [{"index": 0, "delta": {}, "finish_reason": _stop_reason(said)}]}
-    yield "", base | {"choices": [], "usage": openai_usage(said, "prompt_tokens", "completion_tokens")}
+    if asked.usage:
+        yield "", base | {"choices": [], "usage": openai_usage(said, "prompt_tokens", "completion_tokens")}
 
 
 CHAT = Format(read=_read, body=_body, events=_events, error=openai_error)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from swarm.testing.wire.base import FAILED, Asked, Conversation, Format, Said, acts, object_in, pieces, schema_in
+from swarm.testing.wire.base import (
+    FAILED,
+    NO_TEXT,
+    Asked,
+    Conversation,
+    Format,
+    Said,
+    acts,
+    object_in,
+    pieces,
+    schema_in,
+    text_of,
+)
 
 _STOP = {
     "end": "end_turn",
@@ -17,7 +29,13 @@ _MARKS = 4  # that a request may hold
 _SEEN = 12  # characters of a thought that are shown; the rest is its signature
 
 
+_NO_THREADS = "thread: conversations are not kept here"
+"""The SDK's tool runner asks for one, and goes on without where it is told so in the way of `_error`."""
+
+
 def _read(body: dict[str, Any]) -> Asked:
+    if "thread" in body:
+        raise ValueError(_NO_THREADS)
     heard = Conversation()
     system = body.get("system", "")
     for text in [system] if isinstance(system, str) else [block["text"] for block in system]:
@@ -32,9 +50,9 @@ def _read(body: dict[str, Any]) -> Asked:
     if len(marks) > _MARKS:
         raise ValueError(f"a maximum of {_MARKS} blocks with cache_control may be provided, found {len(marks)}")
     texts = tuple(heard.texts)
-    config, tools = body.get("output_config", {}), body.get("tools", [])
-    acting = acts({tool["name"] for tool in tools})
+    config, tools = body.get("output_config") or {}, body.get("tools") or []
     choice = body.get("tool_choice", {}).get("type") == "tool"
+    acting = acts({tool["name"] for tool in tools}, body.get("tool_choice") if choice else None)
     schema = config["format"]["schema"] if "format" in config else None
     if schema is None and tools and not acting:
         schema = tools[0]["input_schema"]
@@ -68,7 +86,12 @@ def _hear(heard: Conversation, role: str, block: dict[str, Any]) -> None:
                 raise ValueError("tool_use.input: input should be a valid dictionary")
             heard.call(block["id"], block["name"], block["input"])
         case "tool_result", "user":
-            heard.result(block["tool_use_id"], (FAILED if _unmarked(block) else "") + block["content"])
+            content = block["content"]
+            text = content if isinstance(content, str) else "\n".join(map(text_of, content))
+            heard.result(block["tool_use_id"], (FAILED if _unmarked(block, text) else "") + text)
+        case "image" | "document", "user":
+            source = block["source"]
+            heard.tell(source["data"] if source["type"] == "text" else NO_TEXT)
         case "thinking", "assistant":
             heard.think(block, block["thinking"] + block["signature"])
         case "redacted_thinking", "assistant":
@@ -77,9 +100,9 @@ def _hear(heard: Conversation, role: str, block: dict[str, Any]) -> None:
             raise ValueError(f"no place for {kind}")
 
 
-def _unmarked(block: dict[str, Any]) -> bool:
+def _unmarked(block: dict[str, Any], text: str) -> bool:
     """Whether a call failed and its text does not say so."""
-    return bool(block.get("is_error")) and not block["content"].startswith(FAILED)
+    return bool(block.get("is_error")) and not text.startswith(FAILED)
 
 
 def _usage(said: Said) -> dict[str, Any]:
@@ -160,7 +183,10 @@ def _error(status: int, code: str, message: str) -> dict[str, Any]:
     }
     kinds |= {429: "rate_limit_error", 529: "overloaded_error"}
     kind = code or kinds.get(status, "api_error")
-    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
+    error: dict[str, Any] = {"type": kind, "message": message}
+    if message == _NO_THREADS:
+        error["details"] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    return {"type": "error", "error": error, "request_id": "req_1"}
 
 
 MESSAGES = Format(read=_read, body=_body, events=_events, error=_error)

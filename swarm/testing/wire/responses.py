@@ -15,6 +15,7 @@ from swarm.testing.wire.base import (
     openai_usage,
     pieces,
     schema_in,
+    text_of,
 )
 
 _REASONS = {"length": "max_output_tokens", "filtered": "content_filter"}
@@ -27,9 +28,9 @@ def _read(body: dict[str, Any]) -> Asked:
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         _hear(heard, item)
     texts = tuple(heard.texts)
-    form = body.get("text", {}).get("format", {})
-    tools = body.get("tools", ())
-    acting = acts({tool["name"] for tool in tools})
+    form = (body.get("text") or {}).get("format") or {}
+    tools = body.get("tools") or ()
+    acting = acts({tool["name"] for tool in tools}, body.get("tool_choice"))
     return Asked(
         model=body["model"],
         texts=texts,
@@ -52,13 +53,14 @@ def _hear(heard: Conversation, item: dict[str, Any]) -> None:
     match item.get("type", "message"):
         case "message":
             content = item["content"]
-            texts = [content] if isinstance(content, str) else [part["text"] for part in content]
+            texts = [content] if isinstance(content, str) else map(text_of, content)
             for text in texts:
                 (heard.say if item["role"] == "assistant" else heard.tell)(text)
         case "function_call":
             heard.call(item["call_id"], item["name"], item["arguments"])
         case "function_call_output":
-            heard.result(item["call_id"], item["output"])
+            told = item["output"]
+            heard.result(item["call_id"], told if isinstance(told, str) else "\n".join(map(text_of, told)))
         case "reasoning":
             heard.think(item, item["encrypted_content"])
         case kind:
@@ -104,17 +106,17 @@ def _item_events(place: int, item: dict[str, Any], said: Said) -> Iterator[dict[
     begun = item | empty.get(item["type"], {})
     yield {"type": "response.output_item.added", "output_index": place, "item": begun}
     if item["type"] == "message" and said.stop != "refusal":
+        part, here = item["content"][0], where | {"content_index": 0}
+        yield {"type": "response.content_part.added", "part": part | {"text": ""}, **here}
         for piece in pieces(said.text):
-            yield {
-                "type": "response.output_text.delta",
-                "delta": piece,
-                "logprobs": [],
-                "content_index": 0,
-                **where,
-            }
+            yield {"type": "response.output_text.delta", "delta": piece, "logprobs": [], **here}
+        yield {"type": "response.output_text.done", "text": said.text, "logprobs": [], **here}
+        yield {"type": "response.content_part.done", "part": part, **here}
     if item["type"] == "function_call":
         for piece in pieces(item["arguments"]):
             yield {"type": "response.function_call_arguments.delta", "delta": piece, **where}
+        arguments = {"name": item["name"], "arguments": item["arguments"]}
+        yield {"type": "response.function_call_arguments.done", **arguments, **where}
     yield {"type": "response.output_item.done", "output_index": place, "item": item}
 
 

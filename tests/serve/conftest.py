@@ -1,0 +1,71 @@
+"""An endpoint in a process of its own, with the simulated provider behind it, for all tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import anthropic
+import openai
+import pytest
+
+from swarm.testing.provider import Provider
+from swarm.testing.serving import Serving
+
+KEY = "the-key-of-the-provider-0123"
+WINDOW = 32_768
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with Provider(window=WINDOW, key=KEY) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def endpoint(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    store: Path = tmp_path_factory.mktemp("serve") / "s.db"
+    with Serving("openai:any", provider.openai_url, store=store, key=KEY) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def claude(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    store: Path = tmp_path_factory.mktemp("serve") / "s.db"
+    options = ["--window", str(WINDOW)]
+    with Serving("anthropic:any", provider.url, store=store, key=KEY, options=options) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(autouse=True)
+def _fresh(request: pytest.FixtureRequest) -> None:
+    if "provider" in request.fixturenames:
+        provider = request.getfixturevalue("provider")
+        provider.reset()
+        provider.faults.clear()
+        provider.hands = None
+
+
+_CLIENTS: list[openai.OpenAI | anthropic.Anthropic] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _CLIENTS:
+        _CLIENTS.pop().close()
+
+
+def of_openai(endpoint: Serving, token: str = "") -> openai.OpenAI:
+    """OpenAI's SDK, closed when the test ends."""
+    url, key = endpoint.openai_url, token or endpoint.token
+    client = openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60)
+    _CLIENTS.append(client)
+    return client
+
+
+def of_anthropic(endpoint: Serving, token: str = "") -> anthropic.Anthropic:
+    """Anthropic's SDK, likewise."""
+    client = anthropic.Anthropic(base_url=endpoint.url, api_key=token or endpoint.token, max_retries=0, timeout=60)
+    _CLIENTS.append(client)
+    return client
