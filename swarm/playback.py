@@ -268,6 +268,9 @@ class _Checked:
     def hold(self, run: str) -> None:
         """It is nobody else's."""
 
+    def let_go(self, run: str) -> None:
+        """Nobody waits for it."""
+
     def held(self, run: str) -> bool:  # noqa: ARG002
         return True
 

@@ -79,9 +79,11 @@ async def test_a_run_at_work_is_running_and_one_whose_process_died_is_interrupte
     with open_store(store) as opened:
         session = Entry(kind="session", key="1", body={"model": "m", "reader": "m", "limits": asdict(Limits())})
         task = Entry(kind="task", key="", body={"task": asdict(Task(questions=("Why?",), paths=("a",)))})
-        await opened.journal.append("lost", task, session)
+        for run in ("lost", "beside"):
+            opened.journal.hold(run)
+            await opened.journal.append(run, task, session)
         by_id = {run.id: run for run in history.runs(store)}
-        assert by_id["lost"].status == "running"
+        assert by_id["lost"].status == by_id["beside"].status == "running"
         assert by_id["over"].status == "partial"
     by_id = {run.id: run for run in history.runs(store)}
     assert by_id["lost"].status == "interrupted"

@@ -50,6 +50,11 @@ class Asked:
         return "\n\n".join(part for part in (self.before.strip(), self.after.strip()) if part)
 
 
+def ends_asking(text: str) -> bool:
+    """Whether a text ends with a question."""
+    return _ENDS_ASKING.search(text[-PARAGRAPH:]) is not None
+
+
 def apart(text: str) -> Asked:
     """The paragraphs at both ends that ask something, apart from the rest. A pure function of the text."""
     start, end = 0, len(text)
@@ -66,7 +71,7 @@ def _asks(paragraph: str) -> bool:
     said = paragraph.strip()
     if not said or len(said) > PARAGRAPH:
         return False
-    if _ENDS_ASKING.search(said) or _NAMED.search(said):
+    if ends_asking(said) or _NAMED.search(said):
         return True
     return len(said) <= _TOLD and ("?" in said or _TELLS.match(said) is not None)
 

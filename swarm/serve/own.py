@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from swarm.serve.asked import ABOUT, apart, question
+from swarm.serve.asked import ABOUT, apart, ends_asking, question
 from swarm.serve.material import Stretch, keep
 from swarm.serve.readings import Readings
 from swarm.serve.recalled import Places
@@ -43,7 +43,7 @@ class Own:
 
 
 def material(request: Request, asked: int) -> Iterator[Stretch]:
-    """What may be cited: all that the user and tools said, but for what asks in the turn `asked`."""
+    """What may be cited: all that the user and tools said, but for what asks; the turn `asked` is the last one."""
     for at, turn in enumerate(request.turns):
         if turn.role in ("assistant", "system"):
             continue
@@ -55,8 +55,9 @@ def material(request: Request, asked: int) -> Iterator[Stretch]:
             if turn.role == "user" and part.kind == "text":
                 found = apart(part.text)
                 start, end = found.start, found.end
-                whole = (start, end) == (0, len(part.text))
-                if at == asked and number == texts[-1] and whole and end <= ABOUT:
+                short = (start, end) == (0, len(part.text)) and end <= ABOUT
+                last = at == asked and number == texts[-1]
+                if short and (last or ends_asking(part.text)):
                     end = _before_question(part.text)
             if part.text[start:end].strip():
                 yield Stretch(turn=at, part=number, start=start, end=end, whole=part.text)

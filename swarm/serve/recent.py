@@ -88,13 +88,14 @@ def kept(
     request: Request, whole: Sequence[Turn], short: Sequence[Turn], count: Count, must: int, may: int
 ) -> Kept | None:
     """The end of the conversation: the last turn of a person's, and of the steps after it as many as fit `must`
-    tokens, at least the last one; then steps before it within `may`. Each stays as it is where that fits, else in its
-    shorter form. None where not even these fit."""
+    tokens, at least the last one; then steps before it within `may`. Each stays as it is where that fits, else in
+    its shorter form. None where not even these fit."""
     cut = steps(request.turns)
     asking = max((at for at, step in enumerate(cut) if step.asks), default=-1)
     fit = _Fit(cut, whole, short, count)
     needed = [at for at in dict.fromkeys((asking, len(cut) - 1)) if at >= 0]
-    if not all(fit.take(at, must) for at in needed):
+    # a question that would leave no room for the step after it stays in its shorter form
+    if not all(fit.take(at, must, must // 2 if at < needed[-1] else must) for at in needed):
         return None
     first = len(cut) - 1
     while first - 1 > asking and fit.take(first - 1, must, int(_WHOLE * must)):

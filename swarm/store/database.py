@@ -36,6 +36,7 @@ _BROKEN = (
 APPLICATION_ID = 0x5357524D  # "SWRM", in the file's header
 _MAGIC = b"SQLite format 3\0"
 _BUSY_MS = 2_000
+_PROBED_SECONDS = 0.2  # whoever asks whether the file is locked has the lock for a moment
 _READ_CACHE_KB, _WRITE_CACHE_KB = 32_000, 96_000
 """Pages kept in memory, at the most: more of them make merging into a large graph a tenth faster, and no more."""
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: a page that changes often is written back less often
@@ -97,7 +98,7 @@ class Database:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _lock_of(path)
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_PROBED_SECONDS, poll_interval=_PROBED_SECONDS / 10)
         except Timeout:
             raise StoreInUse(
                 f"{path} is in use by another process: wait for it, or name another --store"
@@ -111,6 +112,7 @@ class Database:
                 _check(path)
                 writer = _connect(path, _WRITE_CACHE_KB)
                 _upgrade(writer)
+                _nobody_at_work(writer)
                 return cls(path, _connect(path, _READ_CACHE_KB), writer, lock)
         except BaseException as error:
             Path(lock.lock_file).unlink(missing_ok=True)  # no store, no lock beside it
@@ -172,6 +174,10 @@ class Database:
     def write_sync(self, change: Callable[[apsw.Connection], T]) -> T:
         """As `write`, for a thread that is not the event loop's."""
         return cast("T", self._writing().ask_sync(change))
+
+    def write_later(self, change: Callable[[apsw.Connection], T]) -> None:
+        """As `write`, and nobody waits for it."""
+        self._writing().tell(change)
 
     def shared(self, name: str, begin: Callable[[], C]) -> C:
         """What the changes of a transaction work with together, by its name: begun by the first that asks. For use
@@ -293,6 +299,12 @@ def _check(path: Path) -> int:
             "upgrade Swarm, or name another --store"
         )
     return int(version)
+
+
+def _nobody_at_work(connection: apsw.Connection) -> None:
+    """Whoever was at work in this file has ended: it is locked for us."""
+    if connection.execute("SELECT 1 FROM at_work LIMIT 1").fetchone():
+        connection.execute("DELETE FROM at_work")
 
 
 def _upgrade(connection: apsw.Connection) -> None:

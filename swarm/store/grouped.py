@@ -73,6 +73,12 @@ class Grouped(Generic[Ask, Got]):
             self._queue.put([(ask, (None, done))])
         return done.result()
 
+    def tell(self, ask: Ask) -> None:
+        """As `ask`, and nobody waits for what comes of it. Once closed, nothing is done."""
+        with self._closing:
+            if not self._closed:
+                self._queue.put([(ask, (None, Future()))])
+
     def close(self) -> None:
         """Finish what is waiting. Safe to call twice."""
         with self._closing:

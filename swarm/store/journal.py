@@ -146,11 +146,14 @@ class Journal(Protocol):
         """All runs, oldest first."""
 
     def hold(self, run: str) -> None:
-        """Take a run for this process, until `close`. On a server, whoever writes to a run holds it.
+        """Take a run for this process, until `let_go` or `close`. On a server, whoever writes to a run holds it.
 
         Raises:
             StoreError: another process that is alive holds it.
         """
+
+    def let_go(self, run: str) -> None:
+        """Of a run that is not worked any more, so that another process may take it. Nobody waits for it."""
 
     def held(self, run: str) -> bool:
         """Whether a process that is alive, this one included, holds the run."""

@@ -202,6 +202,11 @@ class PostgresJournal:
     def hold(self, run: str) -> None:
         self._writer.ask_sync(_Change(run=run, change=lambda _connection, _num: None))
 
+    def let_go(self, run: str) -> None:
+        if run not in self._holds:
+            return
+        self._writer.tell(_Change(run=run, change=lambda _connection, _num: None, gone=True))
+
     def held(self, run: str) -> bool:
         with self._one_reader, translated(self._reading.url):
             return self._reading.run(lambda connection: held(connection, run))

@@ -47,12 +47,15 @@ def application(role: str = "") -> str:
 
 
 class Holds:
-    """The runs that the connection named `name` holds. For the thread that writes alone."""
+    """The runs that the connection named `name` holds. But for `in`, for the thread that writes alone."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._held: dict[str, _Hold] = {}
         self._lost: dict[str, StoreError] = {}
+
+    def __contains__(self, run: str) -> bool:
+        return run in self._held
 
     def take(self, connection: Connection, runs: Iterable[str]) -> dict[str, int | StoreError]:
         """The number of each run, which is ours from now on, or why it is not."""
@@ -80,7 +83,7 @@ class Holds:
             )
 
     def let_go(self, connection: Connection, run: str) -> None:
-        """Of a run that is not there any more."""
+        """Of a run that is not worked any more."""
         if self._held.pop(run, None) is not None:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_number(run),))
 

@@ -83,3 +83,4 @@ def alone(opened: Opened, run: str) -> Iterator[None]:
         yield
     finally:
         opened.runs.discard(run)
+        opened.store.journal.let_go(run)

@@ -44,6 +44,7 @@ class SqliteJournal:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
         self._nums: dict[str, int] = {}
+        self._holding: set[str] = set()
 
     async def append(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
         self._known(run)
@@ -223,12 +224,24 @@ class SqliteJournal:
         ]
 
     def hold(self, run: str) -> None:
-        """Nothing to do: the file is locked for this process, and every run in it."""
+        """The file is locked for this process, and every run in it; that it is at this one is noted for others."""
+        self._holding.add(run)
+        self._database.write_later(
+            lambda connection: connection.execute("INSERT OR IGNORE INTO at_work VALUES (?)", (run,))
+        )
+
+    def let_go(self, run: str) -> None:
+        if run in self._holding:
+            self._holding.discard(run)
+            self._database.write_later(
+                lambda connection: connection.execute("DELETE FROM at_work WHERE run = ?", (run,))
+            )
 
     def held(self, run: str) -> bool:
-        """The lock is the file's: of the runs in it, the one that began or went on last is the one at work."""
-        latest = self._database.read("SELECT max(seq), run FROM records WHERE kind = 'session'")[0][1]
-        return self._database.locked() and latest is not None and latest == self._known(run)
+        if run in self._holding:
+            return True
+        noted = self._database.read("SELECT 1 FROM at_work WHERE run = ?", (run,))
+        return bool(noted) and self._database.locked()
 
     async def forget(self, run: str) -> None:
         def delete(connection: apsw.Connection) -> None:

@@ -72,6 +72,18 @@ async def test_the_question_is_no_evidence_for_itself(fold: Folding) -> None:
     assert made.told["status"] == "no_evidence"
 
 
+async def test_questions_of_before_are_no_evidence_either(fold: Folding) -> None:
+    made = await asked(
+        fold,
+        ("user", f"{FACT} What is the passcode of the Meridian vault, please?"),
+        ("assistant", "48213"),
+        ("user", "What is the passcode of the Meridian vault, again?"),
+        ("assistant", "48213"),
+        ("user", ASKS),
+    )
+    assert [one.quote for one in made.citations] == [FACT]
+
+
 async def test_what_nothing_answers_is_said_plainly(fold: Folding) -> None:
     made = await asked(
         fold, ("user", FILLING), ("assistant", "Yes?"), ("user", "Who painted the town hall of Gent?")

@@ -100,6 +100,18 @@ class ProcessConformance:
             assert journal.held("run")
             assert not journal.held("other")
 
+    async def test_what_was_let_go_is_held_by_nobody_and_may_be_taken_again(self, opened: Opened) -> None:
+        with opened() as journal:
+            journal.hold("run")
+            journal.hold("other")
+            journal.let_go("run")
+            await journal.append("other", entry("a"))  # comes after it
+            assert not journal.held("run")
+            assert journal.held("other")
+            journal.let_go("never held")
+            await journal.append("run", entry("b"))
+            assert journal.keys("run", "report") == ["b"]
+
     async def test_closing_twice_is_safe(self, opened: Opened) -> None:
         with opened() as journal:
             await journal.append("run", entry("a"))
