@@ -19,6 +19,7 @@
     request     what else a person asked: to pause, to go on, to stop, to cancel a slice (key: its own)
     dropped     a slice that a person cancelled (key: the slice)
     removal     a source that was unlearnt
+    job         how a task was begun in the background, and how a process left it (`embed/recorded.py`)
     answer      what a session came to (key: the session)
 
 Of work (`coordinator/work/`):

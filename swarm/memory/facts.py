@@ -8,6 +8,7 @@ module reads the tables; `tables` writes them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -44,6 +45,8 @@ class Fact:
     value: str | None = None
     at: str | None = None
     span: Span | None = None
+    who: str | None = None
+    """The name of the one who said the message that it rests on, where there is a name."""
     origin: Origin = "words"
     state: State = "live"
     reason: str = ""
@@ -54,6 +57,12 @@ class Fact:
     def message(self) -> str | None:
         """The id of the message that it rests on."""
         return self.span.source if self.span is not None else None
+
+    @property
+    def by_another(self) -> bool:
+        """Whether somebody says it of somebody, or of something, else."""
+        mine = re.escape(name_of(self.who or ""))
+        return bool(mine) and not re.search(rf"(?<!\w){mine}(?!\w)", name_of(self.subject or self.text))
 
 
 def slot_of(memory: int, subject: str | None, attribute: str | None) -> int | None:
@@ -117,19 +126,36 @@ def of_message(log: Log, place: int) -> list[Fact]:
     return _facts(log, log.database.read(sql, (log.base + place,)))
 
 
-def changed(log: Log, places: Iterable[int]) -> dict[int, list[tuple[int, int, str]]]:
-    """Of these messages, where in them something is said that a later value replaced, and what holds instead."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where in a message something is said that holds no longer, the value of then, and what is to be told of it."""
+
+    start: int
+    end: int
+    was: str
+    told: str
+
+
+def changed(log: Log, places: Iterable[int]) -> dict[int, list[Change]]:
+    """Of these messages, what they say that a later value replaced, or that was retired."""
     nums = json.dumps([log.base + place for place in places])
     sql = (
-        "SELECT before.message, before.start, before.end, before.value, latest.value, latest.text "
-        "FROM facts AS before JOIN facts AS latest ON latest.slot = before.slot AND latest.now = 1 "
+        "SELECT before.message, before.start, before.end, before.value, before.state, before.reason, "
+        "latest.value, latest.text FROM facts AS before "
+        "LEFT JOIN facts AS latest ON latest.slot = before.slot AND latest.now = 1 "
         "WHERE before.message IN (SELECT value FROM json_each(?)) AND before.now = 0 AND before.end > 0 "
-        "ORDER BY before.num"
+        "AND before.state <> 'same' ORDER BY before.num"
     )
-    found: dict[int, list[tuple[int, int, str]]] = {}
-    for message, start, end, was, value, text in log.database.read(sql, (nums,)):
-        if name_of(was) != name_of(value):
-            found.setdefault(message - log.base, []).append((start, end, " ".join(text.split())))
+    found: dict[int, list[Change]] = {}
+    for message, start, end, was, state, reason, value, text in log.database.read(sql, (nums,)):
+        if value is None:
+            why = f": {reason}" if state == "retired" and reason else ""
+            told = " ".join(f"no longer so{why}".split())
+        elif name_of(was) != name_of(value):
+            told = "since then: " + " ".join(text.split())
+        else:
+            continue
+        found.setdefault(message - log.base, []).append(Change(start, end, was, told))
     return found
 
 
@@ -165,6 +191,7 @@ def _fact(log: Log, row: tuple[Any, ...], lines: dict[int, Any]) -> Fact:
         value=value or None,
         at=at or None,
         span=Span(line.id, start, end) if line is not None else None,
+        who=line.name if line is not None else None,
         origin=origin,
         state=state,
         reason=reason,

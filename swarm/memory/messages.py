@@ -24,6 +24,7 @@ _ROLES = {
     "HumanMessageChunk": "user",
 }  # fmt: skip
 _CUT = "[…]"
+_LONGEST_NAME = 200  # characters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +90,15 @@ def message_of(value: Any) -> Message:
         )
     if message.at is not None and not moment(message.at):
         raise UsageError(f"a message's time cannot be read: {message.at!r:.60} (give it as ISO, 2026-05-31T14:00)")
-    name = whole(message.name) if message.name else None
-    return Message(role=whole(message.role), text=whole(message.text), name=name, at=message.at)
+    name, at = _one_line(message.name or "") or None, _one_line(message.at or "") or None
+    return Message(role=_one_line(message.role), text=whole(message.text), name=name, at=at)
+
+
+def _one_line(text: str) -> str:
+    """What stands beside a message, so that it cannot pass for something else: one short line without characters
+    that are obeyed and not seen."""
+    seen = "".join(one if one.isprintable() else " " for one in whole(text)[:_LONGEST_NAME])
+    return " ".join(seen.split())
 
 
 def digest(message: Message) -> bytes:

@@ -35,6 +35,7 @@ _AT_ONCE = 40
 _SHORT = 15  # tokens of a short message
 _NO_TIME = "(no time)"
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d)(:\d\d)(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+_LINE_END = re.compile(r"\r\n?|[\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SHARES = {"blocks": 0.9, "facts": 0.25, "episodes": 0.15, "recent": 0.2}
 """The most that each part takes of the budget; what it leaves goes to the messages that bear on the question."""
 _MISSES = 12
@@ -214,7 +215,7 @@ def _cost(line: Line, heads: set[str]) -> int:
 def _blocks(log: Log) -> list[Line]:
     every = sorted(blocks.read(log).values(), key=lambda block: not block.pinned)
     return [
-        Line(kind="block", text=block.text, shown=f"{block.name}: {block.text}", id=block.name)
+        Line(kind="block", text=block.text, shown=f"{block.name}: {indented(block.text)}", id=block.name)
         for block in every
         if block.pinned and block.text.strip()
     ]
@@ -222,9 +223,12 @@ def _blocks(log: Log) -> list[Line]:
 
 def _facts(log: Log, about: str) -> Iterable[Line]:
     for fact, _ in facts.bearing(log, about, _CANDIDATES):
-        when = f" ({fact.at})" if fact.at and fact.at not in fact.text else ""
-        text = " ".join(fact.text.split())
-        yield Line(kind="fact", text=fact.text, shown=f"{text}{when}", span=fact.span, at=fact.at, id=fact.id)
+        told = [f"says {fact.who}"] if fact.by_another else []
+        told += [fact.at] if fact.at and fact.at not in fact.text else []
+        shown = " ".join(fact.text.split()) + (f" ({', '.join(told)})" if told else "")
+        yield Line(
+            kind="fact", text=fact.text, shown=shown, span=fact.span, who=fact.who, at=fact.at, id=fact.id
+        )
 
 
 def _source(line: Line) -> str | None:
@@ -232,9 +236,13 @@ def _source(line: Line) -> str | None:
 
 
 def _episodes(log: Log, about: str) -> Iterable[Line]:
+    """What stands for old messages; where it tells what holds no longer, what does stands below."""
     for episode in episodes.bearing(log, about, 10):
         text = " ".join(episode.text.split())
-        yield Line(kind="episode", text=episode.text, shown=text, at=episode.at, id=episode.id)
+        low = text.casefold()
+        changes = facts.changed(log, range(episode.first, episode.last + 1)).values()
+        told = [one.told for some in changes for one in some if one.was and one.was.casefold() in low]
+        yield Line(kind="episode", text=episode.text, shown=text + _asides(told), at=episode.at, id=episode.id)
 
 
 def _recent(log: Log, count: int) -> list[Line]:
@@ -257,29 +265,32 @@ def _found(log: Log, about: str, tokens: int, hits: Sequence[int]) -> Iterable[L
 
 
 def _all_said(log: Log, stretches: Sequence[Stretch]) -> list[Line]:
-    """Stretches as lines; where one says what holds no longer, what does stands behind it."""
+    """Stretches as lines; where one says what holds no longer, what does stands below it."""
     changed = facts.changed(log, {stretch.line.place for stretch in stretches})
     return [
         _said(
             stretch,
             [
-                now
-                for start, end, now in changed.get(stretch.line.place, ())
-                if start < stretch.end and end > stretch.start
+                change.told
+                for change in changed.get(stretch.line.place, ())
+                if change.start < stretch.end and change.end > stretch.start
             ],
         )
         for stretch in stretches
     ]
 
 
-def _said(stretch: Stretch, now: Sequence[str]) -> Line:
+def _asides(told: Iterable[str]) -> str:
+    return "".join(f"\n({text})" for text in dict.fromkeys(told))
+
+
+def _said(stretch: Stretch, told: Sequence[str]) -> Line:
     line = stretch.line
-    since = "".join(f" (since then: {text})" for text in dict.fromkeys(now))
     part = "" if stretch.end - stretch.start == line.chars else " (a part)"
     return Line(
         kind="message",
         text=stretch.text,
-        shown=f"{line.who}{part}: {stretch.text.strip()}{since}",
+        shown=f"{line.who}{part}: {indented(stretch.text)}{_asides(told)}",
         span=stretch.span,
         who=line.who,
         at=line.at,
@@ -287,6 +298,11 @@ def _said(stretch: Stretch, now: Sequence[str]) -> Line:
         order=stretch.num,
         head=_head(line.at),
     )
+
+
+def indented(text: str) -> str:
+    """A text whose further lines cannot pass for lines of the view, which begin at the margin."""
+    return _LINE_END.sub(r"\g<0> ", text.strip())
 
 
 def _head(at: str | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from swarm.equipment import Tool, ToolFailed
 from swarm.errors import UsageError
 from swarm.memory.blocks import Block
 from swarm.memory.facts import Fact
-from swarm.memory.page import MemoryView
+from swarm.memory.page import MemoryView, indented
 from swarm.memory.search import Found
 from swarm.tools.function import tool
 from swarm.views.mark import marked
@@ -141,13 +141,13 @@ class _told:  # noqa: N801 - reads like a word
 
 def _line(id_: str, who: str, at: str | None, text: str) -> str:
     when = f", {at}" if at else ""
-    return f"[{id_[:_SHORT]}] {who}{when}: {text.strip()}"
+    return f"[{id_[:_SHORT]}] {who}{when}: {indented(text)}"
 
 
 def _fact(fact: Fact) -> str:
     since = f" (since {fact.at})" if fact.at else ""
     ended = "" if fact.now else f" (no longer{f': {fact.reason}' if fact.reason else ''})"
-    return f"[{fact.id[:_SHORT]}] {fact.text}{since}{ended}"
+    return f"[{fact.id[:_SHORT]}] {' '.join(fact.text.split())}{since}{ended}"
 
 
 __all__: Sequence[str] = ["tools_of"]

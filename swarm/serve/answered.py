@@ -80,11 +80,10 @@ class Answering:
         except (ValueError, AttributeError, TypeError, LookupError):
             raise Wrong(502, "the model behind did not answer in its wire; check the base URL") from None
         self._settle(held)
-        marks = cited(text, self.items)
         if target is self.wire:
-            made = target.cited_whole(body, marks, self.more)
+            made = target.cited_whole(body, lambda one: cited(one, self.items), self.more)
         else:
-            made = self.wire.whole(self.request, text, marks, self.used + self.more, stop)
+            made = self.wire.whole(self.request, text, cited(text, self.items), self.used + self.more, stop)
         await self._end_whole(made, passed_headers(response) if target is self.wire else [])
 
     async def _end_whole(self, made: dict[str, Any], headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -162,8 +161,8 @@ class Answering:
         return [Event(":", "", b": swarm " + dumped(dict(self.told)) + b"\n\n")]
 
     def _settle(self, held: Held, *, ended: bool = True) -> None:
-        if self.used.known and ended and self.upstream is not None:
-            held.settle(usage_of(self.used, self.upstream.to.price))
+        if self.used.known and ended:
+            held.settle(usage_of(self.used, held.price))
 
 
 _END: Stop = "end"

@@ -24,6 +24,11 @@ WAIT_SECONDS = 30.0
 """For a body to go on arriving."""
 _SLOWEST = 16 * 1024  # bytes in a second, on the whole
 _SPACE = " \t\r\n"
+_TELLING = {
+    "model", "models", "messages", "input", "stream", "stream_options", "max_tokens", "max_completion_tokens",
+    "max_output_tokens", "n", "best_of", "tools", "functions", "service_tier", "speed", "thread",
+}  # fmt: skip
+"""Fields that say what a request may come to. Some servers take them in capitals too."""
 
 
 class Gone(Exception):
@@ -111,7 +116,19 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_decoder: Any = json.JSONDecoder(parse_constant=_no_number)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _twice(next(name for name in names if names.count(name) > 1))
+    return made
+
+
+def _twice(name: str) -> Wrong:
+    return Wrong(400, f"the field {name[:60]!r} stands twice in the request", param=name[:60])
+
+
+_decoder: Any = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_object)
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
 _scan_name: Callable[[str, int, bool], tuple[str, int]] = _decoder.parse_string
 
@@ -129,7 +146,9 @@ def _parsed(text: str) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
             raise ValueError
         name, at = _scan_name(text, at + 1, True)
         if name in data:
-            raise Wrong(400, f"the field {name[:60]!r} stands twice in the request", param=name[:60])
+            raise _twice(name)
+        if name.casefold() in _TELLING and name not in _TELLING:
+            raise Wrong(400, f"the field {name[:60]!r} is written otherwise", param=name[:60])
         at = _skip(text, at)
         if text[at : at + 1] != ":":
             raise ValueError

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
@@ -20,6 +21,7 @@ from swarm.serve.answered import Answering, used_of
 from swarm.serve.body import Body, Gone, Receive
 from swarm.serve.clients import Client
 from swarm.serve.counting import Counting
+from swarm.serve.echoed import without
 from swarm.serve.fold import Folded, Folding
 from swarm.serve.own import Own
 from swarm.serve.passing import DoesNotFit, Passing
@@ -39,6 +41,7 @@ ALIVE_SECONDS = 10.0
 _BYTES_A_TOKEN = 2  # at the most, on the whole, of what is read: most texts have four
 _READ_OUTPUT = 8  # tokens read for one that readers write, at the most
 _WINDOWS = 4  # times that a smaller window is learnt for one request
+_BETA = b"beta=true"  # of a query, what Anthropic's SDK sends
 _ASK_BYTES = 4 * 2**20  # of a body that the model behind is asked to count
 
 
@@ -103,7 +106,7 @@ class Endpoint:
         try:
             with self._admitted(), self.accounts[client.name].at_work():
                 asking = await self._asked(wire, scope, receive, reply, client)
-                await attended(receive, self._answer(asking))
+                await attended(receive, reply, self._answer(asking))
             outcome = "answered"
         except Gone:
             outcome = "gone"
@@ -119,7 +122,7 @@ class Endpoint:
         try:
             with self._admitted(), self.accounts[client.name].at_work():
                 asking = await self._asked(wire, scope, receive, reply, client)
-                await attended(receive, self._count(asking))
+                await attended(receive, reply, self._count(asking))
         except Gone:
             return
         except Wrong as wrong:
@@ -144,12 +147,14 @@ class Endpoint:
         raw = await bodies.read(
             receive, client.request_bytes, headers.get("content-length"), self.terms.body_seconds
         )
-        body = await Body.of(raw)
+        body = await without(await Body.of(raw))
+        if key := headers.get("idempotency-key"):  # all clients share the account behind, and none may guess another's
+            headers["idempotency-key"] = blake2b(f"{client.name}\0{key}".encode(), digest_size=16).hexdigest()
         return Asking(
             wire=wire,
             account=self.accounts[client.name],
             headers=headers,
-            query=scope.get("query_string", b""),
+            query=_BETA if _BETA in scope.get("query_string", b"").split(b"&") else b"",
             reply=reply,
             body=body,
             request=replace(wire.parse(body.data, self.counting.count), model=self.model),
@@ -186,7 +191,7 @@ class Endpoint:
         most = self.counting.at_most(request, size)
         if bound.elsewhere:
             return True, to.window, 0
-        affords = most <= room and asking.account.affords(to.price, most, bound.output_tokens)
+        affords = most <= room and asking.account.affords(bound.price, most * bound.times, bound.output_tokens)
         if most <= room and (affords or not asking.account.client.bounded):
             return True, most, 0
         if room <= 0:  # there is no way in which it could fit: the model behind says so in its own words
@@ -200,7 +205,7 @@ class Endpoint:
         self, asking: Asking, upstream: Upstream, bound: admitted.Bound, tokens: int, counted: int
     ) -> None:
         asking.route = "passed"
-        async with asking.account.holding(upstream.to.price, tokens, bound.output_tokens) as held:
+        async with asking.account.holding(bound.price, tokens * bound.times, bound.output_tokens) as held:
             passing = Passing(upstream, asking.request, asking.reply, held, counted)
             try:
                 await passing.run(asking.body, bound.changes, asking.headers, asking.query)
@@ -212,7 +217,7 @@ class Endpoint:
         target = WIRES[upstream.to.wires[asking.request.wire]]
         longest = asking.request.max_output or next(iter(bound.changes.values()), None)
         body = translated(asking.request, upstream.to, target, longest, upstream.to.window - tokens)
-        async with asking.account.holding(upstream.to.price, tokens, bound.output_tokens) as held:
+        async with asking.account.holding(bound.price, tokens * bound.times, bound.output_tokens) as held:
             await self._told(Answering(upstream, asking.request, asking.reply), body, target, held, asking)
 
     async def _told(
@@ -245,7 +250,7 @@ class Endpoint:
             told=folded.told,
             drops=drops,
         )
-        async with asking.account.holding(to.price, folded.tokens, bound.output_tokens) as held:
+        async with asking.account.holding(bound.price, folded.tokens * bound.times, bound.output_tokens) as held:
             await self._told(answering, body, target, held, asking)
 
     async def _read(self, asking: Asking, to: Behind, bound: admitted.Bound) -> Folded:
@@ -253,7 +258,7 @@ class Endpoint:
         aside."""
         account, room = asking.account, to.window - bound.output_tokens
         limits = account.allowed()
-        answer_usd = to.price.worst(max(0, room), bound.output_tokens)
+        answer_usd = bound.price.worst(max(0, room) * bound.times, bound.output_tokens)
         if limits.cost_usd is not None:
             limits = Limits(cost_usd=max(0.0, limits.cost_usd - answer_usd), tokens=limits.tokens)
         if limits.tokens is not None:

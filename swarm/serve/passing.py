@@ -124,7 +124,7 @@ class Passing:
     def _settle(self, *, ended: bool = True) -> None:
         if not self.used.known or not ended:
             return
-        self._held.settle(usage_of(self.used, self._upstream.to.price))
+        self._held.settle(usage_of(self.used, self._held.price))
         if self._counted:
             self._upstream.to.counter.observe(self._counted, self.used.input_tokens)
 

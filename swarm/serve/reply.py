@@ -83,8 +83,8 @@ def error_headers(wrong: Wrong) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def attended(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work as long as somebody waits for it.
+async def attended(receive: Receive, reply: Reply, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work as long as somebody waits for it; what is left to do once the reply is out is always done.
 
     Raises:
         Gone: nobody does any more; the work was cancelled, and has ended.
@@ -92,9 +92,9 @@ async def attended(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait((doing, watching), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
+        if not doing.done() and not reply.ended:
             raise Gone
-        doing.result()
+        await doing
     finally:
         watching.cancel()
         doing.cancel()

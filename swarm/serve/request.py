@@ -122,6 +122,10 @@ class Citation:
     url: str = ""
 
 
+Cite = Callable[[str], Sequence[Citation]]
+"""Finds the citations of one text of a reply."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event of a stream: its name (empty in Chat Completions) and what it holds: a dict, or a text that is no
@@ -214,8 +218,8 @@ class Wire(Protocol):
     def read_whole(self, body: dict[str, Any]) -> tuple[str, Used, Stop]:
         """The text, usage and end of a reply that is not streamed."""
 
-    def cited_whole(self, body: dict[str, Any], citations: Sequence[Citation], more: Used) -> dict[str, Any]:
-        """A reply that is not streamed, with annotations on its (first) text, and `more` added to its usage."""
+    def cited_whole(self, body: dict[str, Any], cite: Cite, more: Used) -> dict[str, Any]:
+        """A reply that is not streamed, with annotations on each of its texts, and `more` added to its usage."""
 
     def writing(self, request: Request) -> Writing:
         """A writer for one streamed reply."""
@@ -239,7 +243,8 @@ class Wire(Protocol):
 class Wrong(Exception):
     """The request cannot be answered: a status, and words that hold nothing of its content and no secret.
 
-    `code` and `param` are OpenAI's fields. `retry_after` is in seconds. `again` false tells SDKs not to retry.
+    `code` and `param` are OpenAI's fields, `details` are Anthropic's, which its SDK acts on. `retry_after` is in
+    seconds. `again` false tells SDKs not to retry.
     """
 
     def __init__(
@@ -251,7 +256,8 @@ class Wrong(Exception):
         param: str = "",
         retry_after: float | None = None,
         again: bool = True,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param = status, message, code, param
-        self.retry_after, self.again = retry_after, again
+        self.retry_after, self.again, self.details = retry_after, again, details

@@ -47,8 +47,8 @@ class Held:
     """What is set aside for one call, or for several. Say what they came to with `settle`; else the worst case is
     what they came to."""
 
-    def __init__(self, worst: Reservation) -> None:
-        self.worst = worst
+    def __init__(self, worst: Reservation, price: Price) -> None:
+        self.worst, self.price = worst, price
         self.usage: Usage | None = None
         self.reason = "the reply was not told to its end"
 
@@ -163,7 +163,7 @@ class Account:
         except LimitReached as error:
             worst_usd = price.worst(input_tokens, output_tokens)
             raise self._wrong(error, worst_usd, input_tokens + output_tokens) from None
-        held = Held(worst)
+        held = Held(worst, price)
         self._held.append(worst)
         key = token_hex(16)
         settled = False

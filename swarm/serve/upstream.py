@@ -48,7 +48,8 @@ _KEPT_OPEN = 128  # connections that nobody uses at the moment
 _KEPT_BACK = {
     "connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade",
     "content-length", "content-encoding", "date", "server", "set-cookie", "alt-svc", "strict-transport-security",
-    "openai-organization", "openai-project", "anthropic-organization-id", "www-authenticate",
+    "openai-organization", "openai-project", "anthropic-organization-id", "anthropic-workspace-id",
+    "www-authenticate", "location",
 }  # fmt: skip
 """Of the connection, of whoever serves it, and of the account."""
 
@@ -200,6 +201,8 @@ class Upstream:
             except httpx2.HTTPError as error:
                 raise Unreached(502, "the model behind cannot be reached", was_sent(error)) from None
             try:
+                if 300 <= response.status_code < 400:
+                    raise Unreached(502, "the model behind sends elsewhere: check the base URL", False)
                 yield response
             except httpx2.HTTPError:
                 raise Unreached(502, "the connection to the model behind broke off", True) from None
@@ -221,5 +224,5 @@ def passed_headers(response: httpx2.Response) -> list[tuple[bytes, bytes]]:
     return [
         (name.lower(), value)
         for name, value in response.headers.raw
-        if name.lower().decode("latin-1") not in _KEPT_BACK
+        if name.lower().decode("latin-1") not in _KEPT_BACK and not name.lower().startswith(b"access-control-")
     ]

@@ -10,23 +10,31 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
+from html import escape
 
-_MARK = re.compile(r"<memory run=\"([^\"\n]{0,80})\" hash=\"([0-9a-f]{16})\">\n(.*?)\n</memory>", re.DOTALL)
+_BEGIN = re.compile(r"<memory run=\"([^\"\n]{0,2000})\" hash=\"([0-9a-f]{16})\">\n")
+_END = "\n</memory>"
+_LIKE_A_MARK = re.compile(r"<(?=\s*/?\s*memory)", re.IGNORECASE)
 
 
 def marked(run: str, text: str) -> str:
     """`text` as a view of the graph of `run`; empty where there is nothing to show."""
     if not text:
         return ""
-    inner = text.replace("<memory", "&lt;memory").replace("</memory", "&lt;/memory")
+    inner, run = _LIKE_A_MARK.sub("&lt;", text), escape(run.replace("\n", " "))
     return f'<memory run="{run}" hash="{_hash(run, inner)}">\n{inner}\n</memory>'
 
 
 def stretches(text: str) -> list[tuple[int, int]]:
-    """Where views stand in a text, as (start, end) in characters."""
-    if "<memory" not in text:
-        return []
-    return [found.span() for found in _MARK.finditer(text) if _hash(found[1], found[3]) == found[2]]
+    """Where views stand in a text, as (start, end) in characters. The time grows with the text, whatever it holds."""
+    found: list[tuple[int, int]] = []
+    for begin in _BEGIN.finditer(text) if "<memory" in text else ():
+        start = begin.end()
+        another = text.find("<memory", start)  # in a view there is none
+        end = text.find(_END, start, another if another >= 0 else len(text))
+        if end >= 0 and _hash(begin[1], text[start:end]) == begin[2]:
+            found.append((begin.start(), end + len(_END)))
+    return found
 
 
 def _hash(run: str, text: str) -> str:

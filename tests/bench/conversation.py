@@ -48,6 +48,7 @@ from remembering import messages as books
 
 from swarm.memory.memory import Memory, open_memory
 from swarm.memory.messages import Message
+from swarm.memory.page import indented
 from swarm.tokens import o200k
 
 BUDGETS = (1_000, 2_000, 4_000)
@@ -151,7 +152,7 @@ class Bench:
         assert view.tokens == o200k(view.text) <= most
         shown = set()
         for item in view.items:
-            if item.kind == "message" and item.message is not None and item.text in view.text:
+            if item.kind == "message" and item.message is not None and indented(item.text) in view.text:
                 number = self._number[item.message]
                 if item.text.strip() == self._turns[number].text.strip():
                     shown.add(number)

@@ -163,6 +163,7 @@ def test_a_server_that_is_killed_in_mid_reading_goes_on_and_sends_nothing_finish
     assert after["repeats"] <= 4  # replies that had left, and had not come to the journal when it was killed
 
 
+@pytest.mark.soak
 def test_a_client_that_goes_away_stops_the_reading_and_what_was_read_is_kept(tmp_path: Path) -> None:
     messages = [user(f"{LONG}\n\n{ASKS}")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import count
 
@@ -180,10 +181,20 @@ def test_a_view_is_known_again_wherever_its_text_turns_up(large: SharedGraph) ->
     assert whole[start:end] == text
 
 
-@given(st.text(), st.text(max_size=20).filter(lambda run: '"' not in run and "\n" not in run))
+marks = st.lists(st.sampled_from(["</memory>", "\n</memory>", "<memory run=", "</MEMORY>", "< /memory", "a", '"']))
+
+
+@given(st.text() | marks.map("".join), st.text(max_size=300) | marks.map("".join))
 def test_whatever_is_marked_is_known_and_no_text_can_end_the_mark(text: str, run: str) -> None:
     whole = marked(run, text)
     assert stretches(whole) == ([(0, len(whole))] if text else [])
+    assert not re.search(r"<\s*/?\s*memory", whole.removesuffix("</memory>")[1:], re.IGNORECASE)
+
+
+def test_beginnings_of_views_without_an_end_take_no_longer_than_other_text() -> None:
+    begun = '<memory run="x" hash="0123456789abcdef">\n' * 100_000
+    assert stretches(begun) == stretches(f"{begun}\n</memory>") == []
+    assert len(stretches(begun + marked("x", "one") + begun + marked("y", "two"))) == 2
 
 
 def test_what_was_changed_or_dressed_up_is_read_like_any_other_text(large: SharedGraph) -> None:

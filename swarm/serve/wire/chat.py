@@ -15,6 +15,7 @@ from typing import Any
 from swarm.serve.events import ALIVE
 from swarm.serve.request import (
     Citation,
+    Cite,
     Delta,
     Event,
     Part,
@@ -77,7 +78,7 @@ def parse(body: dict[str, Any], count: Callable[[str], int]) -> Request:
         tools_tokens=form_tokens(count, tools, body.get("response_format")),
         fixed_tokens=sum(_fixed(part.raw) for turn in turns for part in turn.parts if part.kind == "other"),
         stream=bool(field_of(body, "stream", bool, False)),
-        max_output=tokens_field(body, "max_completion_tokens", "max_tokens"),
+        max_output=_longest(body),
         body=body,
     )
 
@@ -115,6 +116,12 @@ def _with_more(leads: list[dict[str, Any]], more: str) -> list[dict[str, Any]]:
         else "\n\n".join(text for text in (content, more) if text)
     )
     return [*leads[:-1], {**last, "content": together}]
+
+
+def _longest(body: dict[str, Any]) -> int | None:
+    """Of two limits the larger one: which of them holds differs from server to server."""
+    told = [tokens_field(body, name) for name in ("max_completion_tokens", "max_tokens")]
+    return max((one for one in told if one is not None), default=None)
 
 
 def _leading(messages: Sequence[dict[str, Any]]) -> int:
@@ -237,19 +244,23 @@ def read_whole(body: dict[str, Any]) -> tuple[str, Used, Stop]:
     return joined_text(text, ())[0], used, "refusal" if message.get("refusal") else stop
 
 
-def cited_whole(body: dict[str, Any], citations: Sequence[Citation], more: Used) -> dict[str, Any]:
+def cited_whole(body: dict[str, Any], cite: Cite, more: Used) -> dict[str, Any]:
     """See `Wire`."""
     body = dict(body)
-    choices = [dict(choice) for choice in body.get("choices") or ()]
-    if choices and citations:
-        message = dict(choices[0].get("message") or {})
-        before = message.get("annotations") or []
-        message["annotations"] = [*before, *(_annotation(one) for one in citations)]
-        choices[0]["message"] = message
-    body["choices"] = choices
+    body["choices"] = [_cited(choice, cite) for choice in body.get("choices") or ()]
     if (used := openai_used(body.get("usage"), _ASKED, _REPLIED)) is not None:
         body["usage"] = openai_usage(used + more, _ASKED, _REPLIED, body["usage"])
     return body
+
+
+def _cited(choice: dict[str, Any], cite: Cite) -> dict[str, Any]:
+    message = choice.get("message") or {}
+    text = message.get("content")
+    found = cite(text) if isinstance(text, str) else ()
+    if not found:
+        return choice
+    annotations = [*(message.get("annotations") or ()), *map(_annotation, found)]
+    return choice | {"message": message | {"annotations": annotations}}
 
 
 class _Writing:

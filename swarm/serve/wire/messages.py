@@ -7,13 +7,14 @@ cited, counted from 0. This module knows no HTTP and no model.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
 from swarm.serve.request import (
     Citation,
+    Cite,
     Delta,
     Event,
     Part,
@@ -46,6 +47,9 @@ from swarm.serve.wire.shared import (
 
 name: WireName = "messages"
 
+_UNTHREADED = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+"""What makes the tool runner of Anthropic's SDK go on by sending the whole conversation."""
+
 _ROLES: dict[str, Role] = {"assistant": "assistant", "system": "system"}
 _STOPS: dict[str, Stop] = {
     "end_turn": "end",
@@ -66,7 +70,10 @@ _ENDS: dict[Stop, str] = {
 
 
 def parse(body: dict[str, Any], count: Callable[[str], int]) -> Request:
-    """See `Wire`."""
+    """See `Wire`. A conversation that the provider keeps, of which only the new turns are sent, cannot be counted,
+    read or cited here."""
+    if body.get("thread") is not None:
+        raise Wrong(400, "send the whole conversation, without thread", param="thread", details=_UNTHREADED)
     messages = objects(body.get("messages"), "messages")
     turns = tuple(_turn(message, ("messages", at)) for at, message in enumerate(messages))
     config = body.get("output_config")
@@ -183,12 +190,21 @@ def _used(usage: Any, before: Used) -> Used:
         written = told(usage["cache_creation_input_tokens"])
     if usage.get("input_tokens") is not None:
         fresh = told(usage["input_tokens"])
-    return Used(
+    made = Used(
         input_tokens=fresh + cached + written,
         output_tokens=told(usage.get("output_tokens")) or before.output_tokens,
         cached_tokens=cached,
         written_tokens=written,
     )
+    return sum(_compacted(usage), start=made)
+
+
+def _compacted(usage: dict[str, Any]) -> Iterator[Used]:
+    """What the provider took to sum the conversation up: billed, and told beside the rest."""
+    steps = usage.get("iterations")
+    for one in steps if isinstance(steps, list) else ():
+        if isinstance(one, dict) and one.get("type") == "compaction":
+            yield _used({name: value for name, value in one.items() if name != "iterations"}, Used())
 
 
 def _usage(used: Used, before: Any = None) -> dict[str, Any]:
@@ -263,13 +279,14 @@ def read_whole(body: dict[str, Any]) -> tuple[str, Used, Stop]:
     return text, used, _STOPS.get(body.get("stop_reason") or "end_turn", "end")
 
 
-def cited_whole(body: dict[str, Any], citations: Sequence[Citation], more: Used) -> dict[str, Any]:
+def cited_whole(body: dict[str, Any], cite: Cite, more: Used) -> dict[str, Any]:
     """See `Wire`."""
     body = dict(body)
     blocks = [dict(block) for block in body.get("content") or ()]
-    text = next((block for block in blocks if block.get("type") == "text"), None)
-    if text is not None and citations:
-        text["citations"] = [*(text.get("citations") or ()), *map(_location, citations)]
+    for block in blocks:
+        text = block.get("text") if block.get("type") == "text" else None
+        if isinstance(text, str) and (found := cite(text)):
+            block["citations"] = [*(block.get("citations") or ()), *map(_location, found)]
     body["content"] = blocks
     body["usage"] = _usage(_used(body.get("usage"), Used()) + more, body.get("usage"))
     return body

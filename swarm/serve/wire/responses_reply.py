@@ -12,7 +12,7 @@ from secrets import token_hex
 from typing import Any
 
 from swarm.serve.events import ALIVE
-from swarm.serve.request import Citation, Delta, Event, Request, Stop, Used, Wrong
+from swarm.serve.request import Citation, Cite, Delta, Event, Request, Stop, Used, Wrong
 from swarm.serve.wire.shared import openai_usage, openai_used, url_citation
 
 _ASKED, _REPLIED = "input_tokens", "output_tokens"
@@ -142,15 +142,16 @@ def read_whole(body: dict[str, Any]) -> tuple[str, Used, Stop]:
     return "".join(texts), openai_used(body.get("usage"), _ASKED, _REPLIED) or Used(known=False), _stop(body)
 
 
-def cited_whole(body: dict[str, Any], citations: Sequence[Citation], more: Used) -> dict[str, Any]:
+def cited_whole(body: dict[str, Any], cite: Cite, more: Used) -> dict[str, Any]:
     """See `Wire`."""
     reader = Reader()
     reader.used = openai_used(body.get("usage"), _ASKED, _REPLIED) or Used()
     reader.add(more)
     for at, item in enumerate(body.get("output") or ()):
-        if isinstance(item, dict) and item.get("type") == "message" and citations:
-            reader.cite((at, 0), citations)
-            break
+        parts = item.get("content") if isinstance(item, dict) and item.get("type") == "message" else None
+        for number, part in enumerate(parts or ()):
+            if part.get("type") == "output_text":
+                reader.cite((at, number), cite(part.get("text") or ""))
     return reader._response(body)
 
 

@@ -195,7 +195,10 @@ def openai_error(wrong: Wrong) -> dict[str, Any]:
 
 def anthropic_error(wrong: Wrong) -> dict[str, Any]:
     kind = _ANTHROPIC_KINDS.get(wrong.status, "invalid_request_error" if wrong.status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": wrong.message}, "request_id": None}
+    error: dict[str, Any] = {"type": kind, "message": wrong.message}
+    if wrong.details is not None:
+        error["details"] = dict(wrong.details)
+    return {"type": "error", "error": error, "request_id": None}
 
 
 def moved(citations: Sequence[Citation], by: int) -> list[Citation]:
