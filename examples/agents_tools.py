@@ -1,5 +1,5 @@
 """Long tasks as tools of an agent of OpenAI's Agents SDK. What stands for OpenAI here is a SIMULATED provider on
-this machine, whose model is scripted."""
+this machine, whose model is scripted. It needs `pip install -e '.[agents]'`."""
 
 import asyncio
 

@@ -10,7 +10,8 @@ from openai import OpenAI
 from swarm.testing.provider import Provider
 from swarm.testing.serving import Serving
 
-LINES = "\n".join(f"The tower of town {n} was built in {1000 + n}." for n in range(900))
+DIARY = [f"Day {n}: rain in the valley, and nothing that anybody would write home about." for n in range(1, 700)]
+DIARY[332] = "Day 333: the tower of Elvas was finished."
 
 
 def main() -> None:
@@ -20,14 +21,14 @@ def main() -> None:
         Serving("openai:any", behind.openai_url, store=f"{folder}/s.db", options=["--window", "8000"]) as endpoint,
         OpenAI(base_url=endpoint.openai_url, api_key=endpoint.token) as client,
     ):
-        asked = f"{LINES}\n\nWhen was the tower of town 77 built?"
+        asked = "\n".join([*DIARY, "", "On which day was the tower of Elvas finished?"])
         reply = client.chat.completions.create(model="any", messages=[{"role": "user", "content": asked}])
         message = reply.choices[0].message
         print(message.content)
         for annotation in message.annotations or ():
             print(f"  cites {annotation.url_citation.url}")
         if reply.usage is not None:
-            print(f"  {reply.usage.prompt_tokens:,} tokens read in all, with a window of 8,000")
+            print(f"  {reply.usage.prompt_tokens:,} tokens were sent to a window of 8,000, part by part")
 
 
 if __name__ == "__main__":

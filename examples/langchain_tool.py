@@ -1,5 +1,5 @@
 """Swarm as a tool of a LangChain agent, which waits for the answer and streams what happens meanwhile. The agent's
-model is scripted."""
+model is scripted. It needs `pip install -e '.[langchain]'`."""
 
 import asyncio
 from typing import Any

@@ -1,5 +1,5 @@
 """A parent graph is killed while its swarm reads. The thread leads another process to the same run, and nothing
-that was read is read again."""
+that was read is read again. It needs `pip install langgraph-checkpoint-sqlite`."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ async def main(thread_id: str, *, dies: bool) -> None:
                     print(f"{event['done']} slices are done already")
                 case {"type": "Finished"}:
                     print(f"{event['run_id']}: {event['status']}")
-        print((await app.aget_state(config)).values["answer"])
+        print((await app.aget_state(config)).values["answer"][:100])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from swarm.memory.memory import Memory, open_memory
+from swarm import Memory, open_memory
 
 SAID = (
     "Good morning, I'm Anna. I live in Porto.",

@@ -10,8 +10,8 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
+from swarm import Memory, open_memory
 from swarm.memory.adapter import Budgeted
-from swarm.memory.memory import Memory, open_memory
 from swarm.testing.provider import Provider
 
 WINDOW = 4_000

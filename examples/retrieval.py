@@ -1,5 +1,5 @@
 """An index beside the library's own search: on its own, and in a run. Its vectors are SIMULATED: they count
-words."""
+words. It needs `pip install -e '.[vectors]'`."""
 
 import asyncio
 import tempfile

@@ -59,10 +59,12 @@ async def conversation_memory(
         limits=Limits(cost_usd=read_cost_usd),
     ) as memory:
         await remember(memory, files)
-        if read:
+        if read and memory.unread_tokens:
             done = await memory.flush(question)
             more = "" if done.complete else f" (stopped: {done.stopped}; give it again to go on)"
             print(f"{done.read_tokens:,} tokens read, {done.findings:,} facts found{more}")
+        elif read:
+            print("nothing is unread: facts are taken from words at once, or were found before")
         if mirror is not None:
             synced = await mirror_into(memory, mirror)
             print("\n".join([*synced.taken, *synced.told, f"{len(synced.written):,} pages written in {mirror}"]))

@@ -4,8 +4,6 @@ import os
 import sys
 from typing import NoReturn
 
-from swarm.cli.main import main
-
 
 def run() -> NoReturn:
     """Exit with the code of the command line.
@@ -13,6 +11,10 @@ def run() -> NoReturn:
     Everything is closed and flushed by then; taking an interpreter full of findings apart, object by object, took
     up to half a second of a run that takes two, for nothing.
     """
+    try:
+        from swarm.cli.main import main
+    except KeyboardInterrupt:  # before there is anything that could say more
+        os._exit(130)
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

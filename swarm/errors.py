@@ -60,6 +60,10 @@ class StoreInUse(StoreError):
     """Another process, that is alive, has the store, or the run in it."""
 
 
+class NoSuchRun(StoreError):
+    """A store that holds no run of that name."""
+
+
 class RunError(SwarmError):
     """The run went wrong.
 

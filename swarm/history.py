@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from swarm.errors import StoreError, UsageError
+from swarm.errors import NoSuchRun, StoreError, UsageError
 from swarm.store.journal import LOST, Account, Journal, Record
 from swarm.store.opening import Store, open_mailbox, open_store, shown
 from swarm.task import Answer, Limits, Task, Usage
@@ -213,7 +213,7 @@ def _account(journal: Journal, name: str, store: str | Path | None) -> Account:
     found = known[:1] if name == LAST else [account for account in known if account.run == name]
     found = found or [account for account in known if name and account.run.startswith(name)]
     if not found:
-        raise StoreError(f"{shown(store)} holds no run {name}: check the id, or name another --store")
+        raise NoSuchRun(f"{shown(store)} holds no run {name}: check the id, or name another --store")
     if len(found) > 1:
         some = ", ".join(account.run for account in found[:_MOST_NAMED])
         more = ", …" if len(found) > _MOST_NAMED else ""

@@ -6,7 +6,7 @@ vocabulary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from swarm.orders import Order
@@ -57,6 +57,24 @@ class Limits:
     to. When a run goes on after a stop, a slice that was under way begins with all of it again."""
     cost_is_default: bool = False
     """True where nobody said `cost_usd` and it is the default: set by `swarm.limits.budget.effective`."""
+
+    def left(self, spent: Usage) -> Limits:
+        """What is left of dollars, tokens and calls when that is spent."""
+        return replace(
+            self,
+            cost_usd=None if self.cost_usd is None else max(0.0, self.cost_usd - spent.cost_usd),
+            tokens=None if self.tokens is None else max(0, self.tokens - spent.tokens),
+            calls=None if self.calls is None else max(0, self.calls - spent.calls),
+        )
+
+    def beyond(self, spent: Usage) -> Limits:
+        """As much on top of what is spent: for a run that counts what it has spent before."""
+        return replace(
+            self,
+            cost_usd=None if self.cost_usd is None else self.cost_usd + spent.cost_usd,
+            tokens=None if self.tokens is None else self.tokens + spent.tokens,
+            calls=None if self.calls is None else self.calls + spent.calls,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +214,15 @@ class Usage:
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             cost_usd=self.cost_usd + other.cost_usd,
+        )
+
+    def __sub__(self, before: Usage) -> Usage:
+        return Usage(
+            calls=self.calls - before.calls,
+            input_tokens=self.input_tokens - before.input_tokens,
+            output_tokens=self.output_tokens - before.output_tokens,
+            cached_tokens=self.cached_tokens - before.cached_tokens,
+            cost_usd=max(0.0, self.cost_usd - before.cost_usd),  # of two sums, that may differ by a rounding
         )
 
     @property

@@ -18,7 +18,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
+from langgraph.types import RetryPolicy, Send
 
 from swarm.coordinator.named import Place, chosen, named
 from swarm.run import Swarm
@@ -184,6 +184,25 @@ async def test_one_node_that_is_sent_several_questions_at_once_has_a_run_for_eac
     assert {run.partition("~")[0] for run in first} == {"1.swarm"}
     await graph.compile(checkpointer=InMemorySaver()).ainvoke({"seen": []}, at())
     assert (runs(store), len(one.calls)) == (first, calls)
+
+
+async def test_a_node_that_is_tried_again_pays_nothing_again(corpus: Path, tmp_path: Path) -> None:
+    store, one = tmp_path / "store.db", model()
+    child, left = Swarm(one, store=store).compiled(), [1]
+
+    async def ask(state: Parent) -> Any:
+        out = await child.ainvoke(asks(corpus))
+        if left:
+            left.pop()
+            raise ConnectionError
+        return {"answer": out["answer"]}
+
+    graph = StateGraph(Parent)
+    graph.add_node("ask", ask, retry_policy=RetryPolicy(initial_interval=0.01))
+    graph.add_edge(START, "ask")
+    await graph.compile(checkpointer=InMemorySaver()).ainvoke(asks(corpus), at())
+    assert runs(store) == {"1.ask", "1.ask.1"}
+    assert nothing_twice(one)
 
 
 # Its events in the parent's stream

@@ -5,7 +5,9 @@ Kept light, so that `swarm --help` answers at once: the library itself is import
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import sys
 from typing import Annotated
@@ -29,6 +31,8 @@ from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
 from swarm.errors import SwarmError, UsageError
 from swarm.recipe import load, shipped
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -42,6 +46,7 @@ def main() -> int:
     """The entry point: run the command line and return its exit code."""
     # hardly anything here is cyclic garbage, and looking for it took a sixth of a short run
     gc.set_threshold(100_000, 50, 50)
+    _for_any_terminal()
     try:
         code = typer.main.get_command(app).main(prog_name="swarm", standalone_mode=False)
         sys.stdout.flush()
@@ -50,10 +55,11 @@ def main() -> int:
     except SwarmError as error:
         return _fail(str(error), USAGE if isinstance(error, UsageError) else FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
+        return _fail("interrupted; what was finished is kept", 130)
     except BrokenPipeError:  # whoever read our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return _unheard()
+    except OSError as error:
+        return _unwritten(error)
     except MemoryError:
         return _fail("out of memory; what was finished is kept: go on with `swarm resume last`", FAILED)
     except Exception:
@@ -170,6 +176,27 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     text = " ".join(error.format_message().split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]} (see {context.command_path if context else 'swarm'} --help)"
+
+
+def _for_any_terminal() -> None:
+    """One that lacks a character is shown a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _unheard() -> int:
+    """What is left of the output goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _unwritten(error: OSError) -> int:
+    """The output goes to a file, and its disk is full."""
+    if error.filename is not None or error.errno not in _FULL:
+        return _broken()
+    _unheard()
+    return _fail(f"the output cannot be written: {error.strerror}; what was finished is kept", FAILED)
 
 
 def _broken() -> int:

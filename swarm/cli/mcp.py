@@ -49,6 +49,15 @@ _OWN = (
     option(
         "memory", str | None, None, "--memory", metavar="NAME", help="Serve this memory, too: see docs/memory.md."
     ),
+    option(
+        "max_total_usd",
+        float | None,
+        None,
+        "--max-total-usd",
+        min=0,
+        metavar="USD",
+        help="Most dollars for all tasks of the store together, also those of earlier servers.",
+    ),
     option("most", int, _MOST, "--most", min=1, metavar="N", help=f"Tasks at work at once ({_MOST})."),
 )
 _LOG = option("log_json", bool, False, "--log-json", help="Write the log to stderr, one JSON object a line.")
@@ -62,6 +71,7 @@ def _mcp(
     token_file: Path | None,
     work: bool,
     memory: str | None,
+    max_total_usd: float | None,
     most: int,
 ) -> int:
     if token_file is not None and http is None:
@@ -77,6 +87,7 @@ def _mcp(
         roots=root or ["."],
         limits=limits_with(Limits(), settings),
         work=work,
+        total_usd=max_total_usd,
         most=most,
     )
     mcp_server(jobs)  # whether the SDK is there is said before anything is opened
@@ -141,6 +152,8 @@ async def _serve(
 async def _over_stdio(jobs: Jobs, more: Sequence[Tool], _: asyncio.Event) -> None:
     from swarm.embed.mcp import serve_stdio
 
+    if sys.stdin.isatty():
+        _say("waits for a client, which starts it by itself: claude mcp add swarm -- swarm mcp; Ctrl-C ends it")
     await serve_stdio(jobs, more)
 
 

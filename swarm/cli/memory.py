@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swarm.cli.plain import clean, number, one_line, plural
-from swarm.cli.remembered import ID, STDIN, Told, document, fact_line, read_text, summary, with_memory
+from swarm.cli.remembered import (
+    Told,
+    block_line,
+    document,
+    fact_line,
+    listed,
+    message_line,
+    messages_in,
+    mirror_lines,
+    read_text,
+    summary,
+    with_memory,
+)
+from swarm.errors import UsageError
 
 if TYPE_CHECKING:
     from swarm.memory.memory import Memory
@@ -35,24 +46,30 @@ _Model = Annotated[
 _Window = Annotated[int | None, typer.Option("--window", metavar="TOKENS", min=1, help="What one call may hold.")]
 _BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="A compatible server.")]
 _MaxCost = Annotated[
-    float, typer.Option("--max-cost-usd", metavar="USD", min=0, help="Stop cleanly before more is spent.")
+    float, typer.Option("--max-cost-usd", metavar="USD", min=0, help="Stop before more is spent.")
 ]
 
 
 @memory.callback()
 def named(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The name of the memory.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", show_default=False, help="The memory; without it, all are listed."),
+    ] = None,
 ) -> int:
-    """The memory of a conversation: what it holds, and what can be done with it. With a name alone: `status`."""
+    """The memory of a conversation: what it holds, and what can be done with it. With a name alone: `status`; with
+    nothing: the names of all."""
+    if name is None:
+        return listed()
     context.obj = name
-    return 0 if context.invoked_subcommand else with_memory(context, None, summary, as_json=False)
+    return 0 if context.invoked_subcommand else with_memory(context, None, summary, as_json=False, looks=True)
 
 
 @memory.command()
 def status(context: typer.Context, store: _Store = None, as_json: _Json = False) -> int:
     """Say how much it holds."""
-    return with_memory(context, store, summary, as_json=as_json)
+    return with_memory(context, store, summary, as_json=as_json, looks=True)
 
 
 # Messages
@@ -82,23 +99,18 @@ def remember(
 ) -> int:
     """Remember messages; those that are known already are passed over."""
 
-    async def run(memory: Memory) -> Told:
-        from swarm.memory.conversations import of_text, read_conversation
-        from swarm.memory.messages import Message
+    messages = messages_in(file, role, name, at)  # before the store is taken: who writes to the pipe may need it
 
-        if file == STDIN:
-            messages = list(of_text(sys.stdin.read(), "standard input"))
-        else:
-            messages = await asyncio.to_thread(lambda: list(read_conversation(Path(file))))
-        if len(messages) == 1 and not file.lower().endswith((".json", ".jsonl")):
-            messages = [Message(role=role, text=messages[0].text, name=name, at=at)]
+    async def run(memory: Memory) -> Told:
         done = await memory.remember(messages)
         unread = (
             f"; {number(done.unread_tokens)} tokens are unread: flush reads them" if done.unread_tokens else ""
         )
         return document(done), [f"{plural(done.new, 'message')} remembered, {done.known:,} known already{unread}"]
 
-    return with_memory(context, store, run, as_json=as_json, model=model, window=window, base_url=base_url)
+    return with_memory(
+        context, store, run, as_json=as_json, there=False, model=model, window=window, base_url=base_url
+    )
 
 
 @memory.command()
@@ -112,13 +124,10 @@ def messages(
 
     async def run(memory: Memory) -> Told:
         found = list(memory.messages(last=last))
-        lines = [
-            f"{one.id[:ID]}  {one_line(one.at or '-', 19):19}  {one_line(one.who, 20)}: {one_line(one.text, 100)}"
-            for one in found
-        ]
+        lines = [message_line(one, one.text) for one in found] or ["no messages"]
         return {"messages": [asdict(one) for one in found]}, lines
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, looks=True)
 
 
 @memory.command()
@@ -133,9 +142,9 @@ def view(
 
     async def run(memory: Memory) -> Told:
         seen = await memory.view(about, tokens=tokens)
-        return asdict(seen), [clean(seen.text)] if seen.text else ["nothing is remembered that bears on it"]
+        return asdict(seen), [clean(seen.text) or f"nothing bears on it that fits {tokens:,} tokens"]
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, looks=True)
 
 
 @memory.command()
@@ -153,14 +162,10 @@ def search(
 
     async def run(memory: Memory) -> Told:
         found = await memory.search(words, limit=limit, since=since, until=until, who=who)
-        lines = [
-            f"{one.message.id[:ID]}  {one_line(one.message.at or '-', 19):19}  "
-            f"{one_line(one.message.who, 20)}: {one_line(one.text, 100)}"
-            for one in found
-        ]
+        lines = [message_line(one.message, one.text) for one in found] or ["nothing was said with these words"]
         return {"found": [asdict(one) for one in found]}, lines
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, looks=True)
 
 
 # Facts
@@ -178,9 +183,10 @@ def facts(
 
     async def run(memory: Memory) -> Told:
         found = memory.facts(about, limit)
-        return {"facts": [asdict(fact) for fact in found]}, [fact_line(fact) for fact in found]
+        lines = [fact_line(fact) for fact in found] or ["no facts"]
+        return {"facts": [asdict(fact) for fact in found]}, lines
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, looks=True)
 
 
 @memory.command()
@@ -196,16 +202,12 @@ def history(
     """Show every version of a fact, oldest first."""
 
     async def run(memory: Memory) -> Told:
-        from swarm.errors import UsageError
-
         found = memory.history(of, attribute)
         if not found:
-            raise UsageError(
-                f"{memory.name} has no fact {of!r}: give the id of one, or a subject and an attribute"
-            )
+            raise UsageError(f"{memory.name} has no fact {of!r}: give its id, or a subject and an attribute")
         return {"versions": [asdict(fact) for fact in found]}, [fact_line(fact, history=True) for fact in found]
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, looks=True)
 
 
 @memory.command()
@@ -225,7 +227,7 @@ def fact(
         added = await memory.add_fact(text, subject=subject, attribute=attribute, value=value, time=since)
         return asdict(added), [fact_line(added)]
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, there=False)
 
 
 @memory.command()
@@ -254,14 +256,10 @@ def blocks(context: typer.Context, store: _Store = None, as_json: _Json = False)
 
     async def run(memory: Memory) -> Told:
         found = list(memory.blocks.values())
-        lines = [
-            f"{one_line(one.name, 30)}  at most {one.limit_tokens:,} tokens{', pinned' if one.pinned else ''}  "
-            f"{one_line(one.text, 80)}"
-            for one in found
-        ]
+        lines = [block_line(one) for one in found] or ["no blocks"]
         return {"blocks": [asdict(one) for one in found]}, lines
 
-    return with_memory(context, store, run, as_json=as_json)
+    return with_memory(context, store, run, as_json=as_json, looks=True)
 
 
 @memory.command()
@@ -284,16 +282,16 @@ def block(
 ) -> int:
     """Show a block, write it anew, or take it out."""
 
-    async def run(memory: Memory) -> Told:
-        from swarm.errors import UsageError
+    if sum((text is not None, file is not None, drop)) > 1:
+        raise UsageError("--set, --file and --drop: give one of them")
+    new = text if file is None else read_text(file)
 
-        if sum((text is not None, file is not None, drop)) > 1:
-            raise UsageError("--set, --file and --drop: give one of them")
+    async def run(memory: Memory) -> Told:
         if drop:
             await memory.drop_block(name)
             return {"dropped": name}, [f"the block {one_line(name)} is gone"]
         there = memory.blocks.get(name)
-        written = text if file is None else await asyncio.to_thread(read_text, file)
+        written = new
         if written is None and (limit is not None or description is not None) and there is not None:
             written = there.text
         if written is not None:
@@ -302,7 +300,8 @@ def block(
             raise UsageError(f"{memory.name} has no block {name!r}: write it with --set or --file")
         return asdict(there), [clean(there.text)]
 
-    return with_memory(context, store, run, as_json=as_json)
+    looks = new is None and not drop and limit is None and description is None
+    return with_memory(context, store, run, as_json=as_json, there=False, looks=looks)
 
 
 # Tidying
@@ -311,15 +310,23 @@ def block(
 @memory.command()
 def forget(
     context: typer.Context,
-    id_: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="A message or a fact.")],
+    id_: Annotated[
+        str | None, typer.Argument(metavar="[ID]", show_default=False, help="A message, a fact or an episode.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--all", help="Forget all of the memory.")] = False,
     store: _Store = None,
     as_json: _Json = False,
 ) -> int:
-    """Forget a message or a fact for good, with what rests on it alone."""
+    """Forget a message or a fact for good, with what rests on it alone; or all of the memory."""
+    if whole == (id_ is not None):
+        raise UsageError("give the id of a message or a fact to forget, or --all to forget the whole memory")
 
     async def run(memory: Memory) -> Told:
-        await memory.forget(id_)
-        return {"forgotten": id_}, [f"{one_line(id_)} is forgotten"]
+        if id_ is None:
+            await memory.forget_all()
+        else:
+            await memory.forget(id_)
+        return {"forgotten": id_ or memory.name}, [f"{one_line(id_ or memory.name)} is forgotten"]
 
     return with_memory(context, store, run, as_json=as_json)
 
@@ -340,6 +347,8 @@ def flush(
         done = await memory.flush()
         more = "" if done.complete else "; a limit was reached: flush again to go on"
         told = f"{number(done.read_tokens)} tokens read, {plural(done.findings, 'finding')}{more}"
+        if model == "extractive":
+            told = "nothing to read: with no language model (--model) facts are taken from words at once"
         return document(done), [told]
 
     return with_memory(
@@ -361,9 +370,10 @@ def dream(
     """Consolidate, as an agent does while nobody asks: facts that say the same, old stretches said in short."""
 
     async def run(memory: Memory) -> Told:
-        found = document(await memory.dream(most=most))
-        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found.items() if key != "usage")
-        return found, [told]
+        done = await memory.dream(most=most)
+        more = "" if done.complete else f"; {done.stopped or 'more is left'}: dream again to go on"
+        told = f"{plural(done.merged, 'fact')} merged, {plural(done.episodes, 'episode')} written{more}"
+        return document(done), [told]
 
     return with_memory(
         context, store, run, as_json=as_json, model=model, window=window, base_url=base_url, cost_usd=max_cost_usd
@@ -385,9 +395,6 @@ def mirror(
         from swarm.memory.mirror import mirror
 
         done = await mirror(memory, folder)
-        lines = [f"taken: {clean(line)}" for line in done.taken] + [f"note: {clean(line)}" for line in done.told]
-        changed = len(done.written) + len(done.removed)
-        lines.append(f"{plural(changed, 'page')} changed in {done.folder}" if changed else "nothing has changed")
-        return asdict(done), lines
+        return asdict(done), mirror_lines(done)
 
     return with_memory(context, store, run, as_json=as_json)

@@ -7,6 +7,7 @@ and the server that runs the application; what it serves is `swarm.serve`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -105,6 +106,7 @@ def serve(
     log_json: _Log = False,
 ) -> int:
     """Serve OpenAI's and Anthropic's wires, with no end to the context."""
+    from swarm.errors import UsageError
     from swarm.models.price_file import VARIABLE
     from swarm.observe.log import to_stderr
     from swarm.serve.app import Serving
@@ -117,6 +119,10 @@ def serve(
         os.environ[VARIABLE] = str(prices)
     here = _is_here(host, open_to_network)
     to = None
+    if model == "extractive" and (base_url, max_output) != (None, None):
+        raise UsageError(
+            "extractive asks no model: --base-url and --max-output need --model openai:NAME or another"
+        )
     if model != "extractive":
         to = behind(model, base_url=base_url, window=window, max_output=max_output)
     known, made = _known(clients, token_file, _limit(max_cost_usd, to), max_request_bytes)
@@ -200,7 +206,9 @@ def _run(serving: Serving, host: str, port: int, made: str | None, *, here: bool
     try:
         listening = socket.create_server((host, port), backlog=_SOCKETS, family=_family(host))
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        said = (error.strerror or str(error)).partition(" (while")[0].lower()
+        free = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
+        raise UsageError(f"cannot listen on {host}:{port}: {said}{free}") from None
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # uvicorn raises the signal that ended it once more, when all is done
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -222,6 +230,7 @@ async def _serve(serving: Serving, listening: socket.socket, begun: Callable[[],
     import uvicorn
 
     from swarm.serve.app import application, opened
+    from swarm.serve.connection import Connection
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -238,7 +247,7 @@ async def _serve(serving: Serving, listening: socket.socket, begun: Callable[[],
             date_header=False,
             interface="asgi3",
             lifespan="off",
-            http="httptools",
+            http=Connection,
             ws="none",
             limit_concurrency=_SOCKETS,
             timeout_keep_alive=75,
@@ -254,12 +263,18 @@ def _family(host: str) -> int:
 
 def _tell(serving: Serving, host: str, port: int, made: str | None, *, here: bool) -> None:
     """Where it is and how one comes in. A token that was made is shown here and nowhere else."""
+    from swarm.models.prices import UNKNOWN_WINDOW
+
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}"
     behind = f"{serving.to.name}, {serving.to.window:,} tokens" if serving.to is not None else "extractive"
     lines = [f"serving {behind} at {url}", f"  OpenAI: base_url={url}/v1   Anthropic: base_url={url}"]
     if made is not None:
         lines.append(f"  token: {made}")
+    if serving.to is not None and serving.window is None and serving.to.window == UNKNOWN_WINDOW:
+        lines.append(
+            f"  note: its window is not published, and {UNKNOWN_WINDOW:,} assumed: --window says otherwise"
+        )
     if not here:
         lines.append("  warning: other machines can reach it, and what is said is not encrypted")
     sys.stdout.write("\n".join(lines) + "\n")

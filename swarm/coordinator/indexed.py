@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Self
 
 from swarm.errors import UsageError
-from swarm.index.base import Entry, Hit, Index
-from swarm.observe.log import get_logger, redact_text
+from swarm.index.base import Entry, Hit, Index, checked
+from swarm.observe.log import get_logger, redact_text, told
 from swarm.source import Corpus, Passage, Span
 from swarm.store.journal import to_bytes
 from swarm.store.library import Library
@@ -29,9 +29,14 @@ HITS = 100
 _MOST = 800  # hits of one search, where others' passages are among them
 _SECONDS, _BATCH_SECONDS = 20.0, 300.0
 """For which one search, and one batch that is added, is waited."""
+_CHECK_SECONDS = 60.0
+"""For which the first search is waited: a model on this machine has to be loaded."""
+WORD = "swarm"
+"""What is asked for to see whether an index answers at all."""
 _BATCH = 256  # passages
 _FAILURES = 2  # in a row, after which nobody asks any more
 _PROBE_CHARS = 200
+_PLACE = 32  # characters that a place in a source takes at the most
 
 
 class Failed(Exception):
@@ -53,8 +58,13 @@ class Indexed:
 
     @classmethod
     def of(cls, index: Index | None, paths: Sequence[str], corpus: Corpus, library: Library) -> Self | None:
-        """None where there is no index."""
-        return None if index is None else cls(index, paths, corpus, library)
+        """None where there is no index.
+
+        Raises:
+            UsageError: what was given is none.
+        """
+        given = checked(index)
+        return None if given is None else cls(given, paths, corpus, library)
 
     @property
     def given_up(self) -> bool:
@@ -62,14 +72,14 @@ class Indexed:
         return self._failures >= _FAILURES
 
     async def check(self) -> None:
-        """Ask for nothing, which costs nothing: one that is used wrongly says so before anything is spent.
+        """Ask for one word, which costs next to nothing: one used wrongly says so before anything else is spent.
 
         Raises:
-            UsageError: a missing extra, a key or a schema that is none.
+            UsageError: a missing extra, a key or a schema that is none, vectors of another embedding.
         """
         try:
-            async with asyncio.timeout(_SECONDS):
-                await self._index.search(self.space, "", 1)
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self._index.search(self.space, WORD, 1)
         except UsageError:
             raise
         except Exception as error:
@@ -92,8 +102,8 @@ class Indexed:
             raise
         except Exception as error:
             self._failures += 1
-            log.warning("the index found nothing", index=self.name, reason=_told(error))
-            raise Failed(_told(error)) from None
+            log.warning("the index found nothing", index=self.name, reason=_why(error))
+            raise Failed(_why(error)) from None
         self._failures = 0
         return found
 
@@ -111,7 +121,7 @@ class Indexed:
         """The passage that a hit names; None where it is of no source of this run."""
         source, _, place = hit.id.partition(":")
         start, _, end = place.partition("-")
-        if source not in self._sources or not (start.isdecimal() and end.isdecimal()):
+        if source not in self._sources or not (start.isdecimal() and end.isdecimal()) or len(place) > _PLACE:
             return None
         return Span(source, int(start), int(end))
 
@@ -131,7 +141,7 @@ class Indexed:
 
     def _give_up(self, error: Exception) -> None:
         self._failures = _FAILURES
-        log.warning("went on without the index", index=self.name, reason=_told(error))
+        log.warning("went on without the index", index=self.name, reason=_why(error))
 
     async def _known(self) -> set[str]:
         """The sources that it holds: none, where it finds nothing of what it should hold."""
@@ -207,7 +217,7 @@ def _space_of(paths: Sequence[str], corpus: Corpus) -> str:
     return f"swarm-{blake2b(to_bytes(json.dumps(parts)), digest_size=16).hexdigest()}"
 
 
-def _told(error: Exception) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return "it does not answer in time"
-    return redact_text(" ".join(str(error).split()))[:300] or type(error).__name__
+    return told(error)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from glob import has_magic
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,7 +23,7 @@ from swarm.task import Limits, Slicing, Task
 Asked = Literal["answer", "digest", "table", "graph", "work"]
 """What a task comes to: the outputs of a run that reads, or `work` towards a goal."""
 
-_LONGEST = 20_000  # characters of a question
+_LONGEST = 20_000  # characters of a question, and of when it is done
 _MOST_PATHS = 1_000
 _MOST_WORDS = 20_000
 _LARGER_IS_WIDER = tuple(
@@ -61,6 +64,8 @@ class Allowed:
             raise UsageError("nothing is asked: give a question, or a goal")
         if len(question) > _LONGEST:
             raise UsageError(f"the question has {len(question):,} characters and may have {_LONGEST:,}")
+        if len(done_when) > _LONGEST:
+            raise UsageError(f"done_when has {len(done_when):,} characters and may have {_LONGEST:,}")
         task = Task(
             questions=_questions(question, output),
             paths=self.paths(paths),
@@ -83,7 +88,8 @@ class Allowed:
         return task
 
     def paths(self, names: Sequence[str | Path]) -> tuple[str, ...]:
-        """The paths that these names mean: relative to the first root that holds them, or absolute.
+        """The paths that these names mean: relative to the first root that holds them, or else to the current
+        folder, or absolute.
 
         Raises:
             SourceError: a name that leads out of all roots, or to nothing.
@@ -96,16 +102,15 @@ class Allowed:
 
     def _path(self, name: str) -> str:
         found: list[Path] = []
-        for root in self.roots:
-            try:
-                found.append(inside(root, name))
-            except SourceError:
-                continue
+        # as places are shown, too: relative to the current folder, where that leads into a root
+        for said in (name, str(Path.cwd() / name)) if name else ("",):
+            for root in self.roots:
+                with suppress(SourceError):
+                    found.append(inside(root, said))
         if not found:
             some = ", ".join(shown(root) for root in self.roots) or "none"
             raise SourceError(f"{name!r:.200} lies in none of the folders that may be read ({some})")
-        best = next((path for path in found if path.exists()), found[0])
-        return _plain(best)
+        return _plain(next((path for path in found if _begins(path)), found[0]))
 
     def covers(self, task: Task) -> bool:
         """Whether a task that was begun before is still within what is allowed, its limits aside."""
@@ -115,7 +120,10 @@ class Allowed:
 
 
 def allowed(
-    roots: Sequence[str | Path], limits: Limits, work: bool = False, models: Sequence[Any] = ()
+    roots: Sequence[str | Path] | str | Path,
+    limits: Limits | Mapping[str, Any] | None = None,
+    work: bool = False,
+    models: Sequence[Any] = (),
 ) -> Allowed:
     """What holds for tasks with these models.
 
@@ -123,12 +131,13 @@ def allowed(
         UsageError: a root that is no folder, or a limit that makes no sense.
     """
     resolved = []
-    for root in roots:
+    for root in (roots,) if isinstance(roots, str | Path) else roots:  # "/data/" is no sequence of its letters
         path = real(root)
         if not Path(path).is_dir():
             raise UsageError(f"{shown(root)} is no folder: a root is a folder whose files may be read")
         resolved.append(path)
-    return Allowed(roots=tuple(dict.fromkeys(resolved)), limits=effective(limits, models), work=work)
+    holds = effective(_said(limits or {}), models)
+    return Allowed(roots=tuple(dict.fromkeys(resolved)), limits=holds, work=work)
 
 
 def tightened(owner: Limits, given: Limits | Mapping[str, Any] | None) -> Limits:
@@ -137,13 +146,17 @@ def tightened(owner: Limits, given: Limits | Mapping[str, Any] | None) -> Limits
     Raises:
         UsageError: one that is wider than the owner's, or makes no sense.
     """
-    from swarm.coordinator.asking import limits_of
-
     if given is None:
         return owner
-    said = given if isinstance(given, Limits) else limits_of(dict(given))
+    said = _said(given)
     effective(said, ())
     return _tightened(owner, said, "limits")
+
+
+def _said(limits: Limits | Mapping[str, Any]) -> Limits:
+    from swarm.coordinator.asking import limits_of
+
+    return limits if isinstance(limits, Limits) else limits_of(dict(limits))
 
 
 def _tightened(owner: Limits, said: Limits, name: str) -> Limits:
@@ -194,6 +207,12 @@ def _questions(question: str, output: Asked) -> tuple[str, ...]:
     if output != "table":
         return (question,) if question else ()
     return tuple(line.strip() for line in question.splitlines() if line.strip())
+
+
+def _begins(path: Path) -> bool:
+    """Whether it is there, or the folder that a pattern begins with."""
+    plain = list(takewhile(lambda part: not has_magic(part), path.parts))
+    return os.path.lexists(path) or (len(plain) < len(path.parts) and os.path.lexists(Path(*plain)))
 
 
 def _plain(path: Path) -> str:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from swarm.embed import recorded
 from swarm.embed.allowed import Allowed, Asked, allowed, tightened
-from swarm.embed.lookup import Lookup, brief, patient
+from swarm.embed.lookup import Lookup, brief
 from swarm.embed.recorded import Begun
 from swarm.embed.running import Running, first, goes_on
 from swarm.embed.status import Live, Status
@@ -52,9 +52,10 @@ class Jobs:
 
     `store`, `model`, `reader`, `window`, `concurrency`, `base_url` and `embed` are those of `Swarm`. `roots` are
     the folders whose files may be read. `limits` hold for each task: whoever asks may say tighter ones. With
-    `work`, tasks may also work towards a goal. At most `most` tasks are at work at once. `takes_up` is whether
-    tasks that an earlier process has left unfinished go on by themselves; those that somebody stopped or that came
-    to a limit wait for `resume`.
+    `work`, tasks may also work towards a goal. At most `most` tasks are at work at once. `total_usd` is what all
+    tasks of this store may cost together, those of earlier processes included: each has its own limit, or what is
+    left, set aside for it before it begins. `takes_up` is whether tasks that an earlier process has left
+    unfinished go on by themselves; those that somebody stopped or that came to a limit wait for `resume`.
 
     Raises:
         UsageError: a root that is no folder, a limit that makes no sense, or a model that cannot be used.
@@ -66,27 +67,30 @@ class Jobs:
         model: Model | str = "extractive",
         *,
         reader: Model | str | None = None,
-        roots: Sequence[Path | str] = (),
-        limits: Limits | None = None,
+        roots: Sequence[Path | str] | Path | str = (),
+        limits: Limits | Mapping[str, Any] | None = None,
         work: bool = False,
         window: int | None = None,
         concurrency: int | None = None,
         base_url: str | None = None,
         embed: Embed | None = None,
         most: int = 8,
+        total_usd: float | None = None,
         takes_up: bool = True,
     ) -> None:
         if most < 1:
             raise UsageError(f"most is {most}: give how many tasks may be at work at once, from 1 on")
+        if total_usd is not None and not total_usd >= 0:
+            raise UsageError(f"total_usd is {total_usd}: give what all tasks may cost together, from 0 on")
         made = connect(model, window=window, base_url=base_url) if isinstance(model, str) else model
         read = connect(reader, window=window, base_url=base_url) if isinstance(reader, str) else (reader or made)
-        self.allowed: Allowed = allowed(roots, limits or Limits(), work, (made, read))
+        self.allowed: Allowed = allowed(roots, limits, work, (made, read))
         """What may be asked; its limits are those that hold where nobody says tighter ones."""
         self._store: Path | str = store if store is not None else DEFAULT_STORE
         settings = {"window": window, "concurrency": concurrency, "base_url": base_url, "embed": embed}
-        self._running = Running(self._store, (made, read), settings, most)
+        self._running = Running(self._store, (made, read), settings, most, total_usd)
         self._lookup = Lookup(self._store)
-        self._most, self._takes_up = most, takes_up
+        self._takes_up = takes_up
 
     async def __aenter__(self) -> Self:
         await self._running.__aenter__()
@@ -118,15 +122,15 @@ class Jobs:
     ) -> str:
         """Begin a task and return the id of its run, once what is asked has been looked at.
 
-        `paths` are relative to the roots, or absolute. A table takes one question a line, asked of each item: a
-        source or a record (`by`); a digest and a graph need no question. `words` is the length of a digest.
-        `done_when` says when work is done. `limits` may be tighter than those of the owner.
+        `paths` are relative to the roots or to the current folder, or absolute. A table takes one question a line,
+        asked of each item: a source or a record (`by`); a digest and a graph need no question. `words` is the
+        length of a digest. `done_when` says when work is done. `limits` may be tighter than those of the owner.
 
         Raises:
             UsageError: it is not allowed, makes no sense, or the model cannot do it; too many are at work.
             StoreError: the store cannot be used.
         """
-        self._admit()
+        self._running.admit()
         task = await asyncio.to_thread(
             lambda: self.allowed.task(
                 question, paths, output=output, by=by, words=words, done_when=done_when, limits=limits
@@ -141,7 +145,7 @@ class Jobs:
         Raises:
             UsageError: it was not begun as one, is at work or over, or is not allowed (any more).
         """
-        self._admit()
+        self._running.admit()
         status = await self.status(run)
         run = status.run
         if status.at_work:
@@ -211,7 +215,7 @@ class Jobs:
             raise
         if (live := self._running.live.get(run)) is not None:
             return live.status()
-        status = await _looked(lambda: self._lookup.status(run, self._running.at_work_here))
+        status = await _looked(lambda: self._lookup.status(run))
         failed = self._running.failed.get(run)
         return failed if failed is not None and status.status == "interrupted" else status
 
@@ -222,6 +226,7 @@ class Jobs:
         Raises:
             UsageError: as `status`.
         """
+        self._running.here()
         until = float("inf") if seconds is None else time.monotonic() + seconds
         last: Status | None = None
         while True:
@@ -245,7 +250,7 @@ class Jobs:
         Raises:
             StoreError: the store cannot be read.
         """
-        found = await _looked(lambda: self._lookup.runs(limit, self._running.at_work_here))
+        found = await _looked(lambda: self._lookup.runs(limit))
         live = {one.run: brief(one.status()) for one in self._running.live.values()}
         known = {one.run for one in found}
         fresh = [status for run, status in live.items() if run not in known]
@@ -293,27 +298,23 @@ class Jobs:
 
     # Inside
 
-    def _admit(self) -> None:
-        live = len(self._running.live)
-        if not self._running.open:
-            raise UsageError("tasks are begun inside the block: async with Jobs(…) as jobs")
-        if live >= self._most:
-            raise UsageError(f"{live} tasks are at work, and no more may be at once: wait for one, or stop one")
-
     async def _begin(self, begun: Begun, task: Task, *, new: bool) -> str:
         """Begin or go on with a task, and say so once that is recorded and its material is looked at."""
         async with self._running.holding() as opened:
-            if new:
+            async with self._running.beginning:
+                self._running.admit(begun.run)
+                task = await self._running.affordable(opened, begun.run, task)
                 await asyncio.to_thread(opened.store.journal.hold, begun.run)
-                await recorded.note_begin(opened.store.journal, begun)
-            self._admit()
-            live = self._running.launch(begun, task)
+                if new:
+                    await recorded.note_begin(opened.store.journal, replace(begun, task=task))
+                live = self._running.launch(begun, task)
             await first(live.under_way, _UNDER_WAY_SECONDS)
         if live.ended.is_set() and live.failed is not None:
             raise UsageError(live.failed)
         return begun.run
 
     async def _tell(self, run: str, what: What, text: str = "") -> Status:
+        self._running.here()
         run = await self._find(run)
         live = self._running.live.get(run)
         if live is None:
@@ -345,7 +346,7 @@ class Jobs:
 
 async def _looked(look: Callable[[], T]) -> T:
     """On a thread: a large graph takes a while."""
-    return await asyncio.to_thread(patient, look)
+    return await asyncio.to_thread(look)
 
 
 def _new_id() -> str:

@@ -7,18 +7,17 @@ values. No model is asked. For threads that are not the event loop's.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from swarm import history
 from swarm.embed import recorded
 from swarm.embed.status import Status
 from swarm.embed.status import recorded as status_of
-from swarm.errors import StoreInUse, UsageError
+from swarm.errors import NoSuchRun, UsageError
 from swarm.graph.graph import SharedGraph
 from swarm.graph.nodes import Node
 from swarm.history import Shown
@@ -29,36 +28,13 @@ from swarm.store.opening import Store, is_url, open_store
 from swarm.store.shared import shared_store
 from swarm.task import Citation, Finding
 
-T = TypeVar("T")
-
 LEAST_TOKENS, MOST_TOKENS = 200, 20_000
 """Of a view."""
-_PATIENCE_SECONDS, _AGAIN_SECONDS = 2.0, 0.05
 _MOST_SHOWN = 20  # pieces of evidence, covered nodes and relations of a node
 _MOST_CHARS = 4_000  # of a quote, and of a text
 _AROUND = 300  # characters of the source on each side of a citation
 _LONGEST = 4_000  # characters of a question
 _CITATION = re.compile(r"\[?(\d{1,4})\]?")
-
-At = Collection[str] | None
-"""The runs that are at work here, where it is known that no other process is at any; None where it is not."""
-
-
-def patient(look: Callable[[], T]) -> T:
-    """What `look` returns, tried again for a while where the store is in use: one that is being opened or closed,
-    or looked into, is in use for a moment. Blocks.
-
-    Raises:
-        StoreInUse: it still is.
-    """
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return look()
-        except StoreInUse:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(_AGAIN_SECONDS)
 
 
 class Lookup:
@@ -74,17 +50,20 @@ class Lookup:
             UsageError: there is none, or more than one.
         """
         if not self._there:
-            raise UsageError(f"there is no run {run:.100}: nothing was begun yet")
-        return history.find(run, self._store)
+            raise UsageError(f"there is no run {run!r:.100}: nothing was begun yet")
+        try:
+            return history.find(run, self._store)
+        except NoSuchRun:  # where the store is, and how to name another, is no business of whoever asks here
+            raise UsageError(f"there is no run {run!r:.100}: look which ones there are") from None
 
-    def status(self, run: str, here: At = None) -> Status:
+    def status(self, run: str) -> Status:
         shown = history.show(run, self._store)
         with self._opened() as store:
             graph = SharedGraph(store.database, shown.run.id)
             why = recorded.failed(store.journal, shown.run.id)
-            return status_of(shown, at_work=_at(shown.run.id, here), failed=why, findings=graph.claims)
+            return status_of(shown, failed=why, findings=graph.claims)
 
-    def runs(self, limit: int, here: At = None) -> list[Status]:
+    def runs(self, limit: int) -> list[Status]:
         """Those that were asked something, without their answers."""
         if not self._there:
             return []
@@ -95,7 +74,7 @@ class Lookup:
             )
             for run in found
         )
-        return [status_of(one, at_work=_at(one.run.id, here)) for one in shown]
+        return [status_of(one) for one in shown]
 
     def view(self, run: str, question: str, tokens: int) -> dict[str, Any]:
         if not question.strip():
@@ -176,10 +155,6 @@ class Lookup:
 def brief(status: Status) -> Status:
     """Without its answer."""
     return replace(status, answer=None)
-
-
-def _at(run: str, here: At) -> bool | None:
-    return None if here is None else run in here
 
 
 def _finding(one: Finding) -> dict[str, Any]:

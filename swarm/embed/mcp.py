@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from swarm.embed import words
+from swarm.embed.called import called
 from swarm.embed.jobs import Jobs, Progress
 from swarm.embed.shapes import SHAPES, STATUS
 from swarm.embed.status import Status
 from swarm.embed.tools import PROGRESS, job_tools
-from swarm.equipment import Tool, ToolFailed
+from swarm.equipment import Tool
 from swarm.errors import SwarmError, UsageError
 from swarm.observe.log import get_logger, redact_text
 from swarm.tools.told import as_json
@@ -114,16 +115,13 @@ class _Tools:
             return _failed(f"there is no tool {params.name!r:.100}: there are {', '.join(self._tools)}")
         token = PROGRESS.set(_progress(context))
         try:
-            text = await tool.call(params.arguments or {})
-        except ToolFailed as error:
-            return _failed(str(error))
-        except Exception as error:
-            log.error("a tool failed", tool=tool.name, error=redact_text(repr(error)))
-            return _failed(f"something is wrong in Swarm itself ({type(error).__name__}): see its log")
+            came = await called(tool, params.arguments or {})
         finally:
             PROGRESS.reset(token)
-        content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
-        plain = json.loads(text) if tool.name in self._shapes else None
+        if came.failed:
+            return _failed(came.text)
+        content: list[types.ContentBlock] = [types.TextContent(type="text", text=came.text)]
+        plain = json.loads(came.text) if tool.name in self._shapes else None
         return types.CallToolResult(content=content, structured_content=plain)
 
 
@@ -149,7 +147,7 @@ def _described(tool: Tool, shape: dict[str, Any] | None) -> types.Tool:
 def _failed(text: str) -> types.CallToolResult:
     import mcp_types as types
 
-    said: list[types.ContentBlock] = [types.TextContent(type="text", text=redact_text(text))]
+    said: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
     return types.CallToolResult(content=said, is_error=True)
 
 

@@ -17,13 +17,13 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from swarm.store.journal import Entry, Journal
-from swarm.store.opening import Store
-from swarm.task import Task
+from swarm.task import Limits, Task
 
 KIND = "job"
 Ended = Literal["left", "stopped", "failed"]
 
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
+_LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +45,11 @@ async def note_end(journal: Journal, run: str, ended: Ended, why: str = "") -> N
     await journal.append(run, Entry(kind=KIND, key=f"{ended} {session}", body={"why": why}))
 
 
+def is_task(journal: Journal, run: str) -> bool:
+    """Whether a run was begun as one."""
+    return journal.record(run, KIND, "") is not None
+
+
 def begun(journal: Journal, run: str) -> Begun | None:
     """How a task was begun; None for a run that was not begun as one, or by another version."""
     record = journal.record(run, KIND, "")
@@ -63,14 +68,21 @@ def failed(journal: Journal, run: str) -> str | None:
     return str(record.body["why"]) if record is not None else None
 
 
-def unfinished(store: Store, *, server: bool) -> list[Begun]:
-    """The tasks that nobody is at and that are to go on by themselves, oldest first. `server`: other processes may
-    be at runs of this store while it is open here."""
-    journal = store.journal
+def limits(journal: Journal, run: str) -> Limits | None:
+    """Those that a task went on with last, or was begun with."""
+    session = journal.latest(run, "session")
+    if session is not None:
+        return _LIMITS.validate_python(session.body["limits"])
+    known = begun(journal, run)
+    return known.task.limits if known is not None else None
+
+
+def unfinished(journal: Journal) -> list[Begun]:
+    """The tasks that nobody is at and that are to go on by themselves, oldest first."""
     found = []
     for account in journal.accounts():
         run = account.run
-        if journal.record(run, KIND, "") is None or not _goes_on(journal, run) or (server and journal.held(run)):
+        if not is_task(journal, run) or not _goes_on(journal, run) or journal.held(run):
             continue
         if (one := begun(journal, run)) is not None:
             found.append(one)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import Any, Self, cast
 from swarm.coordinator.begin import task_of
 from swarm.embed import recorded
 from swarm.embed.allowed import Allowed, tightest
-from swarm.embed.lookup import patient
 from swarm.embed.recorded import Begun
 from swarm.embed.status import Live, Status
-from swarm.errors import StoreError, StoreInUse, SwarmError
+from swarm.embed.total import within_total
+from swarm.errors import StoreError, StoreInUse, SwarmError, UsageError
+from swarm.limits.budget import costs_money
 from swarm.models.base import Model
 from swarm.observe.log import get_logger, redact_text
 from swarm.run import Swarm
@@ -37,21 +38,34 @@ _KEPT = 64  # tasks that failed and are still told from memory
 
 
 class Running:
-    """Tasks at work on one store, from `async with` to the end of its block."""
+    """Tasks at work on one store, from `async with` to the end of its block. At most `most` are at once, and all
+    that there are cost `total_usd` together."""
 
     def __init__(
-        self, store: Path | str, models: tuple[Model, Model], settings: Mapping[str, Any], most: int
+        self,
+        store: Path | str,
+        models: tuple[Model, Model],
+        settings: Mapping[str, Any],
+        most: int,
+        total_usd: float | None = None,
     ) -> None:
         self.live: dict[str, Live] = {}
         self.failed: dict[str, Status] = {}
         """What could not be done here, and may be recorded nowhere."""
         self._store, self._models, self._settings = store, models, settings
+        self.beginning = asyncio.Lock()
+        """Held by whoever begins a task, from looking whether it may be begun to having begun it."""
         self._turns = asyncio.Semaphore(most)
+        self._most, self._total = most, total_usd
         self._held = AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
-        self._opened: Opened | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
+        if self.open:
+            raise UsageError("the block of these tasks is entered already: share them, or make others")
+        self._loop = asyncio.get_running_loop()
+        self.beginning, self._turns = asyncio.Lock(), asyncio.Semaphore(self._most)  # of this loop
         await self._held.__aenter__()
         self._held.push_async_callback(self._close_models)
         group = await asyncio.TaskGroup().__aenter__()
@@ -82,12 +96,45 @@ class Running:
             "base_url": redact_text(url) if url else None,
         }
 
-    @property
-    def at_work_here(self) -> frozenset[str] | None:
-        """The runs that are at work, where only this process can be at any, as it has the file open; else None."""
-        if self._opened is None or not self._opened.users or is_url(self._store):
-            return None
-        return frozenset(self._opened.runs) | frozenset(self.live)
+    def admit(self, run: str | None = None) -> None:
+        """
+        Raises:
+            UsageError: nothing may be begun now, or the run is at work.
+        """
+        if not self.open:
+            raise UsageError("tasks are begun inside the block: async with Jobs(…) as jobs")
+        self.here()
+        if run in self.live:
+            raise UsageError(f"the run {run} is at work: there is nothing to resume")
+        if len(self.live) >= self._most:
+            raise UsageError(
+                f"{len(self.live)} tasks are at work, and no more may be at once: wait for one, or stop one"
+            )
+
+    def here(self) -> None:
+        """
+        Raises:
+            UsageError: whoever asks is in another event loop than the tasks.
+        """
+        if self.open and asyncio.get_running_loop() is not self._loop:
+            raise UsageError(
+                "these tasks are at work in another event loop: from a thread, use "
+                "asyncio.run_coroutine_threadsafe(jobs.start(…), loop)"
+            )
+
+    async def affordable(self, opened: Opened, run: str, task: Task) -> Task:
+        """The task with the dollars that the total leaves it.
+
+        Raises:
+            UsageError: none.
+        """
+        if self._total is None or not costs_money(*self._models):
+            return task
+        at_work = {one.run: one.task.limits for one in self.live.values()}
+        limits = await asyncio.to_thread(
+            within_total, opened.store.journal, self._total, run, task.limits, at_work
+        )
+        return replace(task, limits=limits)
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[Opened]:
@@ -97,7 +144,7 @@ class Running:
             StoreError: it cannot be used.
         """
         loop = asyncio.get_running_loop()
-        taking = loop.run_in_executor(None, patient, lambda: take(self._store))
+        taking = loop.run_in_executor(None, take, self._store)
         try:
             opened = await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -125,13 +172,21 @@ class Running:
             return
         try:
             async with self.holding() as opened:
-                server = is_url(self._store)
-                found = await asyncio.to_thread(recorded.unfinished, opened.store, server=server)
-                for one in found:
-                    if one.run not in opened.runs and one.settings == self.named and allowed.covers(one.task):
-                        self.launch(one, goes_on(opened.store, one, allowed.limits))
+                for one in await asyncio.to_thread(recorded.unfinished, opened.store.journal):
+                    if one.settings == self.named and allowed.covers(one.task):
+                        await self._take_up(opened, one, allowed.limits)
         except StoreInUse as error:
             log.warning("tasks that were left unfinished do not go on", reason=str(error))
+
+    async def _take_up(self, opened: Opened, begun: Begun, owner: Limits) -> None:
+        try:
+            await asyncio.to_thread(opened.store.journal.hold, begun.run)
+            task = await self.affordable(opened, begun.run, goes_on(opened.store, begun, owner))
+        except (StoreError, UsageError) as error:  # another process was faster, or nothing may be spent any more
+            opened.store.journal.let_go(begun.run)
+            log.warning("a task that was left unfinished does not go on", run=begun.run, reason=str(error))
+        else:
+            self.launch(begun, task)
 
     async def stop(self, live: Live) -> None:
         """As a person or an agent says: it goes on when somebody says so."""
@@ -145,7 +200,6 @@ class Running:
         failed: str | None = "it was broken off, and can be resumed"
         try:
             async with self._turns, self.holding() as opened:
-                self._opened = opened
                 failed = await self._run(live, opened.store)
         except SwarmError as error:  # the store cannot be used: nothing can be recorded there
             failed = str(error)
@@ -182,17 +236,22 @@ class Running:
         live = list(self.live.values())
         if not live:
             return
+        running = [one.running for one in live if one.running is not None]
         try:
             async with self.holding() as opened:
                 await _note_left(opened.store, live)
                 for one in live:
                     one.leave()
-                await asyncio.wait([one.running for one in live if one.running], timeout=LEAVE_SECONDS)
+                await asyncio.wait(running, timeout=LEAVE_SECONDS)
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running)
                 await _note_left(opened.store, live)
+                for one in live:
+                    opened.store.journal.let_go(one.run)  # of those that have waited for their turn
         finally:
-            for one in live:
-                if one.running is not None:
-                    one.running.cancel()
+            for task in running:
+                task.cancel()
 
     async def _close_models(self) -> None:
         for model in dict.fromkeys(self._models):
@@ -231,7 +290,7 @@ def _let_go(taking: asyncio.Future[Opened]) -> None:
         taking.get_loop().run_in_executor(None, leave, taking.result())
 
 
-async def _note_left(store: Store, live: Sequence[Live]) -> None:
+async def _note_left(store: Store, live: list[Live]) -> None:
     """Before and after they end: a session may begin in between."""
     for one in live:
         if not one.stopping and not one.complete:

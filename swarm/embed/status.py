@@ -6,7 +6,7 @@ Plain values, fit for JSON. This module asks nobody and begins nothing.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from swarm.embed.allowed import plain_limits
@@ -168,16 +168,11 @@ class Live:
         return "paused" if self._paused else "running"
 
 
-def recorded(shown: Shown, *, at_work: bool | None = None, failed: str | None = None, findings: int = 0) -> Status:
-    """How a run stands by its journal. `at_work`: whether somebody is at it, as far as whoever asks knows; a file
-    alone tells that of the run that began last, and no other. `failed` is why it could not be done, where it could
-    not. `findings` are those that its graph holds."""
+def recorded(shown: Shown, *, failed: str | None = None, findings: int = 0) -> Status:
+    """How a run stands by its journal. `failed` is why it could not be done, where it could not. `findings` are
+    those that its graph holds."""
     run, answer = shown.run, shown.answer
     status: Standing = run.status
-    if at_work is False and status in AT_WORK:
-        status = "interrupted"
-    elif at_work and status == "interrupted":
-        return recorded(replace(shown, run=replace(run, status="running")), findings=findings)
     if failed is not None and status == "interrupted":
         status = "failed"
     over = status not in AT_WORK and status not in ("interrupted", "failed")

@@ -99,7 +99,7 @@ class Toolbox:
         Args:
             question: what you want to know, in full. For a table: one question a line, asked of every item. For a
                 digest or a graph it may be empty: all that matters is taken
-            paths: files, folders or patterns such as logs/**/*.txt; relative to the allowed folders, or absolute
+            paths: files, folders or patterns such as logs/**/*.txt, below the allowed folders, which . stands for
             output: answer (a text with citations), digest (a summary of the whole), table (every item by every
                 question), graph (facts only, to be asked with ask_graph), work (work towards a goal by a plan;
                 only where that is allowed)

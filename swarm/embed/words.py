@@ -115,7 +115,6 @@ def seen(view: Mapping[str, Any]) -> dict[str, Any]:
 def opened(node: Mapping[str, Any]) -> dict[str, Any]:
     """What stands behind a citation or a node."""
     said = {key: value for key, value in node.items() if key not in ("run", "id", "kind")}
-    said["evidence"] = [{**one, "quote": one["quote"]} for one in node["evidence"]]
     return {"run": node["run"], "id": node["id"], "kind": node["kind"], "note": NOTE, "material": said}
 
 

@@ -15,7 +15,7 @@ from swarm.graph.disputes import verdict_on
 from swarm.graph.graph import SharedGraph
 from swarm.graph.rows import Row
 from swarm.graph.twins import facts_of
-from swarm.index.base import Embed
+from swarm.index.base import Embed, vectors_of
 
 __all__ = ["LEAST", "Embed", "proposed"]
 
@@ -26,15 +26,20 @@ _COMPARED = 400  # findings whose vectors are compared: the most relevant
 
 
 def proposed(graph: SharedGraph, embed: Embed, limit: int) -> list[tuple[Row, Row]]:
-    """Pairs that no model has judged, the most alike first, at most `limit`."""
+    """Pairs that no model has judged, the most alike first, at most `limit`.
+
+    Raises:
+        UsageError, IndexFailed: as `vectors_of`.
+    """
     import numpy as np
 
-    rows = graph.best_rows(_COMPARED)
-    if len(rows) < 2:
+    best = graph.best_rows(_COMPARED)
+    embedded = zip(best, vectors_of(embed, [_said(row) for row in best]), strict=True)
+    pairs = [(row, vector) for row, vector in embedded if vector is not None]
+    if len(pairs) < 2:
         return []
-    vectors = np.asarray(embed([_said(row) for row in rows]), dtype=np.float64)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(norms == 0.0, 1.0, norms)
+    rows, vectors = [row for row, _ in pairs], np.asarray([vector for _, vector in pairs], dtype=np.float64)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     likeness = np.triu(unit @ unit.T, k=1)
     found: list[tuple[float, Row, Row]] = []
     for one, other in np.argwhere(likeness >= LEAST):

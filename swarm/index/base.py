@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from swarm.errors import IndexFailed, UsageError
+from swarm.errors import IndexFailed, SwarmError, UsageError
+from swarm.observe.log import told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +71,19 @@ class Index(Protocol):
         """Let go of connections and files. Safe to call twice; what is used again is opened again."""
 
 
+def checked(index: Index | None) -> Index | None:
+    """What was given as an index, where it is one or None.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if index is not None and not isinstance(index, Index):
+        raise UsageError(
+            f"index takes one of swarm.index, or what does as its Index says, and not {type(index).__name__!r}"
+        )  # not the value: it may be an address with a password
+    return index
+
+
 class Closing:
     """An index in an `async with` block: closed at its end."""
 
@@ -101,15 +115,26 @@ def clean(text: str) -> str:
 
 
 def vectors_of(embed: Embed | None, texts: Sequence[str]) -> list[NDArray[np.float32] | None]:
-    """None for each text where there is no embedding, or nothing in it that the embedding knows. Blocks."""
+    """None for each text where there is no embedding, or nothing in it that the embedding knows. Blocks.
+
+    Raises:
+        UsageError, IndexFailed: as the embedding says; it fails, or what it gives are no vectors of one length.
+    """
     if embed is None or not texts:
         return [None] * len(texts)
     import numpy as np
 
-    vectors = [np.asarray(vector, dtype=np.float32) for vector in embed(texts)]
+    try:
+        vectors = [np.asarray(vector, dtype=np.float32) for vector in embed(texts)]
+    except SwarmError:
+        raise
+    except Exception as error:  # it is the user's, and may raise anything
+        raise IndexFailed(f"the embedding failed ({type(error).__name__}: {told(error)})") from None
     if len(vectors) != len(texts):
         raise IndexFailed(f"the embedding gave {len(vectors)} vectors for {len(texts)} texts")
-    return [vector if vector.any() else None for vector in vectors]
+    if len(shapes := {vector.shape for vector in vectors}) > 1 or len(shapes.pop()) != 1:
+        raise IndexFailed("the embedding gave other things than vectors of one length")
+    return [vector if vector.any() and np.isfinite(vector).all() else None for vector in vectors]
 
 
 def made_by(embed: Embed | None, vectors: Sequence[NDArray[np.float32] | None]) -> str | None:

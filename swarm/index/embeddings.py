@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swarm.errors import IndexFailed, ModelError
 from swarm.index.base import Embed
-from swarm.observe.log import hide, redact_text
+from swarm.observe.log import hide, redact_text, told
 from swarm.store.shared import shared_store
 from swarm.tokens import o200k
 
@@ -145,16 +145,18 @@ class OpenAIEmbeddings:
                 model=self._model, input=texts, encoding_format="float", **more
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise ModelError(f"{self.name} does not embed ({_told(error)}): check the key and the model") from None
+            raise ModelError(f"{self.name} does not embed ({told(error)}): check the key and the model") from None
         except openai.OpenAIError as error:
-            raise IndexFailed(f"{self.name} does not embed: {_told(error)}") from None
+            raise IndexFailed(f"{self.name} does not embed: {told(error)}") from None
+        except ValueError:
+            raise IndexFailed(f"{self.name} does not embed: its reply is no JSON") from None
+        data: list[openai.types.Embedding] = getattr(reply, "data", None) or []  # the SDK checks no reply
+        if len(data) != len(texts):
+            raise IndexFailed(f"{self.name} gave {len(data)} vectors for {len(texts)} texts")
         with self._one:
             self.calls += 1
             self.tokens += reply.usage.prompt_tokens if reply.usage is not None else 0
-        data = sorted(reply.data, key=lambda one: one.index)
-        if len(data) != len(texts):
-            raise IndexFailed(f"{self.name} gave {len(data)} vectors for {len(texts)} texts")
-        return [one.embedding for one in data]
+        return [one.embedding for one in sorted(data, key=lambda one: one.index or 0)]
 
     def _connected(self) -> OpenAI:
         from openai import OpenAI, OpenAIError
@@ -206,7 +208,7 @@ class LocalEmbeddings:
             try:
                 self._model = SentenceTransformer(self._model_name)
             except (OSError, ValueError) as error:
-                raise ModelError(f"{self._model_name} cannot be loaded: {_told(error)}") from None
+                raise ModelError(f"{self._model_name} cannot be loaded: {told(error)}") from None
         return self._model
 
 
@@ -253,7 +255,3 @@ def _shortened(text: str) -> str:
     while (size := o200k(text)) > _LONGEST:
         text = text[: int(len(text) * _LONGEST / size * 0.98)]
     return text if text.strip() else "-"
-
-
-def _told(error: BaseException) -> str:
-    return redact_text(" ".join(str(error).split()))[:300]

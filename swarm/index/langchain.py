@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 from swarm.errors import IndexFailed, SwarmError
 from swarm.index.base import Closing, Entry, Hit, clean, last_of_each, said
 from swarm.index.fused import fused
-from swarm.observe.log import redact_text
+from swarm.observe.log import told
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -73,9 +73,13 @@ class LangChainIndex(Closing):
 
     async def clear(self, space: str) -> None:
         """A vector store does not list what it holds: it is searched until nothing of the space is left."""
+        gone: set[str] = set()
         while found := await self._found(space, "-", _BATCH):
             ids = [_key(space, str(json.loads(one.metadata[_ID]))) for one in found]
+            if gone.issuperset(ids):
+                raise IndexFailed(f"{self.name} still finds what it was told to delete: clear it again later")
             await self._delete(self._of(space), ids)
+            gone.update(ids)
 
     async def close(self) -> None:
         """Nothing to do: the stores are those of whoever made them."""
@@ -89,8 +93,13 @@ class LangChainIndex(Closing):
         return self._stores[space]
 
     async def _delete(self, store: VectorStore, ids: list[str]) -> None:
-        with _translated(self.name), suppress(ValueError, KeyError):  # as some stores say that there is no such id
-            await store.adelete(ids=ids)
+        with _translated(self.name):
+            try:
+                await store.adelete(ids=ids)
+            except (ValueError, KeyError):  # as some stores say that one is not there, and delete none of them
+                for id_ in ids:
+                    with suppress(ValueError, KeyError):
+                        await store.adelete(ids=[id_])
 
     async def _found(self, space: str, query: str, limit: int) -> list[Document]:
         """Documents of a space, best first: of a store for all, as many are looked at as that takes."""
@@ -114,8 +123,7 @@ def _translated(name: str) -> Iterator[None]:
     except SwarmError:
         raise
     except Exception as error:
-        told = redact_text(" ".join(str(error).split()))[:300]
-        raise IndexFailed(f"{name} cannot be used ({type(error).__name__}: {told})") from None
+        raise IndexFailed(f"{name} cannot be used ({type(error).__name__}: {told(error)})") from None
 
 
 def _label(space: str) -> str:

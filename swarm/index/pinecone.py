@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.errors import IndexFailed, UsageError
 from swarm.index.base import Closing, Embed, Entry, Hit, clean, last_of_each, said, vectors_of
-from swarm.observe.log import hide, redact_text
+from swarm.observe.log import hide, redact_text, told
 
 if TYPE_CHECKING:
     from pinecone.async_client.async_index import AsyncIndex
@@ -109,7 +109,8 @@ class PineconeIndex(Closing):
                     vector=vector.tolist(), top_k=top, namespace=namespace, include_metadata=True
                 )
                 found = [(match.metadata, match.score) for match in answer.matches]
-        return [Hit(str(json.loads(fields[_ID])), float(score)) for fields, score in found]
+        own = [(fields[_ID], score) for fields, score in found if fields and _ID in fields]  # others write too
+        return [Hit(str(json.loads(id_)), float(score)) for id_, score in own]
 
     async def clear(self, space: str) -> None:
         async with self._connected(missing=True) as index:
@@ -139,9 +140,9 @@ class PineconeIndex(Closing):
                 if not missing:
                     raise
         except (errors.UnauthorizedError, errors.ForbiddenError, errors.NotFoundError, ValueError) as error:
-            raise UsageError(f"{self.name} cannot be used ({_told(error)}): check its name and the key") from None
+            raise UsageError(f"{self.name} cannot be used ({told(error)}): check its name and the key") from None
         except errors.PineconeError as error:
-            raise IndexFailed(f"{self.name} cannot be reached or used: {_told(error)}") from None
+            raise IndexFailed(f"{self.name} cannot be reached or used: {told(error)}") from None
 
     async def _opened(self, pinecone: Any) -> AsyncIndex:
         """The client of this event loop."""
@@ -166,7 +167,3 @@ def _namespace(space: str) -> str:
     if space and space.isascii() and space.isprintable() and len(space) <= _NAMESPACE:
         return space
     return f"space-{_key(space)}"
-
-
-def _told(error: BaseException) -> str:
-    return redact_text(" ".join(str(error).split()))[:300]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from swarm.index.base import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _BATCH = 256  # entries in one transaction
 _DEEP = 4  # times as many as are wanted are taken of each ranking
 _LONGEST_WORD = 200  # characters; a lexeme takes 2,046 bytes, and no text says more by a longer one
-_WORDS_OF_A_TEXT = 20_000  # a tsvector takes a megabyte
+_BYTES_OF_A_TEXT = 1_000_000  # of its distinct words: a tsvector takes a megabyte
 
 
 class PostgresIndex(Closing):
@@ -47,7 +48,7 @@ class PostgresIndex(Closing):
     the schema and, once, the extension. PostgreSQL 14 or later; the extra is `pgvector`.
 
     Raises:
-        UsageError: the schema's name is none; and, of any of its methods, see `Index`.
+        UsageError: the schema's name is none, or the address; and, of any of its methods, see `Index`.
     """
 
     def __init__(self, url: str, *, embed: Embed | None = None, schema: str = "swarm_index") -> None:
@@ -142,7 +143,8 @@ class PostgresIndex(Closing):
 
     def _delete(self, connection: Connection, num: int, keys: Sequence[bytes]) -> None:
         sql = (
-            "WITH gone AS (DELETE FROM {schema}.entries WHERE space = %s AND id = ANY(%s) RETURNING text) "
+            "WITH gone AS (DELETE FROM {schema}.entries WHERE space = %s "
+            "AND sha256(id) IN (SELECT sha256(one) FROM unnest(%s::bytea[]) AS one) RETURNING text) "
             "UPDATE {schema}.spaces SET entries = entries - (SELECT count(*) FROM gone), "
             "chars = chars - (SELECT coalesce(sum(length(text)), 0) FROM gone) WHERE num = %s"
         )
@@ -213,8 +215,9 @@ def _telling(query: str) -> dict[str, str]:
 
 def _lexemes(space: int, stems: Sequence[str]) -> list[str]:
     """Words as they are kept: with the number of their space."""
-    distinct = list(dict.fromkeys(one[:_LONGEST_WORD] for one in stems if one))
-    return [f"{space}:{one}" for one in distinct[:_WORDS_OF_A_TEXT]]
+    distinct = dict.fromkeys(f"{space}:{one[:_LONGEST_WORD]}" for one in stems if one)
+    sizes = accumulate(len(one.encode()) for one in distinct)
+    return [one for one, size in zip(distinct, sizes, strict=True) if size <= _BYTES_OF_A_TEXT]
 
 
 def _quoted(lexeme: str) -> str:

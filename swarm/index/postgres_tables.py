@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from swarm.errors import IndexFailed, StoreError, UsageError
 from swarm.index.base import other_vectors
 from swarm.store.journal import to_bytes
+from swarm.store.opening import is_url
 from swarm.store.postgres_link import Link, lock_number, shown, told
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _TABLES = """
 CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE TABLE IF NOT EXISTS {schema}.spaces (
     num       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name      bytea NOT NULL UNIQUE,
+    name      bytea NOT NULL,
     next      bigint NOT NULL DEFAULT 0,
     entries   bigint NOT NULL DEFAULT 0,
     chars     bigint NOT NULL DEFAULT 0,
@@ -44,9 +45,10 @@ CREATE TABLE IF NOT EXISTS {schema}.entries (
     id      bytea NOT NULL,
     text    text NOT NULL,
     context text NOT NULL,
-    words   tsvector NOT NULL,
-    UNIQUE (space, id)
+    words   tsvector NOT NULL
 );
+CREATE UNIQUE INDEX IF NOT EXISTS spaces_by_name ON {schema}.spaces (sha256(name)); -- an index takes no long key
+CREATE UNIQUE INDEX IF NOT EXISTS entries_by_id ON {schema}.entries (space, sha256(id));
 CREATE INDEX IF NOT EXISTS entries_by_words ON {schema}.entries USING gin (words);
 """
 _VECTORS = """
@@ -98,10 +100,12 @@ class Tables:
     """The tables in one schema. All of it blocks, and one call waits for another.
 
     Raises:
-        UsageError: the schema's name is none.
+        UsageError: the schema's name is none, or the address.
     """
 
     def __init__(self, url: str, schema: str, *, vectors: bool) -> None:
+        if not is_url(url):
+            raise UsageError("PostgresIndex needs the address of a server: postgresql://user@host/database")
         if not _SCHEMA.fullmatch(schema):
             raise UsageError(f"{schema!r} cannot name a schema: take small letters, digits and _")
         self._url, self._schema, self._vectors = url, schema, vectors
@@ -139,7 +143,7 @@ class Tables:
 
     def space(self, connection: Connection, name: str, *, lock: bool = False) -> Space | None:
         """A space; with `lock`, nobody else changes it until the transaction ends."""
-        sql = "SELECT num, next, entries, chars, embedding FROM {schema}.spaces WHERE name = %s"
+        sql = "SELECT num, next, entries, chars, embedding FROM {schema}.spaces WHERE sha256(name) = sha256(%s)"
         sql += " FOR UPDATE" if lock else ""
         row = self.execute(connection, sql, (to_bytes(name),)).fetchone()
         return None if row is None else Space(*row)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from swarm.errors import UsageError
+from swarm.errors import StoreError, UsageError
 from swarm.index.base import (
     Closing,
     Embed,
@@ -33,6 +33,7 @@ from swarm.index.base import (
 )
 from swarm.index.fused import fused
 from swarm.index.words import LOOKED_CHARS, POSTINGS, Counts, ranked
+from swarm.observe.log import told
 from swarm.store.journal import from_bytes, to_bytes
 from swarm.store.opening import shown
 from swarm.store.shared import Opened, leave, take
@@ -160,8 +161,12 @@ class SqliteIndex(Closing):
         with self._one:
             self._use()
             assert self._reader is not None
-            with self._reader:  # one state of the file for all that is read
-                found = _Space(self._reader, space).search(query, limit, vectors, made_by(self._embed, vectors))
+            try:
+                with self._reader:  # one state of the file for all that is read
+                    held = _Space(self._reader, space)
+                    found = held.search(query, limit, vectors, made_by(self._embed, vectors))
+            except apsw.Error as error:
+                raise StoreError(f"{self.name} cannot be read ({told(error)}): name another store") from None
         return found
 
 

@@ -4,7 +4,7 @@ In reading order:
 
     units  messages  stretches       messages as the SDKs have them, in one form, cut where they are long
     align                            which messages of a list are known already
-    slots  spoken_times  extract     facts in sentences, without a language model
+    slots  forms  spoken_times  extract   facts in sentences, without a language model
     blocks  parts  records           what a memory comes to hold, and how it is written down in the journal
     tables  log  facts  episodes     the tables that follow from the journal, written and read
     home  grown  rebuild             where a memory lives; its graph; all of it made again from the journal

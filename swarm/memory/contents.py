@@ -75,10 +75,13 @@ class Cursor:
 
     def told(self, before: Cursor | None, memory: str) -> str:
         """The message of a commit."""
-        new = self.messages - (before.messages if before else 0), self.facts - (before.facts if before else 0)
-        return (
-            f"Mirror of {memory}\n\n{max(new[0], 0):,} messages and {max(new[1], 0):,} facts since the last one\n"
-        )
+        messages = _plural(self.messages - (before.messages if before else 0), "message")
+        facts = _plural(self.facts - (before.facts if before else 0), "fact")
+        return f"Mirror of {memory}\n\n{messages} and {facts} since the last one\n"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"1 {word}" if count == 1 else f"{max(count, 0):,} {word}s"
 
 
 def _rows(memory: Memory) -> int:
@@ -270,6 +273,8 @@ class Contents:
             blocks=[(pages.block_stem(one.name), one.name, one.description, one.limit_tokens) for one in blocks],
             subjects=list(subjects)[:_NAMED],
             days=list(days)[:_NAMED],
+            more_subjects=len(subjects) > _NAMED or len(latest) == _LISTED,
+            more_days=len(days) > _NAMED or len(self._log) > _LISTED,
         )
 
 

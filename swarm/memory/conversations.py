@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from swarm.errors import SourceError, UsageError
-from swarm.memory.messages import Message, message_of
+from swarm.memory.messages import Message, message_of, since_epoch
 
 _ROLES = frozenset(["user", "assistant", "system", "developer", "tool", "function", "human", "ai"])
 _MOST_STEPS = 1_000_000  # from the end of a conversation to its beginning
@@ -56,7 +55,7 @@ def of_text(text: str, where: str, *, is_json: bool = False) -> Iterator[Message
         return
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         lines = text.splitlines()
         if len(lines) < 2 or not _is_json(lines[0]):
             if not is_json:
@@ -75,7 +74,7 @@ def _of_lines(lines: Iterable[str], where: str) -> Iterator[Message]:
         at = f"{where}:{number}"
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SourceError(f"{at} is not JSON: {error}") from None
         yield from _of_value(value, at) if _holds_many(value) else [_message(value, at)]
 
@@ -89,7 +88,7 @@ def _of_value(value: Any, where: str) -> Iterator[Message]:
             for number, one in enumerate(value, start=1):
                 yield _message(one, f"{where}, message {number}")
     elif isinstance(value, Mapping) and isinstance(value.get("mapping"), Mapping):
-        yield from _of_tree(value)
+        yield from _of_tree(value, where)
     elif isinstance(value, Mapping) and isinstance(value.get("conversation"), Mapping):
         yield from _of_sessions(value["conversation"], where)
     elif key := _holds_many(value):
@@ -129,7 +128,7 @@ def _message(value: Any, where: str) -> Message:
         raise SourceError(f"{where}: {error}") from None
 
 
-def _of_tree(conversation: Mapping[str, Any]) -> Iterator[Message]:
+def _of_tree(conversation: Mapping[str, Any], where: str) -> Iterator[Message]:
     """A conversation of ChatGPT's export: a tree of versions, of which the one shown last is read."""
     nodes = conversation["mapping"]
     at = conversation.get("current_node") or next(
@@ -141,19 +140,24 @@ def _of_tree(conversation: Mapping[str, Any]) -> Iterator[Message]:
         path.append(node)
         at = node.get("parent")
     for node in reversed(path):
-        if isinstance(message := node.get("message"), Mapping) and (found := _of_node(message)) is not None:
+        if isinstance(message := node.get("message"), Mapping) and (found := _of_node(message, where)) is not None:
             yield found
 
 
-def _of_node(message: Mapping[str, Any]) -> Message | None:
+def _of_node(message: Mapping[str, Any], where: str) -> Message | None:
     content, author = message.get("content"), message.get("author")
     parts = content.get("parts") if isinstance(content, Mapping) else None
     text = "\n".join(part for part in parts or () if isinstance(part, str))
+    if parts is None and isinstance(content, Mapping) and isinstance(content.get("text"), str):
+        text = content["text"]  # code that was run, and what came of it
     role = str(author.get("role", "user")) if isinstance(author, Mapping) else "user"
     if not text.strip() or role == "system":
         return None
     at = message.get("create_time")
-    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if isinstance(at, int | float) else None
+    try:
+        when = since_epoch(at).isoformat(timespec="seconds") if isinstance(at, int | float) else None
+    except UsageError as error:
+        raise SourceError(f"{where}: {error}") from None
     return Message(role=role, text=text, at=when)
 
 
@@ -181,7 +185,7 @@ def _begun(conversation: Mapping[str, Any]) -> str:
 def _is_json(line: str) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -1,6 +1,6 @@
 """Episodes: what stands for stretches of old messages, and the messages that it covers.
 
-This module reads the tables; `dream` writes episodes.
+This module reads the tables; what an episode says is `dream`'s to write.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _INDEXES = ("memory_index", "fact_index", "episode_index", "node_index")
 _MERGED_PAGES = 200  # of an index in one transaction
 _PAGE = 500
+_SURE = 8  # characters of an id that nobody hits on by chance
 
 
 @dataclass(kw_only=True, slots=True)
@@ -64,6 +65,7 @@ async def forget(home: Home, id_: str, index: Index | None = None) -> None:
     """See `Memory.forget`."""
     line = await asyncio.to_thread(home.log.line, id_)
     if line is not None:
+        _see_that_it_is_meant(id_)
         await take_out(home, index, line)
         for run in await asyncio.to_thread(_runs, home, line):
             await home.journal.forget(run)
@@ -157,6 +159,7 @@ def _forget_other(home: Home, id_: str) -> list[str]:
     with home.lock:
         fact = facts.one(home.log, id_)
         if fact is not None:
+            _see_that_it_is_meant(id_)
             _forget_fact(home, fact)
             return []
         episode = episodes.one(home.log, id_)
@@ -166,6 +169,12 @@ def _forget_other(home: Home, id_: str) -> list[str]:
             )
         _erase(home, _Going(records=[("episode", episode.id)], parts=[Erased(id=episode.id)]))
         return [dream_of(episode.id)]
+
+
+def _see_that_it_is_meant(id_: str) -> None:
+    """An id may be told by its beginning; a letter or two hit on something by chance."""
+    if len(id_) < _SURE:
+        raise UsageError(f"{id_!r} may begin many ids: give {_SURE} characters or more, since it is gone for good")
 
 
 def _forget_fact(home: Home, fact: Fact) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from swarm.memory import slots
+from swarm.memory.forms import BEING, CALLING, NOT_DOING, OWN, THEIRS, WORKPLACE, Form
 from swarm.memory.messages import Message
 from swarm.memory.parts import Drawn
 from swarm.memory.slots import AGE, BIRTHDAY, EMPLOYER, JOB, LOCATION, NAME, STATUS, canonical, said
@@ -24,15 +25,53 @@ _CHARS = 20_000
 _SENTENCE = re.compile(r"[^.!?\n;]+(?:\.(?=\S)[^.!?\n;]*)*[.!?;]?")
 _LONGEST = 400
 _UNSURE = re.compile(
-    r"^(?:if|when|whenever|unless|would|could|should|maybe|perhaps|suppose|imagine|what|who|where|why|how|do|does|"
-    r"did|is|are|was|were|can|will|let's|wish)\b|\b(?:if i|if you|might|would like|would love|want to|wanted to|"
-    r"hope to|wish|as if|pretend|i think i|dreamt|dreamed|almost|nearly|never|not|n't|no longer)\b",
+    r"^(?:if|when|whenever|unless|would|could|should|maybe|perhaps|suppose|supposing|assum\w+|imagine|say|what|"
+    r"who|where|why|how|do|does|did|is|are|was|were|can|will|let's|wish)\b|"
+    r"\b(?:if i|if you|might|(?-i:may)|would like|would love|want to|wanted to|hope to|hoping|wish|as if|"
+    r"pretend\w*|"
+    r"i think|i guess|dreamt|dreamed|almost|nearly|hardly|barely|never|not|no longer|nor|neither|used to|about to|"
+    r"supposed to|thinking (?:of|about)|considering|planning|plan to|going to|(?-i:will)|in theory|probably|"
+    r"possibly|"
+    r"hypothetically|for example|for instance|let's say|i'm told)\b|n[’']t\b|\be\.g\.|\bi[’']d\b",
     re.IGNORECASE,
 )
+_REPORTED = re.compile(
+    r"\b(?:said|says|told|tells|wrote|writes|asked|asks|claim(?:s|ed)?|thinks?|thought|believe[sd]?|heard|"
+    r"read that|according to|lyrics?|"
+    r"in (?:the|a|my|this|his|her) (?:movie|book|novel|song|story|film|game|dream|poem|play))\b",
+    re.IGNORECASE,
+)
+"""Somebody else's words, or somebody else's world."""
+_OTHER_WORLD = re.compile(
+    r"^\W*(?:so |and |but |well,? |okay,? |ok,? )*(?:if|unless|suppose|supposing|assum\w+|imagine|let's say|say|"
+    r"when(?:ever)?|once|what if|as a (?:kid|child|teenager|student)|back (?:then|when)|in those days|wish|"
+    r"pretend|"
+    r"for (?:example|instance)|in theory|hypothetically)\b",
+    re.IGNORECASE,
+)
+"""What begins so is not so, or was so once."""
+_NOT_MEANT = re.compile(
+    r"\b(?:kidding|jk|joking|sarcas\w*|role-?play\w*|hypothetical\w*|fictional|yeah,? right)\b|(?<!\S)/s(?!\S)|"
+    r"^\W*(?:please |can you |could you |now )*(?:translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|"
+    r"correct|pretend|imagine|act as|let's (?:play|pretend))\b",
+    re.IGNORECASE,
+)
+"""A message with this in it says nothing of who sends it."""
+_QUOTED = re.compile(
+    r"```.*?(?:```|\Z)|\"[^\"\n]{2,400}\"|“[^”\n]{2,400}”|«[^»\n]{2,400}»|(?<!\w)'[^'\n]{2,400}'(?!\w)|"
+    r"^[ \t]*>[^\n]*|^(?:user|assistant|human|ai|customer|agent|client|patient|speaker \w+): [^\n]*|"
+    r"^(?!(?:update|fyi|btw|note|ps|p\.s\.?|edit|correction|also|hi|hey|hello|reminder|news|good news|important|"
+    r"context|background|question|answer|info|fact|facts|listen|look|ok|okay|me): )"
+    r"(?-i:[A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}): [^\n]*",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
+"""What was written elsewhere: in quotes, behind a bracket, in a block, behind the name of who said it."""
 _END = re.compile(
-    r"\s*(?:,\s*(?:and|but|which|where|who|so|because|since|though|although|while|after|before|when|with|not|right|"
+    r"\s*(?:,\s*(?:and|but|which|where|who|so|because|since|though|although|while|after|before|when|with|not|"
+    r"right|"
     r"you|i|we|it|he|she|they)\b.*"
-    r"|\s(?:and|but)\s+(?:i|my|we|our|he|she|it|they|his|her|their|the|it's|i'm|that|then|now|so|have|has|am|is|was|"
+    r"|\s(?:and|but)\s+(?:i|my|we|our|he|she|it|they|his|her|their|the|it's|i'm|that|then|now|so|have|has|am|"
+    r"is|was|"
     r"love|really|just|also)\b.*"
     r"|\s(?:because|although|though|whereas|so that|so i|which|where|while|after|before|until|unless|when)\b.*"
     r"|\s[–—-]\s.*|\s*\(.*|:\s.*)$",
@@ -40,90 +79,39 @@ _END = re.compile(
 )
 _FILLER = re.compile(
     r"(?:\s*,)?\s*\b(?:now|currently|these days|at the moment|actually|too|as well|again|though|already|right now|"
-    r"anymore|instead|btw|by the way|haha|lol|today|as of|from now on|finally|also|for now)$|[\s,:\"'”’]+$",
+    r"anymore|instead|btw|by the way|haha|lol|today|as of|from now on|tonight|recently|"
+    r"this (?:week|month|year|morning|spring|summer|autumn|fall|winter)|finally|also|for now)$|[\s,:\"'”’]+$",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
     r"^(?:now |currently |actually |just |already |finally |also |called |still |recently )+", re.IGNORECASE
 )
 
-_I = r"(?:I|i)"
-_AM = rf"(?:{_I}(?:'|’)?m|{_I} am)"
-_NOW = r"(?:now |currently |just |recently |actually |finally |already |also |still |both )*"
-_HAVE = rf"(?:{_I}(?:'|’)ve |{_I} have |{_I} )"
-_NAME = r"(?P<who>[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,2})"
-_V = r"(?P<value>.+)"
-_STATUS = r"(?P<value>single|married|engaged|divorced|widowed|separated)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A way to say a fact. `attribute` is that of its slot; one that the words name stands in the group `what`."""
-
-    form: re.Pattern[str]
-    attribute: str = ""
-
-
-def _forms(*given: tuple[str, str]) -> tuple[_Form, ...]:
-    lead = (
-        r"(?:^|.*?[,:] |.*?\b(?:and|but|so|that|since) |(?:hey|hi|hello|well|yes|yeah|oh|ok|okay|btw|ps|so)[,!]? )"
-    )
-    return tuple(_Form(re.compile(f"{lead}{form}$"), attribute) for form, attribute in given)
-
-
-_LIVE = rf"{_I} (?:now |currently |still )?live|{_HAVE}been living|{_AM} {_NOW}living|{_AM} {_NOW}based"
-_MOVED = r"(?:moved|relocated)(?: back| over| here| out| house)? to"
-_TOOK = rf"{_HAVE}{_NOW}(?:got|took|found|landed|accepted) a (?:new )?(?:job|position|role)"
-_BECAME = rf"{_HAVE}{_NOW}(?:became|become|been promoted to|was promoted to|got promoted to)"
-_JOINED = (
-    rf"{_HAVE}{_NOW}(?:joined|started at|started working at|started working for|got a (?:new )?job at|"
-    r"began working (?:at|for)|switched jobs to)"
-)
-_DOES = r"(?:er|or|ist|ian|ant|ent|yst|nurse|chef|head|lead|chief|officer)"
-_CALLINGS = (
-    "engineer teacher nurse doctor lawyer developer designer manager accountant architect artist student writer "
-    "scientist researcher chef pilot journalist consultant programmer analyst librarian musician photographer "
-    "electrician plumber carpenter baker barista counselor therapist dentist vet pharmacist professor paramedic "
-    "firefighter translator editor director entrepreneur freelancer"
-).replace(" ", "|")
-_IS = r"(?: is now| are now| is currently| has changed to| changed to| is| are)"
-_YEARS = r"(?P<value>\d{1,3})(?: years? old| years of age)?"
-_THEN = r"(?: (?:today|yesterday|now|last \w+|this \w+|on .+|in .+))?"
-_OWN = _forms(
-    (rf"(?:{_LIVE}) (?:in|at) {_V}", LOCATION),
-    (rf"{_HAVE}{_NOW}{_MOVED} (?!the next|another|a new){_V}", LOCATION),
-    (rf"(?:{_I} {_NOW}work|{_AM} {_NOW}working|{_HAVE}{_NOW}(?:started|began)(?: working| work)?|{_TOOK}) as "
-     rf"(?:an? |the )?{_V}", JOB),
-    (rf"{_BECAME} (?:an? |the )?(?P<value>[\w -]*{_DOES}(?: (?:at|of|for|in) .+)?)", JOB),
-    (rf"{_AM} {_NOW}(?:an? )(?P<value>(?:[\w-]+ ){{0,3}}?(?:{_CALLINGS}))", JOB),
-    (rf"(?:{_I} {_NOW}work|{_AM} {_NOW}working|{_AM} {_NOW}employed) (?:at|for|by) {_V}", EMPLOYER),
-    (rf"{_JOINED} (?P<value>(?:the )?[A-Z].*)", EMPLOYER),
-    (rf"(?:{_AM} {_NOW}|{_HAVE}{_NOW}turned ){_YEARS}{_THEN}", AGE),
-    (rf"(?:{_AM} {_NOW}|{_HAVE}{_NOW}(?:got|gotten) ){_STATUS}"
-     r"(?: (?:to|now|again|in|on|last|since|with|for)\b.*)?", STATUS),
-    (rf"(?:[Mm]y name is|[Mm]y name's|{_AM} called|(?:[Pp]lease )?[Cc]all me) {_V}", NAME),
-    (rf"{_I} was born on {_V}", BIRTHDAY),
-    (rf"[Mm]y (?P<what>(?!name\b)[\w'’ -]{{2,40}}?){_IS} (?:now |currently )?{_V}", ""),
-)  # fmt: skip
-_THEIRS = _forms(
-    (rf"{_NAME} (?:now |currently |still )?(?:lives|is (?:now )?(?:living|based)|resides) (?:in|at) {_V}",
-     LOCATION),
-    (rf"{_NAME} (?:has )?{_NOW}(?:moved|relocated)(?: back| over| out)? to {_V}", LOCATION),
-    (rf"{_NAME} (?:{_NOW}works|is {_NOW}working|started(?: working)?) as (?:an? |the )?{_V}", JOB),
-    (rf"{_NAME} (?:{_NOW}works|is {_NOW}working|is employed) (?:at|for|by) {_V}", EMPLOYER),
-    (rf"{_NAME} (?:has )?{_NOW}joined (?P<value>(?:the )?[A-Z].*)", EMPLOYER),
-    (rf"{_NAME} (?:is {_NOW}|(?:has )?(?:just )?turned )(?P<value>\d{{1,3}})(?: years? old)?", AGE),
-    (rf"{_NAME} (?:is {_NOW}|(?:has )?(?:just )?(?:got|gotten) ){_STATUS}(?: .*)?", STATUS),
-    (rf"{_NAME}['’]s? (?P<what>[a-z][\w -]{{1,40}}?){_IS} (?:now |currently )?{_V}", ""),
-    (rf"[Tt]he (?P<what>[a-z][\w -]{{1,30}}?) of (?P<who>(?:the |our |my )?[\w' -]{{2,40}}?) (?:is|are) "
-     rf"(?:now )?{_V}", ""),
-    (rf"(?P<who>(?:[Tt]he|[Oo]ur) (?:[\w-]+ ){{0,3}}[\w-]+) (?:is|are) (?:now |currently )?{_V}", "is"),
-)  # fmt: skip
-_CUTS = {JOB: re.compile(r" (?:for|at|in|with) "), EMPLOYER: re.compile(r" (?:as|in|since|for) ")}
+_MINE = re.compile(r"\b(?:[Ii]|[Ww]e|[Mm]y|me)\b")
+"""In what somebody says of themselves; a look that spares most others the forms."""
+_CUTS = {
+    JOB: re.compile(r" (?:for|at|in|with|by) "),
+    EMPLOYER: re.compile(r" (?:as|in|since|for) "),
+    LOCATION: re.compile(r" (?:with|for|since|alone|together)\b"),
+    "origin": re.compile(r" (?:and|but)\b"),
+}
 """Where what somebody does goes over into where, and the other way round."""
 _SINGLE = frozenset([LOCATION, JOB, EMPLOYER, AGE, STATUS, NAME, slots.PHONE, slots.EMAIL, BIRTHDAY])
-_TELLS = re.compile(r"\d|\b[A-Z]|@|[^\x00-\x7f]{2}")
+_TELLS = re.compile(r"\d|\b[A-Z]|@|[^\x00-\x7f]{2}|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
 """A name or a number: else "my X is Y" is what somebody thinks of it, more often than a fact."""
+_DAY = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|today|later|back|crazy|maybe", re.IGNORECASE
+)
+_OUR = re.compile(r"^[Oo]ur ")
+_OF_BEINGS = (
+    (AGE, re.compile(r"(?P<value>\d{1,3})(?: years? old)?")),
+    (NAME, re.compile(r"(?:named )?(?P<value>[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,2})")),
+    (LOCATION, re.compile(r"in (?P<value>[A-Z].*)")),
+    ("origin", re.compile(r"from (?P<value>[A-Z].*)")),
+    (STATUS, re.compile(r"(?P<value>single|married|engaged|divorced|widowed)")),
+    (JOB, CALLING),
+)
+"""What "my sister is Y" may say: any other Y is what somebody thinks of her."""
 _NOT_A_NAME = frozenset(
     """
     i it he she they we you this that there here what who my your his her their our its everyone everybody someone
@@ -134,6 +122,8 @@ _VAGUE = frozenset(
     """
     it that this there here favourite favorite good great fine ok okay nice bad sorry sure happy sad tired
     thing things one way point problem issue idea question reason best only same plan thought bit lot kind sort
+    guess estimate bet hope fear impression opinion understanding prediction
+    weather temperature traffic answer first second next last news rest
     """.split()
 )
 _WEAK = re.compile(
@@ -149,7 +139,14 @@ def drawn(message: Message) -> Iterator[Drawn]:
     none of theirs."""
     if not message.name and message.role != "user":
         return
+    if _NOT_MEANT.search(message.text[:_CHARS]):
+        return
     speaker = message.name or message.role
+    quoted = [
+        found.span()
+        for found in _QUOTED.finditer(message.text, 0, _CHARS)
+        if not found[0].casefold().startswith(f"{speaker.casefold()}:")
+    ]
     seen: set[tuple[str, str, str]] = set()
     for found in _SENTENCE.finditer(message.text, 0, _CHARS):
         sentence = found[0].strip()
@@ -158,7 +155,7 @@ def drawn(message: Message) -> Iterator[Drawn]:
         start = found.start() + found[0].index(sentence)
         for fact in _in_sentence(sentence, speaker, start, message.at):
             key = (fact.subject, fact.attribute, fact.value)
-            if key not in seen:
+            if key not in seen and not any(low <= fact.start < high for low, high in quoted):
                 seen.add(key)
                 yield fact
         if len(seen) >= MOST:
@@ -167,18 +164,31 @@ def drawn(message: Message) -> Iterator[Drawn]:
 
 def _in_sentence(sentence: str, speaker: str, start: int, at: str | None) -> Iterator[Drawn]:
     """The facts of a sentence: of each of its clauses at the most one."""
+    if _OTHER_WORLD.match(sentence):
+        return
     for offset, clause in _clauses(sentence):
+        end = offset + len(clause)
+        if _REPORTED.search(sentence[:end]):
+            return
         fact = _in_clause(clause, speaker)
         if fact is None:
             continue
-        subject, attribute, value = fact
-        when, value = told_time(clause, value, at)
-        if not value:
-            continue
-        yield Drawn(
-            text=said(subject, attribute, value), subject=subject, attribute=attribute, value=value, at=when,
-            start=start + offset, end=start + offset + len(clause),
-        )  # fmt: skip
+        when, value = told_time(clause, fact.value, at)
+        if value:
+            text = fact.text.format(value=value) if fact.text else said(fact.subject, fact.attribute, value)
+            yield Drawn(
+                text=text, subject=fact.subject, attribute=fact.attribute, value=value, at=when,
+                start=start + offset, end=start + end, single=not fact.text,
+            )  # fmt: skip
+
+
+class _Told(NamedTuple):
+    """What a clause tells. `text` is empty where there is one value at a time; else a form for the value."""
+
+    subject: str
+    attribute: str
+    value: str
+    text: str = ""
 
 
 _JOIN = re.compile(
@@ -194,35 +204,63 @@ def _clauses(sentence: str) -> Iterator[tuple[int, str]]:
     yield at, sentence[at:]
 
 
-def _in_clause(clause: str, speaker: str) -> tuple[str, str, str] | None:
+def _in_clause(clause: str, speaker: str) -> _Told | None:
     plain = " ".join(clause.rstrip(" .!;,").split())
-    if not plain or _UNSURE.search(_END.sub("", plain)):
+    if not plain:
         return None
-    for form in _OWN:
+    sure = not _UNSURE.search(_END.sub("", plain))
+    for form in () if not _MINE.search(plain) else OWN if sure else NOT_DOING:
         if match := form.form.match(plain):
-            return _own(match, form.attribute, speaker)
-    for form in _THEIRS:
+            return _own(match, form, speaker)
+    for form in THEIRS if sure else ():
         if (match := form.form.match(plain)) and (found := _theirs(match, form.attribute)) is not None:
             return found
     return None
 
 
-def _own(match: re.Match[str], attribute: str, speaker: str) -> tuple[str, str, str] | None:
-    value = _value(match["value"])
-    if attribute:
-        value = _CUTS[attribute].split(value)[0] if attribute in _CUTS else value
-        return (speaker, attribute, value) if _holds(attribute, value) else None
-    what = " ".join(match["what"].split())
+def _own(match: re.Match[str], form: Form, speaker: str) -> _Told | None:
+    value, named = _value(match["value"]), match.groupdict()
+    if not form.attribute:
+        return _of_mine(" ".join(match["what"].split()), value, speaker)
+    attribute = form.attribute.format(**named)
+    value = _CUTS[attribute].split(value)[0] if attribute in _CUTS else value
+    if not _holds(attribute, value, known=True):
+        return None
+    text = form.text.format(**{one: _kept(told) for one, told in named.items() if told} | {
+        "who": _kept(speaker), "value": "{value}"
+    })  # fmt: skip
+    owned = named.get("kin") or named.get("pet")
+    return _Told(f"{speaker}'s {owned}" if owned else speaker, attribute, value, text)
+
+
+def _kept(text: str) -> str:
+    """A text that stands in a form as it is."""
+    return " ".join(text.split()).replace("{", "{{").replace("}", "}}")
+
+
+def _of_mine(what: str, value: str, speaker: str) -> _Told | None:
+    """What "my X is Y" tells: of somebody, what kind of thing Y is."""
+    if BEING.fullmatch(what):
+        return _of_being(f"{speaker}'s {what}", value)
+    if canonical(what) == BIRTHDAY:
+        value = value.removeprefix("on ")
     if not _is_attribute(what) or not _holds(what, value):
         return None
     owner, of, inner = what.replace("’", "'").partition("'s ")
     if of:
-        return f"{speaker}'s {owner}", canonical(inner), value
-    return speaker, canonical(what), value
+        return _Told(f"{speaker}'s {owner}", canonical(inner), value)
+    return _Told(speaker, canonical(what), value)
 
 
-def _theirs(match: re.Match[str], attribute: str) -> tuple[str, str, str] | None:
-    who = match["who"].replace("’", "'").removesuffix("'s")
+def _of_being(who: str, value: str) -> _Told | None:
+    for kind, form in _OF_BEINGS:
+        if (found := form.fullmatch(value)) and _holds(kind, found["value"], known=True):
+            return _Told(who, kind, found["value"])
+    return None
+
+
+def _theirs(match: re.Match[str], attribute: str) -> _Told | None:
+    who = _OUR.sub("The ", match["who"].replace("’", "'").removesuffix("'s"))
     if who.split()[0].casefold() in _NOT_A_NAME or who.split()[-1].casefold() in _VAGUE:
         return None
     value = _value(match["value"])
@@ -230,7 +268,7 @@ def _theirs(match: re.Match[str], attribute: str) -> tuple[str, str, str] | None
     value = _CUTS[attribute].split(value)[0] if attribute in _CUTS else value
     if (not attribute and not _is_attribute(what)) or not _holds(what, value):
         return None
-    return who, attribute or canonical(what), value
+    return _Told(who, attribute or canonical(what), value)
 
 
 def _is_attribute(what: str) -> bool:
@@ -238,17 +276,20 @@ def _is_attribute(what: str) -> bool:
     return 1 <= len(words) <= 5 and words[-1].casefold() not in _VAGUE and words[0].casefold() not in _NOT_A_NAME
 
 
-def _holds(attribute: str, value: str) -> bool:
-    """Whether what stands where a value should is one."""
+def _holds(attribute: str, value: str, *, known: bool = False) -> bool:
+    """Whether what stands where a value should is one. `known`: the form says which attribute it is."""
     if not value or len(value) > 90 or len(value.split()) > 10:
         return False
     if attribute == AGE:
         return value.isdecimal() and 0 < int(value[:9]) < 130
+    if attribute == NAME and _DAY.fullmatch(value):
+        return False
     if attribute in (LOCATION, EMPLOYER, NAME):
-        return any(word[:1].isupper() or word[:1].isdigit() for word in value.split())
+        named = any(word[:1].isupper() or word[:1].isdigit() for word in value.split())
+        return named or (attribute == EMPLOYER and WORKPLACE.fullmatch(value) is not None)
     if _WEAK.match(value) or value.casefold() in _VAGUE:
         return False
-    known = attribute.startswith(("favourite", "favorite")) or canonical(attribute) in _SINGLE
+    known = known or attribute.startswith(("favourite", "favorite")) or canonical(attribute) in _SINGLE
     return known or _TELLS.search(value) is not None
 
 

@@ -128,7 +128,7 @@ def of_message(log: Log, place: int) -> list[Fact]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Where in a message something is said that holds no longer, the value of then, and what is to be told of it."""
+    """Where in a message something is said that holds no longer, its value then, and what is to be told of it."""
 
     start: int
     end: int

@@ -30,7 +30,7 @@ from swarm.memory.slots import canonical
 from swarm.memory.transcript import Chunk, Transcript, chunk_of, transcript
 from swarm.models.base import Model
 from swarm.source import Corpus
-from swarm.task import Answer, Finding, Limits, Task, Usage
+from swarm.task import Finding, Limits, Task, Usage
 
 if TYPE_CHECKING:
     from swarm.events import Event
@@ -101,13 +101,8 @@ async def flush(
 
 def _left(most: Limits, used: Usage, seconds: float) -> Limits:
     """The limits of what a flush still has to do."""
-    return replace(
-        most,
-        cost_usd=None if most.cost_usd is None else max(0.0, most.cost_usd - used.cost_usd),
-        tokens=None if most.tokens is None else max(0, most.tokens - used.tokens),
-        calls=None if most.calls is None else max(0, most.calls - used.calls),
-        wall_seconds=None if most.wall_seconds is None else max(0.001, most.wall_seconds - seconds),
-    )
+    left = None if most.wall_seconds is None else max(0.001, most.wall_seconds - seconds)
+    return replace(most.left(used), wall_seconds=left)
 
 
 # What is to be read
@@ -229,7 +224,7 @@ async def _read(
     before = await asyncio.to_thread(home.journal.spent, run)
     task = Task(
         questions=(about.strip(),) if about.strip() else (), paths=(), output="graph", slicing="source",
-        limits=_beside(limits, before),
+        limits=limits.beyond(before),
     )  # fmt: skip
     try:
         answer = await swarm.read(task, corpus, run_id=run, emit=emit)
@@ -243,7 +238,7 @@ async def _read(
     return Flushed(
         read_tokens=sum(chunk.tokens for chunk in chunks) if done else 0,
         findings=new,
-        usage=_more(answer, before),
+        usage=answer.usage - before,
         complete=done,
         stopped=answer.limit or answer.stopped,
         failures=len(answer.failures),
@@ -256,27 +251,6 @@ def run_id(settings: Settings, about: str, sources: Sequence[str]) -> str:
         [settings.model.name, settings.reader.name, settings.reader.revision, about.strip(), *sources]
     )
     return "reading-" + blake2b(parts.encode("utf-8", "replace"), digest_size=12).hexdigest()
-
-
-def _beside(limits: Limits, before: Usage) -> Limits:
-    """Limits for what is left of a run, which counts what it has spent before."""
-    return replace(
-        limits,
-        cost_usd=None if limits.cost_usd is None else limits.cost_usd + before.cost_usd,
-        tokens=None if limits.tokens is None else limits.tokens + before.tokens,
-        calls=None if limits.calls is None else limits.calls + before.calls,
-    )
-
-
-def _more(answer: Answer, before: Usage) -> Usage:
-    used = answer.usage
-    return Usage(
-        calls=used.calls - before.calls,
-        input_tokens=used.input_tokens - before.input_tokens,
-        output_tokens=used.output_tokens - before.output_tokens,
-        cached_tokens=used.cached_tokens - before.cached_tokens,
-        cost_usd=max(0.0, used.cost_usd - before.cost_usd),
-    )
 
 
 # What was found

@@ -31,9 +31,13 @@ class _Lock:
         self.lock = threading.RLock()
 
 
+PREFIX = "memory "
+"""Of what memories are called in the journal."""
+
+
 def run_of(name: str) -> str:
     """What a memory is called in the journal."""
-    return f"memory {name}"
+    return PREFIX + name
 
 
 class Home:
@@ -46,6 +50,8 @@ class Home:
         self.database = opened.store.database
         self.log = Log(self.database, self.run)
         self.graph = SharedGraph(self.database, self.run)
+        self.index_seen = False  # of an index beside it: whether it was looked into what that holds
+        self.index_alone_until = 0.0  # seconds, by the monotonic clock
         with _FINDING:
             key = (id(opened.store), self.run)
             self._lock = _LOCKS.get(key) or _LOCKS.setdefault(key, _Lock())

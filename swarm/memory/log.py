@@ -122,6 +122,18 @@ class Log:
         base = self.base
         return [row[0] - base for row in rows]
 
+    def after(self, digest: bytes, place: int) -> int:
+        """The first place after another at which a digest stands; 0 where there is none."""
+        sql = "SELECT num FROM messages WHERE digest = ? AND num > ? AND num < ? ORDER BY num LIMIT 1"
+        rows = self.database.read(sql, (digest, self.base + place, self.base + (1 << SHIFT)))
+        return int(rows[0][0]) - self.base if rows else 0
+
+    def told_by_system(self, first: int) -> int:
+        """How many messages from the place `first` on are of the system."""
+        sql = "SELECT count(*) FROM messages WHERE num BETWEEN ? AND ? AND role = 'system'"
+        bounds = (self.base + first, self.base + (1 << SHIFT) - 1)
+        return int(self.database.read(sql, bounds)[0][0])
+
     def lines(self, places: Iterable[int]) -> list[Line]:
         """The messages at these places, in the order given; forgotten ones are left out."""
         wanted = list(dict.fromkeys(places))
@@ -134,7 +146,8 @@ class Log:
     def line(self, id_: str) -> Line | None:
         """The message with this id, or with the only one that begins so."""
         sql = (
-            f"SELECT {_COLUMNS} FROM messages WHERE id >= ? AND id < ? AND num BETWEEN ? AND ? "  # noqa: S608
+            # the plus keeps SQLite from reading all messages of the memory in search of one id
+            f"SELECT {_COLUMNS} FROM messages WHERE id >= ? AND id < ? AND +num BETWEEN ? AND ? "  # noqa: S608
             "AND state = 'live' LIMIT 2"
         )
         bounds = (id_, f"{id_}\U0010ffff", self.base, self.base + (1 << SHIFT) - 1)

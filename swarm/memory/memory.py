@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import UsageError
+from swarm.index.base import checked
 from swarm.memory import blocks, facts, indexed, page
 from swarm.memory.blocks import Block
 from swarm.memory.facts import Fact
@@ -61,7 +62,7 @@ async def open_memory(
     Several memories, and one memory several times, may be open in one process at once.
 
     Raises:
-        UsageError: the name is empty or too long.
+        UsageError: the name is empty or too long, or the index is none.
         StoreError: the store cannot be used, or another process is at work in it.
         ModelError: an unknown model, or a missing key.
     """
@@ -70,7 +71,7 @@ async def open_memory(
     models = [connect(one, window=window, base_url=base_url) if isinstance(one, str) else one
               for one in (model, *([] if reader is None else [reader]))]  # fmt: skip
     settings = Settings(
-        model=models[0], reader=models[-1], embed=embed, index=index, limits=limits or Limits(),
+        model=models[0], reader=models[-1], embed=embed, index=checked(index), limits=limits or Limits(),
         concurrency=concurrency, flush_tokens=flush_tokens, on_event=on_event,
     )  # fmt: skip
     from swarm.memory.rebuild import begin

@@ -25,6 +25,7 @@ _ROLES = {
 }  # fmt: skip
 _CUT = "[…]"
 _LONGEST_NAME = 200  # characters
+_MILLISECONDS = 1e11  # a number of seconds as large is in the year 5138
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,8 +210,22 @@ def _time(at: Any) -> str | None:
     if at is None or at == "":
         return None
     if isinstance(at, bool | int | float):
-        return datetime.fromtimestamp(at, UTC).isoformat()
+        return since_epoch(at).isoformat()
     return at.isoformat() if isinstance(at, datetime | date) else str(at)
+
+
+def since_epoch(at: float) -> datetime:
+    """The time that is so many seconds, or milliseconds, after 1970.
+
+    Raises:
+        UsageError: it is in no year that a calendar has.
+    """
+    try:
+        return datetime.fromtimestamp(at / 1_000 if abs(at) >= _MILLISECONDS else at, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"a message's time cannot be read: {at!r:.60} (give seconds since 1970, or ISO)"
+        ) from None
 
 
 def _unmarked(message: Message) -> tuple[Message, int]:
@@ -226,4 +241,15 @@ def _unmarked(message: Message) -> tuple[Message, int]:
     return Message(role=message.role, text=text, name=message.name, at=message.at), len(marks)
 
 
-__all__ = ["Given", "Message", "digest", "given", "message_id", "message_of", "moment", "text_of", "whole"]
+__all__ = [
+    "Given",
+    "Message",
+    "digest",
+    "given",
+    "message_id",
+    "message_of",
+    "moment",
+    "since_epoch",
+    "text_of",
+    "whole",
+]

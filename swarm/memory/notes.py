@@ -1,4 +1,7 @@
-"""What is written into a memory by hand, or by the agent itself: facts, their end, and blocks. It blocks."""
+"""What is written into a memory by hand, or by the agent itself: facts, their end, and blocks.
+
+Everything here blocks. This module does not know who writes, nor what messages say.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,8 @@ def add_fact(
         raise UsageError(f"a fact has 1 to {LONGEST_FACT:,} characters: this one has {len(text):,}")
     if time is not None and not moment(time):
         raise UsageError(f"a fact's time cannot be read: {time!r:.60} (give it as ISO, 2026-05-31)")
+    if (attribute and value is None) or (value and (attribute is None or subject is None)):
+        raise UsageError("an attribute and its value need each other and a subject: give all three, or neither")
     with home.lock:
         place, start, end = len(home.log), 0, 0
         if source is not None:

@@ -226,9 +226,7 @@ def _facts(log: Log, about: str) -> Iterable[Line]:
         told = [f"says {fact.who}"] if fact.by_another else []
         told += [fact.at] if fact.at and fact.at not in fact.text else []
         shown = " ".join(fact.text.split()) + (f" ({', '.join(told)})" if told else "")
-        yield Line(
-            kind="fact", text=fact.text, shown=shown, span=fact.span, who=fact.who, at=fact.at, id=fact.id
-        )
+        yield Line(kind="fact", text=fact.text, shown=shown, span=fact.span, who=fact.who, at=fact.at, id=fact.id)
 
 
 def _source(line: Line) -> str | None:
@@ -311,4 +309,4 @@ def _head(at: str | None) -> tuple[str, str]:
     if found is None:
         return (at, at) if at else (_NO_TIME, _NO_TIME)
     day, hour, minute, zone = found.groups(default="")
-    return f"{day} {hour}{zone}", f"{day} {hour}{minute}{zone}"
+    return f"{day} {hour}{zone}", f"{day} {hour}{minute}{zone}".strip()

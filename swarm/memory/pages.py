@@ -189,9 +189,11 @@ def index_page(
     blocks: Sequence[tuple[str, str, str, int]],
     subjects: Sequence[tuple[str, str]],
     days: Sequence[str],
+    more_subjects: bool = False,
+    more_days: bool = False,
 ) -> str:
     """What there is. A block is its file's name, its own, its description and its limit in tokens; `subjects` and
-    `days` are those that were spoken of last."""
+    `days` are those that were spoken of last; of others it says where they are."""
     lines = [f"# Memory of {escaped(name)}", "", f"{messages:,} messages. {_HOW}"]
     if blocks:
         lines += ["", "## Blocks", ""]
@@ -201,9 +203,11 @@ def index_page(
     if subjects:
         lines += ["", "## Facts, the latest first", ""]
         lines += [f"- [{escaped(subject)}](facts/{stem}.md)" for stem, subject in subjects]
+        lines += ["- others in [facts](facts/)"] * more_subjects
     if days:
         lines += ["", "## Messages, the latest first", ""]
         lines += [f"- [{path.rsplit('/', 1)[-1].removesuffix('.md')}]({path})" for path in days]
+        lines += ["- earlier ones in [messages](messages/)"] * more_days
     return "\n".join(lines) + "\n"
 
 

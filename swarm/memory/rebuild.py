@@ -40,15 +40,23 @@ def begin(home: Home) -> None:
     catch_up(home)
 
 
+def behind(home: Home) -> bool:
+    """Whether the tables hold less than the journal says. Blocks."""
+    return home.log.counted("records") != _recorded(home)
+
+
 def catch_up(home: Home) -> bool:
     """Make the tables anew where they hold less than the journal says. Tells whether they did. Blocks."""
     with home.lock:
-        recorded = sum(home.journal.count(home.run, kind) for kind in _KINDS) + _erasures(home)
-        if home.log.counted("records") == recorded:
+        if not behind(home):
             return False
-        log.info("a memory's tables are made anew from the journal", memory=home.run, records=recorded)
+        log.info("a memory's tables are made anew from the journal", memory=home.run, records=_recorded(home))
         rebuild(home)
         return True
+
+
+def _recorded(home: Home) -> int:
+    return sum(home.journal.count(home.run, kind) for kind in _KINDS) + _erasures(home)
 
 
 def rebuild(home: Home) -> None:

@@ -1,17 +1,19 @@
 """Remembering: a list of messages comes in, and what is new of it is kept, durably, in its order.
 
 Messages are recorded in portions that are bounded in size; a portion and what follows from it is one transaction.
-A message of any length is one message, its text recorded in parts. This module blocks, and runs on a thread.
+A message of any length is one message, its text recorded in parts. This module blocks, and runs on a thread; it
+does not know how a list is aligned, nor how facts are found in words.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
-from swarm.memory.align import aligned
+from swarm.memory.align import SURE_CHARS, aligned
 from swarm.memory.extract import drawn
 from swarm.memory.grown import grown
 from swarm.memory.home import Home
@@ -24,7 +26,8 @@ from swarm.tokens import o200k
 
 _PORTION_CHARS = 1_000_000
 _PORTION = 500  # messages
-_SURE_CHARS = 200  # a message of so many characters is not said twice by chance
+_TO_THE_SECOND = re.compile(r"\d:\d\d:\d\d")
+_SHORT = 40  # characters that are said twice within a minute, or a day
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +51,8 @@ def remember(home: Home, messages: Iterable[Any], *, draws: bool, reads: bool) -
     handed = given(all_of_it)
     with home.lock:
         log = home.log
-        sure = [bool(one.message.at) or len(one.message.text) >= _SURE_CHARS for one in handed]
         whole = _hash(handed)
-        places = aligned([one.digest for one in handed], log, sure)
+        places = aligned([one.digest for one in handed], log, [_tells(one.message) for one in handed])
         if 0 in places and whole == log.handed():
             places = [place or _latest(home, one) for place, one in zip(places, handed, strict=True)]
         ids = _ids_of(home, places)
@@ -82,6 +84,15 @@ def remember(home: Home, messages: Iterable[Any], *, draws: bool, reads: bool) -
         facts=facts,
         unread_tokens=unread,
     )
+
+
+def _tells(message: Message) -> int:
+    """By how many characters a message is told apart from others: see `swarm.memory.align.aligned`."""
+    if message.role == "system":
+        return 0
+    if message.at and (_TO_THE_SECOND.search(message.at) or len(message.text) >= _SHORT):
+        return SURE_CHARS
+    return len(message.text)
 
 
 def _latest(home: Home, one: Given) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from swarm.memory.units import text_of
+
 _NOTE = re.compile(r"\n\[… the rest of ([\d,]+) characters is in the memory, as (t[0-9a-f]{16})\]\Z")
 _ID_CHARS = 17
 
@@ -49,16 +51,10 @@ def _block(block: Any, chars: int, id_: str) -> Any:
 
 
 def _cut(content: Any, chars: int, id_: str) -> str:
-    text = content if isinstance(content, str) else _text(content)
+    text = text_of({"content": content})
     if len(text) <= chars:
         return text
     return f"{text[:chars]}\n[… the rest of {len(text):,} characters is in the memory, as {id_[:_ID_CHARS]}]"
-
-
-def _text(content: Any) -> str:
-    parts = content if isinstance(content, list) else ()
-    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
-    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 __all__ = ["named_in", "shortened"]

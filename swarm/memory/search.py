@@ -1,4 +1,4 @@
-"""Searching the messages of a memory, by words, time and speaker."""
+"""Searching the messages of a memory, by words, time and speaker. How words are ranked is not known here."""
 
 from __future__ import annotations
 

@@ -38,7 +38,17 @@ _SAID = {
     AGE: "{0} is {1} years old",
     STATUS: "{0} is {1}",
     NAME: "{0} is called {1}",
+    "origin": "{0} is from {1}",
+    "childhood home": "{0} grew up in {1}",
+    "birthplace": "{0} was born in {1}",
+    "year of birth": "{0} was born in {1}",
+    "studies": "{0} studies {1}",
+    "children": "{0} has {1}",
+    "diet": "{0} is {1}",
+    "height": "{0} is {1} tall",
+    "weight": "{0} weighs {1}",
 }
+_JOBLESS = frozenset(["retired", "unemployed", "self-employed"])
 
 
 @lru_cache(maxsize=16_384)
@@ -55,7 +65,7 @@ def said(subject: str, attribute: str, value: str) -> str:
     """A fact as a sentence."""
     if attribute == "is":
         return f"{subject[:1].upper()}{subject[1:]} is {value}"
-    form = _SAID.get(attribute)
+    form = _SAID["diet"] if value in _JOBLESS else _SAID.get(attribute)
     return form.format(subject, value) if form else f"{subject}'s {attribute} is {value}"
 
 

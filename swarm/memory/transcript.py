@@ -17,7 +17,6 @@ import apsw
 from swarm.memory.log import Line, Log
 from swarm.memory.stretches import cuts
 from swarm.source import Source, Span
-from swarm.store.database import Database
 from swarm.store.intake import BLOCK_CHARS, PLACES_LINES, line_ends
 from swarm.store.library import APART
 from swarm.tokens import o200k
@@ -145,7 +144,3 @@ def drop(connection: apsw.Connection, source: str) -> None:
         connection.execute("DELETE FROM passages WHERE source = ?", (num,))
         connection.execute("DELETE FROM blocks WHERE source = ?", (num,))
         connection.execute("DELETE FROM sources WHERE num = ?", (num,))
-
-
-def in_library(database: Database, source: str) -> bool:
-    return bool(database.read("SELECT 1 FROM sources WHERE id = ? AND complete = 1", (source,)))

@@ -45,7 +45,7 @@ _NEVER_CODES = {"insufficient_quota", "billing_error", "billing_hard_limit_reach
 _NEVER = {401, 402, 403, 404}
 _TRANSIENT = {408, 409, 425, 429, 498, 499}
 _OVERLOADED = {408, 503, 504, 524, 529}
-_GAVE_UP_WAITING = {504, 524}  # said by what stands before the provider, which may answer and bill all the same
+GAVE_UP_WAITING = {504, 524}  # said by what stands before the provider, which may answer and bill all the same
 _LIMITS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -136,7 +136,7 @@ def error_of(failure: Failure, *, sent: str = "", key_hint: str = "") -> RunErro
 
 
 def _busy(failure: Failure, message: str) -> Unavailable:
-    in_doubt = failure.status == 0 or failure.status in _GAVE_UP_WAITING
+    in_doubt = failure.status == 0 or failure.status in GAVE_UP_WAITING
     quota = quota_of(failure.headers)
     if (wait := retry_after(failure.headers)) is not None:
         return RateLimited(message, wait, in_doubt=in_doubt, quota=quota)

@@ -169,6 +169,11 @@ def redact_text(text: str) -> str:
     return _clean(text, _known())
 
 
+def told(error: BaseException) -> str:
+    """What an error says: one line, cut short, with no secret in it."""
+    return redact_text(" ".join(str(error).split()))[:300] or type(error).__name__
+
+
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """What of an environment may be handed to a program that has no business with keys: the variables of which
     neither name nor value tells of a secret."""

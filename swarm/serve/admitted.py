@@ -86,6 +86,36 @@ def kept_elsewhere(request: Request) -> str | None:
     return named
 
 
+def half_kept() -> Wrong:
+    """What is said of a request that goes on with a reply of which the provider keeps a part alone."""
+    return Wrong(
+        400,
+        "the provider keeps only a part of what that reply answered: send the whole conversation as input",
+        code="previous_response_not_found",
+        param="previous_response_id",
+    )
+
+
+def unanswerable(request: Request) -> Wrong | None:
+    """Why no answer can be made of a request without a model behind; None where one can."""
+    if (kept := kept_elsewhere(request)) is not None:
+        return Wrong(400, f"{kept}: nobody keeps a part of the conversation here: send all of it", param=kept)
+    if has_form(request.body):
+        return Wrong(400, "without a model behind, no reply can be of a given form", param="response_format")
+    return None
+
+
+def has_form(body: Mapping[str, Any]) -> bool:
+    """Whether the reply is to be of a form that labels would break."""
+    text = body.get("text")
+    forms = [body.get("response_format"), body.get("output_config"), {"format": body.get("output_format")}]
+    forms += [text.get("format")] if isinstance(text, dict) else []
+    return any(
+        isinstance(form, dict) and bool(form.get("format") or str(form.get("type", "")).startswith("json"))
+        for form in forms
+    )
+
+
 def _compacts(request: Request) -> bool:
     """Whether the provider may sum the conversation up on its way, which it bills beside the reply."""
     if request.body.get("compaction"):

@@ -7,7 +7,7 @@ store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from swarm.observe.log import redact_text
 from swarm.serve.cited import Cited, Items, cited
 from swarm.serve.events import MOST_BYTES, dumped, loaded
 from swarm.serve.own import Own
-from swarm.serve.passing import DoesNotFit, bounded, events_of, smaller_window, tells_usage_alone
+from swarm.serve.passing import DoesNotFit, bounded, events_of, smaller_window, tells_usage_alone, unanswered
 from swarm.serve.reply import STREAM, Reply
 from swarm.serve.request import Event, Reading, Request, Stop, Used, Wire, Wrong
 from swarm.serve.spending import Held, usage_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _ERROR_BYTES = 2**20
 _LONGEST_ERROR = 500
+_CREATED = "response.created"
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Answering:
     more: Used = field(default_factory=Used)
     told: Mapping[str, Any] = field(default_factory=dict)
     drops: bool = False
+    named: Callable[[str], Awaitable[None]] | None = None
+    """Hears the id of the reply, before the client does."""
     used: Used = field(default_factory=lambda: Used(known=False))
 
     @property
@@ -62,8 +65,8 @@ class Answering:
         try:
             async with self.upstream.sending(target.name, sent, given) as response:
                 if response.status_code >= 400:
-                    held.settle(Usage(), f"the model behind said {response.status_code}")
-                    raise await failure(response, self.upstream.to.window)
+                    unanswered(held, response.status_code)
+                    raise await failure(response, self.upstream, self.request)
                 if response.headers.get("content-type", "").startswith("text/event-stream"):
                     await self._stream(response, target, held)
                 else:
@@ -80,6 +83,7 @@ class Answering:
         except (ValueError, AttributeError, TypeError, LookupError):
             raise Wrong(502, "the model behind did not answer in its wire; check the base URL") from None
         self._settle(held)
+        await self._name(body)
         if target is self.wire:
             made = target.cited_whole(body, lambda one: cited(one, self.items), self.more)
         else:
@@ -114,6 +118,8 @@ class Answering:
         marks = Cited(self.items)
         async for event in events_of(response):
             delta = reading.take(event)
+            if event.name == _CREATED:
+                await self._name(event.data.get("response"))
             if self.drops and tells_usage_alone(event):
                 continue
             out: list[Event] = []
@@ -154,6 +160,10 @@ class Answering:
         await self.reply.events(writing.end(used, stop))
         await self.reply.end()
 
+    async def _name(self, told: Any) -> None:
+        if self.named is not None and isinstance(told, dict) and isinstance(told.get("id"), str):
+            await self.named(told["id"])
+
     def _told(self) -> list[Event]:
         """A comment, which clients skip and people can read."""
         if not self.told:
@@ -174,10 +184,10 @@ def used_of(usage: Usage) -> Used:
     )
 
 
-async def failure(response: httpx2.Response, window: int) -> Exception:
+async def failure(response: httpx2.Response, upstream: Upstream, request: Request) -> Exception:
     """What the model behind said instead of a reply, as an error that any wire can tell."""
     body = await bounded(response, _ERROR_BYTES)
-    if 0 < (limit := smaller_window(body, response.status_code)) < window:
+    if limit := smaller_window(body, response.status_code, upstream, request):
         return DoesNotFit(limit)
     error: Any = {}
     with suppress(ValueError, AttributeError):

@@ -85,7 +85,7 @@ async def opened(serving: Serving) -> AsyncIterator[Endpoint]:
             recorded = client.bounded or costs
             account = Account(client, journal, to.name if to is not None else "extractive", recorded=recorded)
             accounts[client.name] = account
-            await account.restore()
+            await account.restore(folds.readings.spent)
         yield Endpoint(terms=serving.terms, folding=folds, counting=counting, accounts=accounts, upstream=upstream)
 
 
@@ -129,6 +129,7 @@ def _routes(endpoint: Endpoint) -> FastAPI:
     app.get("/v1/models/{name:path}", summary="One model.", operation_id="model")(_model)
     app.get(HEALTH, summary="Whether it serves. Needs no token.", operation_id="health")(_health)
     app.add_exception_handler(HTTPException, _failed)
+    app.add_exception_handler(Exception, _broke)
     _describe(app)
     return app
 
@@ -180,7 +181,15 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     words = error.detail if error.detail != "Not Found" else f"nothing is at {request.url.path[:200]}"
     wire = wire_of(request.url.path, headers_of(request.scope))
-    return JSONResponse(wire.error(Wrong(error.status_code, words)), status_code=error.status_code)
+    return JSONResponse(
+        wire.error(Wrong(error.status_code, words)), status_code=error.status_code, headers=error.headers
+    )
+
+
+async def _broke(request: Request, _error: Exception) -> JSONResponse:
+    """The shape that the client knows; the door logs what broke."""
+    wire = wire_of(request.url.path, headers_of(request.scope))
+    return JSONResponse(wire.error(Wrong(500, "this endpoint made a mistake")), status_code=500)
 
 
 def _describe(app: FastAPI) -> None:

@@ -24,7 +24,7 @@ WAIT_SECONDS = 30.0
 """For a body to go on arriving."""
 _SLOWEST = 16 * 1024  # bytes in a second, on the whole
 _SPACE = " \t\r\n"
-_TELLING = {
+TELLING = {
     "model", "models", "messages", "input", "stream", "stream_options", "max_tokens", "max_completion_tokens",
     "max_output_tokens", "n", "best_of", "tools", "functions", "service_tier", "speed", "thread",
 }  # fmt: skip
@@ -147,7 +147,7 @@ def _parsed(text: str) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
         name, at = _scan_name(text, at + 1, True)
         if name in data:
             raise _twice(name)
-        if name.casefold() in _TELLING and name not in _TELLING:
+        if name.casefold() in TELLING and name not in TELLING:
             raise Wrong(400, f"the field {name[:60]!r} is written otherwise", param=name[:60])
         at = _skip(text, at)
         if text[at : at + 1] != ":":

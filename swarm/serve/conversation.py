@@ -8,6 +8,7 @@ client, so that two who say the same word for word share nothing. Content is not
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from swarm.store.journal import Entry, Journal
 
 _TURN, _NEXT = "turn", "next"
 _PIECE = 500_000  # characters that are encoded at once
+_TOGETHER = 4_000  # turns that are recorded at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,16 +77,31 @@ async def find(journal: Journal, client: str, names: Sequence[str]) -> Conversat
         return Conversation(id=before, known=known, turns=known)
     # whoever is the first to say something after a turn goes on with its conversation; others part from it
     steps = list(pairwise(names[max(0, known - 1) :]))
-    await journal.append(run, *(Entry(kind=_NEXT, key=a, body={"turn": b}) for a, b in steps))
-    own, branch_of = before or names[0], ""
-    entries = [] if known else [Entry(kind=_TURN, key=names[0], body={"conversation": own})]
+    await _append(journal, run, [Entry(kind=_NEXT, key=a, body={"turn": b}) for a, b in steps])
+    begun = [] if known else [Entry(kind=_TURN, key=names[0], body={"conversation": names[0]})]
+    own, branch_of, entries = await asyncio.to_thread(_followed, journal, run, before or names[0], steps)
+    await _append(journal, run, [*begun, *entries])
+    return Conversation(id=own, known=known, turns=len(names), branch_of=branch_of)
+
+
+def _followed(
+    journal: Journal, run: str, own: str, steps: Iterable[tuple[str, str]]
+) -> tuple[str, str, list[Entry]]:
+    """Which conversation the last of these turns belongs to, which one it parted from, and what is to be recorded
+    of each."""
+    branch_of, entries = "", list[Entry]()
     for a, b in steps:
         first = journal.record(run, _NEXT, a)
         if first is not None and first.body["turn"] != b:
             own, branch_of = b, own
         entries.append(Entry(kind=_TURN, key=b, body={"conversation": own}))
-    await journal.append(run, *entries)
-    return Conversation(id=own, known=known, turns=len(names), branch_of=branch_of)
+    return own, branch_of, entries
+
+
+async def _append(journal: Journal, run: str, entries: Sequence[Entry]) -> None:
+    """In their order, and some at a time: others are served between."""
+    for start in range(0, len(entries), _TOGETHER):
+        await journal.append(run, *entries[start : start + _TOGETHER])
 
 
 def _known(journal: Journal, run: str, names: Sequence[str]) -> int:

@@ -7,7 +7,8 @@ knows which turns are out of sight, and not why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import asyncio
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,18 @@ async def recall(store: Path | str, earlier: Earlier, request: Request, about: s
         return
     async with open_memory(earlier.name, store=store) as memory:
         view = await memory.view(about, most - page.used, recent=0)
-        for one in view.items:
-            heading = _HEADINGS.get(one.kind)
-            if heading is not None:
-                who = f"{one.who}: " if one.who and one.kind == "message" else ""
-                page.add(
-                    heading, f"{who}{' '.join(one.text.split())}", _items(memory, earlier, request, one), most
-                )
+        await asyncio.to_thread(_show, memory, view.items, earlier, request, page, most)
+
+
+def _show(
+    memory: Memory, shown: Iterable[Shown], earlier: Earlier, request: Request, page: Page, most: int
+) -> None:
+    for one in shown:
+        heading = _HEADINGS.get(one.kind)
+        if heading is not None:
+            who = f"{one.who}: " if one.who and one.kind == "message" else ""
+            line = f"{who}{' '.join(one.text.split())}"
+            page.add(heading, line, _items(memory, earlier, request, one), most)
 
 
 def _items(memory: Memory, earlier: Earlier, request: Request, one: Shown) -> tuple[Item, ...]:

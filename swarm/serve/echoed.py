@@ -1,5 +1,5 @@
-"""Citations of this endpoint that a client sends back, taken out again: a conversation holds the replies as they came,
-and a provider knows none of these.
+"""Citations of this endpoint that a client sends back, taken out again: a conversation holds the replies as they
+came, and a provider knows none of these.
 
 Only what is certain to be from here is taken: its address says so. This module knows where the wires keep
 annotations, and nothing else of them.

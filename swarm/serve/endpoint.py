@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from time import monotonic
 from typing import Any
@@ -25,6 +26,7 @@ from swarm.serve.echoed import without
 from swarm.serve.fold import Folded, Folding
 from swarm.serve.own import Own
 from swarm.serve.passing import DoesNotFit, Passing
+from swarm.serve.readings import Spent
 from swarm.serve.reply import STREAM, Reply, attended, headers_of
 from swarm.serve.request import Request, Used, Wire, WireName, Wrong
 from swarm.serve.spending import Account, Held
@@ -148,8 +150,11 @@ class Endpoint:
             receive, client.request_bytes, headers.get("content-length"), self.terms.body_seconds
         )
         body = await without(await Body.of(raw))
-        if key := headers.get("idempotency-key"):  # all clients share the account behind, and none may guess another's
+        if key := headers.get("idempotency-key"):
+            # the account behind is one for all clients, and none may come by another's reply
             headers["idempotency-key"] = blake2b(f"{client.name}\0{key}".encode(), digest_size=16).hexdigest()
+        parse = partial(wire.parse, body.data, self.counting.count)
+        request = parse() if len(raw) < bodies.LARGE else await asyncio.to_thread(parse)
         return Asking(
             wire=wire,
             account=self.accounts[client.name],
@@ -157,7 +162,7 @@ class Endpoint:
             query=_BETA if _BETA in scope.get("query_string", b"").split(b"&") else b"",
             reply=reply,
             body=body,
-            request=replace(wire.parse(body.data, self.counting.count), model=self.model),
+            request=replace(request, model=self.model),
         )
 
     async def _answer(self, asking: Asking) -> None:
@@ -175,6 +180,8 @@ class Endpoint:
 
     async def _sent(self, asking: Asking, upstream: Upstream) -> None:
         bound = admitted.bound_of(asking.request, upstream.to, asking.account.client)
+        if asking.account.was_folded(asking.request.body.get("previous_response_id")):
+            raise admitted.half_kept()
         fits, tokens, counted = await self._fits(asking, upstream.to, bound)
         if not fits:
             await self._folded(asking, upstream, bound)
@@ -249,6 +256,7 @@ class Endpoint:
             more=used_of(folded.spent),
             told=folded.told,
             drops=drops,
+            named=asking.account.folded if request.wire == "responses" else None,
         )
         async with asking.account.holding(bound.price, folded.tokens * bound.times, bound.output_tokens) as held:
             await self._told(answering, body, target, held, asking)
@@ -267,15 +275,22 @@ class Endpoint:
         written = read // _READ_OUTPUT
         share = _share(limits, to.price.worst(read, written), read + written)
         async with (
-            account.holding(to.price, int(read * share), int(written * share), "reading") as held,
+            account.holding(to.price, int(read * share), int(written * share), recorded=False) as held,
             self._alive(asking),
         ):
-            folded = await self.folding.fold(asking.wire, asking.request, account.client.name, limits)
-            held.settle(folded.spent)
-        return folded
+            # each call of a reading is in the journal by itself
+            spent = Spent()
+            try:
+                return await self.folding.fold(
+                    asking.wire, asking.request, account.client.name, limits, spent=spent
+                )
+            finally:
+                held.settle(spent.usage)
 
     async def _own(self, asking: Asking) -> None:
         asking.route = "own"
+        if (wrong := admitted.unanswerable(asking.request)) is not None:
+            raise wrong
         async with self._alive(asking):
             answer: Own = await self.folding.answer(asking.request, asking.account.client.name, Limits())
         await Answering(None, asking.request, asking.reply, told=answer.told).own(answer)

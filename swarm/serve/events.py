@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -72,10 +71,6 @@ def event_of(raw: bytes) -> Event:
         return Event(name, loaded(text), raw)
     except ValueError:
         return Event(name, text.decode("utf-8", "replace"), raw)
-
-
-def events_in(raw: Iterable[bytes]) -> Iterator[Event]:
-    return map(event_of, raw)
 
 
 def written(event: Event) -> bytes:

@@ -12,12 +12,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from swarm.errors import Rejected, SwarmError
 from swarm.models.base import Model
 from swarm.run import Swarm
+from swarm.serve.admitted import has_form
 from swarm.serve.asked import ABOUT, question
 from swarm.serve.cited import Items
 from swarm.serve.conversation import Conversation, chain, find
@@ -25,7 +27,7 @@ from swarm.serve.earlier import Earlier, remember
 from swarm.serve.earlier import recall as recall_turns
 from swarm.serve.material import Stretch, Text, keep, name_of, stretches
 from swarm.serve.own import Own, answer
-from swarm.serve.readings import Heard, Read, Readings
+from swarm.serve.readings import Heard, Read, Readings, Spent
 from swarm.serve.recalled import Page, recall
 from swarm.serve.recent import MOST_ENDS, PER_PART, Kept, kept, shortened, tokens_of, with_view
 from swarm.serve.request import Request, Turn, Wire, Wrong
@@ -58,7 +60,7 @@ _HEAD = (
 )
 _CITE = (
     "After each sentence of your answer that rests on an item, put the label of that item, like [1] or [2, 5]. "
-    "Use no other numbers in brackets."
+    "Labels stand at the beginnings of lines. Use no other numbers in brackets."
 )
 _FORM = "Do not write the labels in your answer."
 _MISSING = "Where what is asked does not stand here, say that you did not find it rather than guess."
@@ -110,15 +112,17 @@ class Folding:
         client: str,
         limits: Limits,
         heard: Heard = lambda _: None,
+        spent: Spent | None = None,
     ) -> Folded:
-        """A request that fits, as far as the limits allow to read for it.
+        """A request that fits, as far as the limits allow to read for it. `spent` knows at any time what that
+        came to.
 
         Raises:
             Wrong: it cannot be made to fit, or the model that reads cannot be used.
         """
         seconds = min(self.read_seconds, limits.wall_seconds or self.read_seconds)
         begun = await asyncio.to_thread(_Fold, self, wire, request, client)
-        return await begun.made(replace(limits, wall_seconds=seconds), heard)
+        return await begun.made(replace(limits, wall_seconds=seconds), heard, spent or Spent())
 
     async def answer(self, request: Request, client: str, limits: Limits) -> Own:
         """Swarm's own answer, with no language model.
@@ -174,10 +178,14 @@ class _Fold:
         self._asked = asking(request.turns)
         self._about = question(request, ABOUT)
 
-    async def made(self, limits: Limits, heard: Heard) -> Folded:
+    async def made(self, limits: Limits, heard: Heard, spent: Spent) -> Folded:
         request = self._request
         if not request.turns:
             raise Wrong(400, "there is nothing to answer: the request holds no turn")
+        if request.body.get("compaction"):
+            raise self._too_long(
+                "what does not fit cannot be summed up, and need not be: go on without compaction"
+            )
         if self._room < 4 * _LEAST_VIEW:
             raise self._too_long("the system text and the tools leave no room for anything else")
         wanted, short, stays = await asyncio.to_thread(self._laid_out)
@@ -188,17 +196,17 @@ class _Fold:
         out = set(range(len(request.turns))).difference(stays.places(len(request.turns)))
         where = self._folding.readings.where
         earlier = await remember(where, self._client, conversation.id, request, out, places)
-        read = await self._read(texts, limits, heard)
+        read = await self._read(texts, limits, heard, spent)
         return await self._fitting(conversation, earlier, texts, read, short, stays)
 
     def _laid_out(self) -> tuple[list[Stretch], list[Turn], Kept]:
         """What is material, the turns as they are sent, and which of them stay. What fits stays whole, however
         long: what a tool has just brought is to be seen by who asked for it."""
         request, whole = self._request, list(self._request.turns)
-        for full in (False, True):
+        for full, share in product((False, True), (3, 12)):  # a character may be several tokens
             wanted = self._material(full=full)
             places = {(one.turn, one.part) for one in wanted}
-            short = shortened(request, places, self._asked, min(MOST_ENDS, self._room // 3))
+            short = shortened(request, places, self._asked, min(MOST_ENDS, self._room // share))
             stays = self._stays(whole, short)
             if stays is not None:
                 seen = set(stays.places(len(whole))) - stays.short
@@ -227,12 +235,12 @@ class _Fold:
         may = int(_RECENT * (self._room - stays.tokens))
         return kept(self._request, whole, short, self._count, must, may)
 
-    async def _read(self, texts: list[Text], limits: Limits, heard: Heard) -> Read:
+    async def _read(self, texts: list[Text], limits: Limits, heard: Heard, spent: Spent) -> Read:
         if not texts:
             return Read()
         sources = list({text.source.id: text.source for text in texts}.values())
         try:
-            return await self._folding.readings.read(self._client, sources, self._about, limits, heard)
+            return await self._folding.readings.read(self._client, sources, self._about, limits, heard, spent)
         except Rejected as error:
             raise Wrong(502, f"the model that reads refuses to: {error}") from None
         except SwarmError as error:
@@ -258,7 +266,7 @@ class _Fold:
             over = tokens + self._reply - self._folding.window
             if over <= 0:
                 told = self._told(conversation, texts, read, page, stays)
-                items = {} if _has_form(self._request.body) else page.items
+                items = {} if has_form(self._request.body) else page.items
                 return Folded(body=body, items=items, spent=read.usage, tokens=tokens, told=told)
             if budget <= _LEAST_VIEW:
                 break
@@ -277,7 +285,7 @@ class _Fold:
 
     def _view(self, conversation: Conversation, page: Page, read: Read) -> str:
         text = page.text()
-        said = [_HEAD, _FORM if _has_form(self._request.body) else _CITE, _MISSING]
+        said = [_HEAD, _FORM if has_form(self._request.body) else _CITE, _MISSING]
         if read.stopped or read.share < 1.0:
             said.append(_PARTIAL.format(share=read.share, why=read.stopped or "not all of it"))
         if not text:
@@ -337,17 +345,6 @@ def asking(turns: tuple[Turn, ...]) -> int:
         if turns[at].role == "user" and any(part.kind == "text" and part.text for part in turns[at].parts):
             return at
     return -1
-
-
-def _has_form(body: dict[str, Any]) -> bool:
-    """Whether the reply is to be of a form that labels would break."""
-    text = body.get("text")
-    forms = [body.get("response_format"), body.get("output_config")]
-    forms += [text.get("format")] if isinstance(text, dict) else []
-    for form in forms:
-        if isinstance(form, dict) and (form.get("format") or str(form.get("type", "")).startswith("json")):
-            return True
-    return False
 
 
 __all__ = ["Folded", "Folding", "Own", "folding"]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import PromptTooLong
-from swarm.models.failures import Failure, error_of
+from swarm.models.failures import GAVE_UP_WAITING, Failure, error_of
 from swarm.observe.log import redact_text
 from swarm.serve.body import Body
 from swarm.serve.events import MOST_BYTES, Cut, event_of, loaded
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _NOT_OF_THE_WIRE = (ValueError, AttributeError, TypeError, LookupError)
 """What reading a reply raises that is of no known shape."""
 _TEXT = 2**20  # bytes of an error that are read
+_PIECE = 24  # characters that two texts do not share by chance
 
 
 class DoesNotFit(Exception):
@@ -65,7 +66,7 @@ class Passing:
         try:
             async with self._upstream.sending(request.wire, body.having(changes), given, query=query) as response:
                 if response.status_code >= 400:
-                    self._held.settle(Usage(), f"the model behind said {response.status_code}")
+                    unanswered(self._held, response.status_code)
                     await self._failed(response)
                 elif response.headers.get("content-type", "").startswith("text/event-stream"):
                     await self._stream(response, drops=drops)
@@ -78,7 +79,7 @@ class Passing:
 
     async def _failed(self, response: httpx2.Response) -> None:
         body = await bounded(response, _TEXT)
-        if 0 < (limit := smaller_window(body, response.status_code)) < self._upstream.to.window:
+        if limit := smaller_window(body, response.status_code, self._upstream, self._request):
             raise DoesNotFit(limit)
         if self._upstream.to.key:
             body = redact_text(body.decode("utf-8", "replace")).encode()
@@ -125,7 +126,9 @@ class Passing:
         if not self.used.known or not ended:
             return
         self._held.settle(usage_of(self.used, self._held.price))
-        if self._counted:
+        self._upstream.answered = max(self._upstream.answered, self.used.input_tokens)
+        if self._counted and not self._request.fixed_tokens and not self._request.tools_tokens:
+            # what a provider adds to pictures, files and tools of its own says nothing of its tokenizer
             self._upstream.to.counter.observe(self._counted, self.used.input_tokens)
 
 
@@ -137,8 +140,15 @@ _MARKS: dict[WireName, tuple[bytes, ...]] = {
 """What stands in events that tell usage or the end."""
 
 
-def smaller_window(body: bytes, status: int) -> int:
-    """What the model behind holds, in tokens, where an error says that the request is longer; else 0."""
+def unanswered(held: Held, status: int) -> None:
+    """Settle a call that came to an error: nothing is billed, unless somebody on the way only stopped waiting."""
+    if status not in GAVE_UP_WAITING:
+        held.settle(Usage(), f"the model behind said {status}")
+
+
+def smaller_window(body: bytes, status: int, upstream: Upstream, request: Request) -> int:
+    """What the model behind holds, in tokens, where an error says that it is less than was thought; else 0. What
+    was answered before fits, and words that the client put into its request prove nothing."""
     error: Any = {}
     with suppress(*_NOT_OF_THE_WIRE):
         error = loaded(body)["error"]
@@ -146,7 +156,15 @@ def smaller_window(body: bytes, status: int) -> int:
         return 0
     code, kind, message = (str(error.get(name) or "") for name in ("code", "type", "message"))
     made = error_of(Failure(provider="behind", status=status, code=code, kind=kind, message=message))
-    return made.limit if isinstance(made, PromptTooLong) else 0
+    if not isinstance(made, PromptTooLong) or not upstream.answered < made.limit < upstream.to.window:
+        return 0
+    return 0 if _quotes(message, request) else made.limit
+
+
+def _quotes(message: str, request: Request) -> bool:
+    """Whether an error repeats a piece of what was sent."""
+    said = repr(request.body)
+    return any(message[at : at + _PIECE] in said for at in range(0, max(1, len(message) - _PIECE), _PIECE // 4))
 
 
 def tells_usage_alone(event: Event) -> bool:

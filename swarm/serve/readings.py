@@ -53,6 +53,13 @@ class Read:
 
 
 @dataclass
+class Spent:
+    """What was spent for one request so far: known also of one that ends early."""
+
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass
 class _Going:
     """A run that is being worked, and how many wait for it."""
 
@@ -72,6 +79,8 @@ class Readings:
     _going: dict[str, _Going] = field(default_factory=dict)
     _done: dict[str, Answer] = field(default_factory=dict)
     """Runs in which nothing is left to do."""
+    _told: dict[str, Usage] = field(default_factory=dict)
+    """Of runs at work, what of their spending was told to a request: each cent is told to one that waits."""
 
     @property
     def at_work(self) -> int:
@@ -94,10 +103,28 @@ class Readings:
                 unread[source.id] = source
         return runs, list(unread.values())
 
+    async def spent(self, client: str) -> Usage:
+        """What was spent on all that was ever read for a client, what was on its way when a process died at its
+        worst."""
+        journal, total = self.store.journal, Usage()
+        for run in journal.keys(run_of(client), _MATERIAL):
+            if self._broke_off(run):
+                await journal.settle_lost(run)
+                journal.let_go(run)
+            total += journal.spent(run)
+        return total
+
     async def read(
-        self, client: str, sources: Sequence[Source], about: str, limits: Limits, heard: Heard = lambda _: None
+        self,
+        client: str,
+        sources: Sequence[Source],
+        about: str,
+        limits: Limits,
+        heard: Heard = lambda _: None,
+        spent: Spent | None = None,
     ) -> Read:
-        """Read what of these is unread, with a question in mind, as far as the limits allow.
+        """Read what of these is unread, with a question in mind, as far as the limits allow. `spent` knows at any
+        time what it came to.
 
         Raises:
             Rejected, UsageError: the model cannot be used at all.
@@ -108,17 +135,17 @@ class Readings:
             runs, _ = self.known(client, sources)
         materials = [self._material(client, run) for run in dict.fromkeys(runs.values())]
         total = sum(one.corpus.chars for one in materials) or 1
-        spent, stopped, done = Usage(), "", 0.0
+        spent, stopped, done = spent or Spent(), "", 0.0
         for one in materials:
-            answer, usage = await self._read(
+            answer = await self._read(
                 one,
-                _left(limits, spent),
+                limits.left(spent.usage),
                 partial(_hear, heard, done / total, one.corpus.chars / total),
+                spent,
             )
-            spent += usage
             done += answer.coverage.chars_read if answer is not None else 0
             stopped = stopped or _why(answer)
-        return Read(runs=runs, share=min(1.0, done / total), usage=spent, stopped=stopped)
+        return Read(runs=runs, share=min(1.0, done / total), usage=spent.usage, stopped=stopped)
 
     async def _begin(self, client: str, unread: Sequence[Source], about: str) -> None:
         """Give the sources that none has read to a run. Of two at once, each source goes to one."""
@@ -140,30 +167,38 @@ class Readings:
         )
         return _Material(run=run, corpus=Corpus(sources=sources), about=str(record.body["about"]))
 
-    async def _read(self, one: _Material, limits: Limits, heard: Heard) -> tuple[Answer | None, Usage]:
-        """What a run has come to, once nothing is left to do or a limit allows no more, and what was spent for it
-        by this request."""
+    async def _read(self, one: _Material, limits: Limits, heard: Heard, spent: Spent) -> Answer | None:
+        """What a run has come to, once nothing is left to do or a limit allows no more."""
         if (done := self._done.get(one.run)) is not None:
-            return done, Usage()
+            return done
         known = self._answer(one.run)
         if known is not None and not self._left_undone(one.run, known):
             if len(self._done) >= _KEPT:
                 self._done.clear()
             self._done[one.run] = known
-            return known, Usage()
-        before = self.store.journal.spent(one.run)
+            return known
         joins = one.run in self._going
         try:
             answer: Answer | None = await self._together(one.run, partial(self._work, one, limits), heard)
             if joins and answer is not None and self._left_undone(one.run, answer):
-                joins, before = False, self.store.journal.spent(one.run)
                 answer = await self._together(one.run, partial(self._work, one, limits), heard)
         except (Rejected, UsageError):
             raise
         except SwarmError as error:
             log.warning("long texts were not read to the end", reason=str(error))
             answer = self._answer(one.run)
-        return answer, Usage() if joins else _since(before, self.store.journal.spent(one.run))
+        finally:
+            spent.usage += self._untold(one.run)
+        return answer
+
+    def _untold(self, run: str) -> Usage:
+        """What was spent on a run since this was asked last."""
+        now = self.store.journal.spent(run)
+        before = self._told.get(run, now)
+        self._told[run] = now
+        if run not in self._going:
+            self._told.pop(run)
+        return now - before
 
     async def answer(self, run: str, task: Task, corpus: Corpus) -> Answer:
         """What a run of any task comes to; whoever needs the same run waits for it together.
@@ -200,14 +235,10 @@ class Readings:
     async def _work(self, one: _Material, limits: Limits) -> Answer:
         journal = self.store.journal
         spent = journal.spent(one.run)
+        self._told.setdefault(one.run, spent)
         if limits.cost_usd is None and costs_money(self.model):
             limits = replace(limits, cost_usd=DEFAULT_COST_USD)
-        limits = replace(
-            limits,
-            tokens=None if limits.tokens is None else limits.tokens + spent.tokens,
-            calls=None if limits.calls is None else limits.calls + spent.calls,
-            cost_usd=None if limits.cost_usd is None else limits.cost_usd + spent.cost_usd,
-        )
+        limits = limits.beyond(spent)
         asked = Task(questions=(one.about,) if one.about else (), paths=(), output="graph", limits=limits)
         if journal.record(one.run, "task", "") is not None:
             asked = replace(task_of(journal, one.run, None, self.where), limits=limits)
@@ -219,14 +250,16 @@ class Readings:
 
     def _left_undone(self, run: str, answer: Answer) -> bool:
         """Whether going on with a run may read more."""
-        session = self.store.journal.latest(run, "session")
-        record = self.store.journal.latest(run, "answer")
-        if session is not None and (record is None or record.key != session.key):
-            return True  # a process died while it was at work
-        if answer.stopped:
+        if self._broke_off(run) or answer.stopped:
             return True
         unread = bool(answer.failures) or answer.coverage.chars_unread > 0
         return unread and self.store.journal.count(run, "session") < _TRIES
+
+    def _broke_off(self, run: str) -> bool:
+        """Whether a process died while it was at work on a run, or was told to stop."""
+        session = self.store.journal.latest(run, "session")
+        record = self.store.journal.latest(run, "answer")
+        return session is not None and (record is None or record.key != session.key)
 
     def _share(self, run: str) -> float:
         plan = self.store.journal.latest(run, "plan")
@@ -246,26 +279,6 @@ class _Material:
 
 def _hear(heard: Heard, before: float, part: float, share: float) -> None:
     heard(before + part * share)
-
-
-def _left(limits: Limits, spent: Usage) -> Limits:
-    """What of the limits is left after that."""
-    return replace(
-        limits,
-        tokens=None if limits.tokens is None else max(0, limits.tokens - spent.tokens),
-        calls=None if limits.calls is None else max(0, limits.calls - spent.calls),
-        cost_usd=None if limits.cost_usd is None else max(0.0, limits.cost_usd - spent.cost_usd),
-    )
-
-
-def _since(before: Usage, after: Usage) -> Usage:
-    return Usage(
-        calls=after.calls - before.calls,
-        input_tokens=after.input_tokens - before.input_tokens,
-        output_tokens=after.output_tokens - before.output_tokens,
-        cached_tokens=after.cached_tokens - before.cached_tokens,
-        cost_usd=max(0.0, after.cost_usd - before.cost_usd),
-    )
 
 
 def _why(answer: Answer | None) -> str:

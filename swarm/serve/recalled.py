@@ -7,6 +7,7 @@ its labels to the characters of the request that it came from. This module knows
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,8 @@ _QUOTE = 400  # characters of a quote that are shown beside a claim
 _NEAR = 8  # tokens around a line, with its label
 _BEST = 200  # findings looked at where a question finds few: "sum this up" has no words to search for
 
+_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+
 Count = Callable[[str], int]
 
 
@@ -47,6 +50,7 @@ class Page:
     def add(self, heading: str, line: str, items: tuple[Item, ...], most: int) -> bool:
         """Whether the line fits, and what was used is no more than `most` with it."""
         label = len(self.items) + 1
+        line = _BREAKS.sub("\n    ", line)  # what looks like a label or a heading is none within an item
         cost = self.count(line) + _NEAR
         if self.used + cost > min(most, self.budget):
             return False

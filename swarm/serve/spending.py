@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from secrets import token_hex
+from typing import Any
 
 from swarm.errors import LimitReached, StoreError
 from swarm.limits.budget import Budget, Reservation
@@ -22,11 +23,12 @@ from swarm.observe.log import get_logger
 from swarm.serve.clients import Client
 from swarm.serve.conversation import run_of
 from swarm.serve.request import Used, Wrong
-from swarm.store.journal import Intent, Journal
+from swarm.store.journal import Entry, Intent, Journal
 from swarm.task import Limits, Usage
 
 log = get_logger("serve")
 
+_FOLDED = "folded"
 _MINUTE = 60.0
 _SOON_SECONDS = 2.0  # after which one of the requests under way may have made room
 
@@ -84,17 +86,26 @@ class Account:
         self._begun: deque[float] = deque()
         self.budget = self._opened(Usage())
 
-    async def restore(self) -> None:
-        """Count what was spent before, and what was on its way when a process died at its worst."""
+    async def restore(self, read: Callable[[str], Awaitable[Usage]]) -> None:
+        """Count what was spent before, and what was on its way when a process died at its worst. `read` tells what
+        was spent on readings."""
         self._journal.hold(self.run)
         if self._recorded:
             await self._journal.settle_lost(self.run)
-            self.budget = self._opened(self._journal.spent(self.run))
+            self.budget = self._opened(self._journal.spent(self.run) + await read(self.client.name))
 
     def _opened(self, spent: Usage) -> Budget:
         budget = Budget(Limits(cost_usd=self.client.cost_usd, tokens=self.client.tokens), spent=spent)
         budget.finishing = True  # nothing is held back for an end: there is none
         return budget
+
+    async def folded(self, reply: str) -> None:
+        """Remember that a reply was made from a part of its conversation, which is all that the provider keeps."""
+        await self._journal.append(self.run, Entry(kind=_FOLDED, key=reply, body={}))
+
+    def was_folded(self, reply: Any) -> bool:
+        """Whether that is such a reply."""
+        return isinstance(reply, str) and self._journal.record(self.run, _FOLDED, reply) is not None
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -151,9 +162,10 @@ class Account:
 
     @asynccontextmanager
     async def holding(
-        self, price: Price, input_tokens: int, output_tokens: int, kind: str = "request"
+        self, price: Price, input_tokens: int, output_tokens: int, *, recorded: bool = True
     ) -> AsyncIterator[Held]:
-        """Set aside the worst case of what is done in the block, which the journal knows before it begins.
+        """Set aside the worst case of what is done in the block, which the journal knows before it begins; not
+        `recorded` is what is there by itself.
 
         Raises:
             Wrong: it would pass a limit; nothing may be sent.
@@ -166,14 +178,14 @@ class Account:
         held = Held(worst, price)
         self._held.append(worst)
         key = token_hex(16)
-        settled = False
+        settled, recorded = False, recorded and self._recorded
         try:
-            if self._recorded:
+            if recorded:
                 intent = Intent(
                     run=self.run,
                     key=key,
                     model=self._model,
-                    kind=kind,
+                    kind="request",
                     tokens=worst.tokens,
                     cost_usd=worst.cost_usd,
                 )
@@ -184,7 +196,7 @@ class Account:
             usage = held.usage if held.usage is not None else held.least
             self._held.remove(worst)
             self.budget.settle(worst, usage)
-            if self._recorded:
+            if recorded:
                 await self._end(key, usage, held.reason if held.usage is None or held.reason else "", settled)
 
     async def _begin(self, intent: Intent) -> None:

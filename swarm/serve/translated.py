@@ -49,7 +49,7 @@ def translated(request: Request, to: Behind, target: Wire, longest: int | None, 
         for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
             body.pop(name, None)
     body |= {name: request.body[name] for name in _KEPT if request.body.get(name) is not None}
-    if target.name == "messages" and body.get("temperature") is not None:
+    if target.name == "messages" and isinstance(body.get("temperature"), int | float):
         body["temperature"] = min(1.0, body["temperature"])
     stop = request.body.get("stop_sequences" if request.wire == "messages" else "stop")
     if stop:

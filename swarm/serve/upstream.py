@@ -119,6 +119,8 @@ class Upstream:
         import httpx2
 
         self.to = to
+        self.answered = 0
+        """Tokens of the largest request that was answered: so much it holds, whatever it says."""
         self._free: list[httpx2.AsyncClient] = []
         self._urls: dict[str, httpx2.URL] = {}
         self._timeout = httpx2.Timeout(read_seconds, connect=10.0, pool=None)

@@ -128,16 +128,24 @@ class Database:
         Raises:
             StoreError: there is none, or it is from another version or cannot be read.
         """
-        if not path.exists():
-            raise StoreError(f"{path} does not exist: name the store with --store")
-        with _translated(path):
-            if _check(path) < len(_migrations()):
-                cls.open(path).close()  # takes the steps that it has not taken yet
-            return cls(path, _connect(path, _READ_CACHE_KB, apsw.SQLITE_OPEN_READONLY), None, None)
+        try:
+            with _translated(path):
+                if _check(path) < len(_migrations()):
+                    _bring_up(cls, path)
+                return cls(path, _connect(path, _READ_CACHE_KB, apsw.SQLITE_OPEN_READONLY), None, None)
+        except FileNotFoundError:
+            raise StoreError(f"{path} does not exist: name the store with --store") from None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read ({error.strerror}): name another --store") from None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is open here for writing, and so locked for this process."""
+        return self._lock is not None
 
     def locked(self) -> bool:
         """Whether a process that is alive, this one included, has the store open for writing."""
-        if self._lock is not None:
+        if self.ours:
             return True
         lock = _lock_of(self.path)
         if not Path(lock.lock_file).exists():
@@ -201,7 +209,8 @@ class Database:
         if self._writes is not None and self._writer is not None:
             self._writes.close()
             self._writer.close()
-        self._reader.close()
+        with self._reading:  # a thread of a run that was broken off may be at it
+            self._reader.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -282,6 +291,7 @@ def _check(path: Path) -> int:
     if head and head != _MAGIC:  # SQLite takes a file of a few bytes for an empty one
         raise StoreError(f"{path} is not a Swarm store: name another --store")
     connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(_BUSY_MS)  # whoever closes it locks it for a moment
     try:
         (application, version, tables) = (
             connection.pragma("application_id"),
@@ -299,6 +309,15 @@ def _check(path: Path) -> int:
             "upgrade Swarm, or name another --store"
         )
     return int(version)
+
+
+def _bring_up(opens: type[Database], path: Path) -> None:
+    """Take the steps that this store has not taken yet, unless whoever has it open has taken them meanwhile."""
+    try:
+        opens.open(path).close()
+    except StoreInUse:
+        if _check(path) < len(_migrations()):
+            raise
 
 
 def _nobody_at_work(connection: apsw.Connection) -> None:

@@ -238,8 +238,8 @@ class SqliteJournal:
             )
 
     def held(self, run: str) -> bool:
-        if run in self._holding:
-            return True
+        if self._database.ours:
+            return run in self._holding
         noted = self._database.read("SELECT 1 FROM at_work WHERE run = ?", (run,))
         return bool(noted) and self._database.locked()
 

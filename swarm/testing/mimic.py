@@ -75,7 +75,7 @@ def spoken(texts: Sequence[str]) -> str:
     if not found:
         return f"You said: {asked}" if asked else "You said nothing."
     best = [line for held, _, line in sorted(found)[:_SPOKEN] if held == min(found)[0]]
-    return " ".join(_labelled(line, texts) for line in dict.fromkeys(best))
+    return " ".join(dict.fromkeys(_labelled(line, texts) for line in best))
 
 
 def _labelled(line: str, texts: Sequence[str]) -> str:

@@ -14,16 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import socket
-import threading
 import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from swarm.testing.ability import PERFECT, Ability
@@ -31,6 +27,7 @@ from swarm.testing.allowance import Allowance, Enforcer, retry_after
 from swarm.testing.delivery import Replies, break_off, content_type, spoiled
 from swarm.testing.exchange import Exchange, Receive, Scope, Send
 from swarm.testing.faults import Arrival, Fault, Latency, Plan
+from swarm.testing.loopback import Loopback
 from swarm.testing.seen import Hands
 from swarm.testing.tally import Tally
 from swarm.testing.thoughts import Hosted, Mind, Think, Thought
@@ -62,7 +59,7 @@ _TOO_LONG = {
 }
 
 
-class Provider:
+class Provider(Loopback):
     """A server on a thread of its own, from `with` to the end of its block.
 
     `window` is in tokens of `tokenizer` (o200k unless given). `faults` is what goes wrong: with one request after
@@ -122,7 +119,6 @@ class Provider:
         self.seed = seed
         self.models = models or {}
         self.clock = clock
-        self.url = ""
         self.tokenizer = tokenizer
         self._replies = Replies()
         self.reset()
@@ -142,26 +138,6 @@ class Provider:
     def count(self, asked: Asked) -> int:
         """Tokens of a request, as the provider bills them."""
         return self._mind.size(asked)
-
-    def server(self, port: int = 0) -> tuple[Any, socket.socket]:
-        """A uvicorn server, not yet running, and the socket that it is to serve; 0 takes any port."""
-        import uvicorn
-
-        listening = socket.create_server(("127.0.0.1", port), backlog=1_024)
-        # asyncio does not for a socket that it did not make itself; a reply in two parts then takes 40 ms
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(
-            self._app,
-            log_config=None,
-            log_level=logging.CRITICAL,  # connections that are cut on purpose are no news
-            access_log=False,
-            lifespan="off",
-            interface="asgi3",
-            timeout_keep_alive=600,  # a client that waits between two calls is not to find its connection closed
-            timeout_graceful_shutdown=0,
-        )
-        return uvicorn.Server(config), listening
 
     @property
     def tokenizer(self) -> Callable[[str], int]:
@@ -194,19 +170,6 @@ class Provider:
             yield self
         finally:
             await server.shutdown(sockets=[listening])
-
-    def __enter__(self) -> Self:
-        self._server, self._socket = self.server()
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)

@@ -158,7 +158,7 @@ class Mind:
 
     def _tools(self, asked: Asked) -> int:
         told = (
-            (tool["name"], tool["description"], json.dumps(tool["parameters"], ensure_ascii=False))
+            (tool["name"], tool.get("description", ""), json.dumps(tool.get("parameters", {}), ensure_ascii=False))
             for tool in asked.tools
         )
         tokens = sum(_PER_TOOL + sum(map(self._count, texts)) for texts in told)

@@ -12,18 +12,15 @@ say the same in other words are not. So it shows that an index works, and nothin
 from __future__ import annotations
 
 import json
-import logging
-import socket
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
 from swarm.terms import STOP, terms
 from swarm.testing.exchange import Exchange, Receive, Scope, Send
+from swarm.testing.loopback import Loopback
 from swarm.tokens import o200k
 
 SIZE = 512
@@ -52,7 +49,7 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
     return float(product / norms**0.5) if norms else 0.0
 
 
-class VectorServer:
+class VectorServer(Loopback):
     """A server for the length of a `with` block: `url` is that of Pinecone's API, and of its one index, which goes
     by any name; `openai_url` is the base URL for OpenAI's embeddings. `requests` counts them by path; `texts` are
     all that were sent to be embedded. `failures` are HTTP statuses, used up one a request. `key` is the only one
@@ -68,32 +65,6 @@ class VectorServer:
     @property
     def openai_url(self) -> str:
         return f"{self.url}/v1"
-
-    def __enter__(self) -> Self:
-        import uvicorn
-
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(
-            self._app,
-            log_config=None,
-            log_level=logging.CRITICAL,
-            lifespan="off",
-            interface="asgi3",
-            timeout_graceful_shutdown=0,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)

@@ -26,7 +26,7 @@ def marked(run: str, text: str) -> str:
 
 
 def stretches(text: str) -> list[tuple[int, int]]:
-    """Where views stand in a text, as (start, end) in characters. The time grows with the text, whatever it holds."""
+    """Where views stand in a text, as (start, end) in characters; in a time that grows with the text alone."""
     found: list[tuple[int, int]] = []
     for begin in _BEGIN.finditer(text) if "<memory" in text else ():
         start = begin.end()

@@ -221,7 +221,7 @@ async def run_git(
     except FileNotFoundError:
         if not os.path.isdir(folder):  # noqa: ASYNC240, PTH112 - a look at one name
             raise RunError(f"the folder {folder} is gone") from None
-        raise UsageError("there is no git on PATH: workspaces need one, 2.38 or later") from None
+        raise UsageError("there is no git on PATH: install git, 2.38 or later") from None
     except OSError as error:
         raise RunError(f"git cannot be run in {folder}: {error}") from None
     try:

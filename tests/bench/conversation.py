@@ -8,7 +8,8 @@ and its time; what is said of a picture belongs to the text. Each question that 
 memory, with no language model, and nothing is simulated. Where the audit corrects the evidence, that is taken;
 what it finds otherwise wrong is left out.
 
-A turn is found when its whole text stands in what is shown, as a message of its own. `all` is the share of
+A turn is found when its whole text stands in what is shown, as a message of its own; blanks at its ends aside, and
+those by which further lines are indented. `all` is the share of
 questions with every gold turn found, `part` the mean share of gold turns.
 
 - view: `Memory.view(question, tokens)`, whole, as users get it: its mark, its facts and the last messages take

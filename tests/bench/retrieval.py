@@ -10,15 +10,13 @@ Recall is the share of a question's gold passages that are found: among the firs
 and 4,000 o200k tokens hold. `all` is the share of questions with every gold passage found. Whatever is the first
 not to fit a budget is clipped there and counts, for each row but the view, which pays for its frame and ids.
 
-- bm25 passages: SQLite's full-text index over title and text, whole passages in the order of their rank; - index:
-`SqliteIndex` over the same, by words, and by meaning too where `--embed MODULE:FUNCTION` names an embedding; -
-fused: that ranking and the next one, by the places of passages (`swarm.index.fused`); - bm25 sentences: the
-graph's own search over findings, a finding a line as a view shows it; - pagerank: the walk of
-`swarm/views/candidates.py` alone, in the order in which it reaches findings; - nx.pagerank: networkx over the
-exported graph with the same seeds, as a reference from outside, on small sets; - view: `view(graph, question,
-tokens)`, without quotes; the first five passages are those of `candidates`; - title alone: passages whose whole
-title the question says, longest first: what can be had without reading them; - random passages, and an oracle that
-shows the gold passages first.
+- bm25 passages: SQLite's full-text index over title and text, whole passages in the order of their rank;
+- bm25 sentences: the graph's own search over findings, a finding a line as a view shows it;
+- pagerank: the walk of `swarm/views/candidates.py` alone, in the order in which it reaches findings;
+- nx.pagerank: networkx over the exported graph with the same seeds, as a reference from outside, on small sets;
+- view: `view(graph, question, tokens)`, without quotes; the first five passages are those of `candidates`;
+- title alone: passages whose whole title the question says, longest first: what can be had without reading them;
+- random passages, and an oracle that shows the gold passages first.
 
 A difference counts when its 95% interval, by paired bootstrap, excludes zero. The weights of the view were chosen
 on the questions of even number of hotpotqa, musique and 2wiki: what it is worth shows on the odd half.
@@ -27,14 +25,12 @@ on the questions of even number of hotpotqa, musique and 2wiki: what it is worth
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +45,6 @@ from swarm.graph.identity import digest, finding_id, name_of, slice_id
 from swarm.graph.nodes import Part
 from swarm.graph.rows import Row
 from swarm.graph.search import scored
-from swarm.index import Entry, SqliteIndex, fused
 from swarm.models.extractive.sentences import split
 from swarm.source import Source, Span
 from swarm.store.database import Database
@@ -66,7 +61,7 @@ SQUAD_SAMPLE = 150
 FIRST = 5
 BUDGETS = (1_000, 4_000)
 MEASURES = (f"@{FIRST}", *(f"@{budget // 1000}k" for budget in BUDGETS))
-ROWS = "bm25 passages,index,fused,bm25 sentences,pagerank,nx.pagerank,view,title alone,random,oracle".split(",")
+ROWS = "bm25 passages,bm25 sentences,pagerank,nx.pagerank,view,title alone,random,oracle".split(",")
 COMPARED = ("bm25 passages", "bm25 sentences", "pagerank")
 RESAMPLES = 10_000
 _BATCH = 400  # parts in one transaction
@@ -108,18 +103,13 @@ def build(database: Database, corpus: Corpus) -> SharedGraph:
 class Bench:
     """One set: its graph, its index, and what each row finds for a question."""
 
-    def __init__(self, corpus: Corpus, graph: SharedGraph, networkx: bool, index: SqliteIndex) -> None:
-        self.corpus, self.graph, self._kept = corpus, graph, index
+    def __init__(self, corpus: Corpus, graph: SharedGraph, networkx: bool) -> None:
+        self.corpus, self.graph = corpus, graph
         self.number = {id_: at for at, id_ in enumerate(corpus.ids)}
         pairs = enumerate(zip(corpus.ids, corpus.texts, strict=True))
         self._of = {digest("source", id_, text): at for at, (id_, text) in pairs}
         self._texts = [f"{title}\n{text}" for title, text in zip(corpus.titles, corpus.texts, strict=True)]
         self._index = Index(self._texts)
-        entries = [
-            Entry(str(at), text, title)
-            for at, (title, text) in enumerate(zip(corpus.titles, corpus.texts, strict=True))
-        ]
-        asyncio.run(index.add("bench", entries))
         self._titles = [set(terms(title.split(" (")[0])) for title in corpus.titles]
         self._dice = random.Random(SEED)
         self._plain = _plain(graph) if networkx else None
@@ -132,14 +122,9 @@ class Bench:
         everything = list(range(len(self._texts)))
         self._dice.shuffle(everything)
         gold = [self.number[id_] for id_ in question.gold]
-        hits = [int(hit.id) for hit in asyncio.run(self._kept.search("bench", text, _DEEP))]
-        sentences = [row for row, _ in scored(graph, text, _DEEP, ("finding",))]
-        holding = [at for finding in graph.findings(sentences) for at in self._holding(finding)]
         result = {
             "bm25 passages": self._passages(self._index.search(text, _DEEP)),
-            "index": self._passages(hits),
-            "fused": self._passages([at for at, _ in fused([hits, holding])]),
-            "bm25 sentences": self._lines(sentences),
+            "bm25 sentences": self._lines([row for row, _ in scored(graph, text, _DEEP, ("finding",))]),
             "pagerank": self._lines([one.row for one in reached[:_DEEP]]),
             "view": self._view(text),
             "title alone": self._passages(self._said(text)),
@@ -283,11 +268,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", default=SETS)
-    parser.add_argument("--embed", metavar="MODULE:FUNCTION", help="an embedding of yours, for the index")
     parser.add_argument("--out", type=Path, default=Path("bench-results/retrieval.json"))
     options = parser.parse_args()
-    module, _, function = (options.embed or "").partition(":")
-    embed = getattr(import_module(module), function) if module else None
     out: dict[str, Any] = {}
     for name in options.only.split(","):
         (corpus,) = load(options.data, name)
@@ -298,10 +280,8 @@ def main() -> None:
             begun = time.perf_counter()
             graph = build(database, corpus)
             seconds, findings = time.perf_counter() - begun, len(graph)
-            index = SqliteIndex(Path(folder) / "index.db", embed=embed)
-            bench = Bench(corpus, graph, name in SMALL, index)
+            bench = Bench(corpus, graph, name in SMALL)
             results = measure(bench)
-            asyncio.run(index.close())
             database.close()
         tables = {"all": report(name, results, print)}
         tables["odd"] = report(f"{name}, odd half", [one for one in results if one["odd"]], print)

@@ -316,3 +316,31 @@ def test_a_limit_is_no_mistake_but_a_partial_answer(swarm: Run) -> None:
     again = swarm("resume", found["run_id"], "--json", "--max-tokens", "1000000")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["status"] == "answered"
+
+
+def test_a_terminal_without_our_characters_and_a_full_disk_are_no_traceback(process: Run) -> None:
+    poor = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    done = process("ask", QUESTION, "notes", **poor)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Ida Lewis" in done.stdout
+    if Path("/dev/full").exists():
+        program = [str(Path(sys.executable).parent / "swarm"), "--help"]
+        with Path("/dev/full").open("w") as full:
+            full_disk = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert full_disk.returncode == 1
+        assert "swarm: the output cannot be written" in full_disk.stderr
+        assert len(full_disk.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_while_it_is_still_loading_is_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'swarm.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from swarm.__main__ import run\n"
+        "run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from swarm.errors import UsageError
         (("--model", "nothing"), "nothing"),
         (("--max-calls", "-1"), "max-calls"),
         (("--most", "0"), "most"),
+        (("--max-total-usd", "-1"), "max-total-usd"),
+        (("--max-total-usd", "nan"), "max-total-usd"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_before_anything_is_served(
@@ -81,3 +86,17 @@ def test_any_free_port_is_taken_for_none() -> None:
         url = url_of(listens)
     assert url.startswith("http://127.0.0.1:")
     assert os.path.basename(url) == "mcp"  # noqa: PTH119 - a path of the web
+
+
+def test_whoever_starts_it_in_a_terminal_is_told_what_it_waits_for(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    program = [str(Path(sys.executable).parent / "swarm"), "mcp"]
+    with subprocess.Popen(program, stdin=theirs, stderr=subprocess.PIPE, cwd=tmp_path) as server:
+        os.close(theirs)
+        assert server.stderr is not None
+        told = server.stderr.readline().decode()
+        os.write(ours, b"\x04")  # Ctrl-D
+        assert server.wait(30) == 0
+    os.close(ours)
+    assert told.startswith("swarm mcp: waits for a client")
+    assert "Ctrl-C ends it" in told

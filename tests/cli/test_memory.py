@@ -61,7 +61,7 @@ def test_facts_are_added_listed_with_their_history_and_retired(swarm) -> None:
     assert versions[1].endswith("now")
     assert swarm("memory", "anna", "history", now["id"][:12]).stdout.splitlines() == versions
     assert "retired (wrong)" in swarm("memory", "anna", "retire", now["id"], "wrong").stdout
-    assert swarm("memory", "anna", "facts").stdout == "", "what was before holds no longer either"
+    assert swarm("memory", "anna", "facts").stdout == "no facts\n", "what was before holds no longer either"
 
 
 def test_blocks_are_written_shown_and_dropped(swarm, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_blocks_are_written_shown_and_dropped(swarm, tmp_path: Path) -> None:
     (block,) = json.loads(swarm("memory", "anna", "blocks", "--json").stdout)["blocks"]
     assert (block["text"], block["description"]) == ("Likes coffee.", "who")
     assert swarm("memory", "anna", "block", "human", "--drop").returncode == 0
-    assert swarm("memory", "anna", "blocks").stdout == ""
+    assert swarm("memory", "anna", "blocks").stdout == "no blocks\n"
 
 
 def test_it_forgets_flushes_dreams_and_mirrors(swarm, tmp_path: Path) -> None:
@@ -85,7 +85,8 @@ def test_it_forgets_flushes_dreams_and_mirrors(swarm, tmp_path: Path) -> None:
     assert "is forgotten" in swarm("memory", "anna", "forget", first["id"][:12]).stdout
     assert "Porto" not in swarm("memory", "anna", "messages").stdout
     assert json.loads(swarm("memory", "anna", "flush", "--json").stdout)["complete"]
-    assert swarm("memory", "anna", "dream").returncode == 0
+    assert "nothing to read" in swarm("memory", "anna", "flush").stdout
+    assert swarm("memory", "anna", "dream").stdout == "0 facts merged, 0 episodes written\n"
     done = swarm("memory", "anna", "mirror", "notes")
     assert "pages changed" in done.stdout
     assert (tmp_path / "notes/README.md").exists()
@@ -99,7 +100,6 @@ def test_it_forgets_flushes_dreams_and_mirrors(swarm, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "missing argument 'NAME'"),
         (["anna", "nonsense"], "no such command 'nonsense'"),
         (["anna", "view"], "missing argument 'ABOUT'"),
         (["anna", "view", "x", "--tokens", "3"], "tokens"),
@@ -110,14 +110,78 @@ def test_it_forgets_flushes_dreams_and_mirrors(swarm, tmp_path: Path) -> None:
         (["anna", "block", "x", "--file", "none"], "cannot be read"),
         (["anna", "block", "x", "--set", "word " * 600], "500 tokens"),
         (["anna", "forget", "zz"], "zz"),
+        (["anna", "forget"], "--all"),
+        (["anna", "forget", "zz", "--all"], "--all"),
         (["anna", "mirror", "."], "holds other things"),
-        (["", "status"], "name"),
+        (["", "remember", "chat.jsonl"], "name"),
+        (["ana"], "there is no memory 'ana' in .swarm/swarm.db (it holds anna)"),
+        (["ana", "facts"], "there is no memory 'ana'"),
+        (["ana", "mirror", "notes"], "there is no memory 'ana'"),
         (["anna", "search", "x", "--since", "someday"], "someday"),
         (["anna", "flush", "--model", "nonsense"], "nonsense"),
     ],
 )
 def test_a_mistake_is_one_line(swarm, arguments: list[str], complaint: str) -> None:
+    swarm("memory", "anna", "remember", "chat.jsonl")
     done = swarm("memory", *arguments)
     assert done.returncode == 2, done.stdout
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert swarm("memory").stdout == "anna\n", "a name with a typo makes no memory"
+
+
+def test_memories_are_listed_and_one_is_forgotten_as_a_whole(swarm, tmp_path: Path) -> None:
+    assert swarm("memory").stdout == "no memory yet\n"
+    assert swarm("memory", "anna", "facts").returncode == 2
+    assert not (tmp_path / ".swarm").exists(), "who only looks makes no store"
+    for name in ("anna", "ben"):
+        swarm("memory", name, "remember", "chat.jsonl")
+    assert swarm("memory").stdout == "anna\nben\n"
+    assert swarm("memory", "anna", "forget", "--all").stdout == "anna is forgotten\n"
+    assert swarm("memory").stdout == "ben\n"
+    assert "Porto" in swarm("memory", "ben", "messages").stdout
+
+
+def test_a_memory_is_looked_at_while_another_process_holds_its_store(swarm, process) -> None:
+    from swarm.store.shared import shared_store
+
+    swarm("memory", "anna", "remember", "chat.jsonl")
+    words = (["status"], ["messages"], ["view", "Lisbon"], ["search", "Lisbon"], ["facts"], ["blocks"])
+    with shared_store(".swarm/swarm.db"):
+        done = process("memory", "anna", "remember", "chat.jsonl")
+        assert (done.returncode, "in use by another process" in done.stderr) == (2, True)
+        told = [swarm("memory", "anna", *word) for word in words]
+    assert [one.returncode for one in told] == [0] * len(words), [one.stderr for one in told]
+    assert "Anna, location: Lisbon" in told[4].stdout
+
+
+def test_times_are_listed_in_one_form_however_they_were_said(swarm, tmp_path: Path) -> None:
+    turn = {"role": "user", "name": "Caroline", "content": "Hey Mel!", "at": "1:56 pm on 8 May, 2023"}
+    (tmp_path / "talk.jsonl").write_text(json.dumps(turn))
+    swarm("memory", "talk", "remember", "talk.jsonl")
+    assert "  2023-05-08 13:56  Caroline: Hey Mel!" in swarm("memory", "talk", "messages").stdout
+
+
+def test_standard_input_is_read_before_the_store_is_taken(process, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    program = [str(Path(sys.executable).parent / "swarm"), "memory", "anna"]
+    with subprocess.Popen([*program, "remember", "-"], stdin=subprocess.PIPE, cwd=tmp_path) as waits:
+        assert waits.stdin is not None
+        assert process("memory", "anna", "remember", "chat.jsonl").returncode == 0
+        waits.stdin.write(b"And I like tea.")
+        waits.stdin.close()
+        assert waits.wait(30) == 0
+    assert "I like tea" in process("memory", "anna", "messages").stdout
+
+
+def test_whoever_interrupts_it_is_told_that_nothing_is_lost(swarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    from swarm.memory.memory import Memory
+
+    async def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Memory, "remember", interrupted)
+    done = swarm("memory", "anna", "remember", "chat.jsonl")
+    assert (done.returncode, done.stderr) == (130, "swarm: interrupted; what was finished is kept\n")

@@ -13,7 +13,7 @@ import pytest
 
 from swarm.coordinator import indexed
 from swarm.errors import IndexFailed, UsageError
-from swarm.index import Entry, Hit, SqliteIndex
+from swarm.index import Entry, Hit, OpenAIEmbeddings, SqliteIndex
 from swarm.models.scripted import Scripted
 from swarm.orders import Order
 from swarm.playback import replay
@@ -23,6 +23,7 @@ from swarm.prompts.typed import AnswerPrompt, JudgePrompt, Prompt, ReadPrompt, W
 from swarm.run import Swarm
 from swarm.store.opening import open_store
 from swarm.task import Answer, Task
+from swarm.testing.vectors import VectorServer
 
 QUESTION, FOLLOW_UP = "What is known of the cellar?", "Where does the feline rest?"
 CONCEPTS = ({"cat", "feline"}, {"naps", "rest", "rests"}, {"cellar", "vault"})
@@ -61,7 +62,7 @@ class Watched:
         await self.index.remove(space, ids)
 
     async def search(self, space: str, query: str, limit: int) -> list[Hit]:
-        await self._before("search" if query else "check")
+        await self._before("check" if query == indexed.WORD else "search")
         self.asked += [query] if query in (QUESTION, FOLLOW_UP) else []
         self.space = space
         return await self.index.search(space, query, limit)
@@ -175,9 +176,10 @@ async def test_an_index_that_fails_costs_its_hits_and_not_the_run(
     assert (await replay(answer.run_id, folder.parent / "store.db")).text == answer.text
 
 
-async def test_embeddings_that_fail_cost_what_they_would_propose(folder: Path) -> None:
+@pytest.mark.parametrize("error", [IndexFailed("the endpoint is gone"), OSError("no route")])
+async def test_embeddings_that_fail_cost_what_they_would_propose(folder: Path, error: Exception) -> None:
     def down(_texts: Sequence[str]) -> list[list[float]]:
-        raise IndexFailed("the endpoint is gone")
+        raise error
 
     def reading(prompt: Prompt[Any]) -> Any:
         if isinstance(prompt, ReadPrompt):
@@ -199,7 +201,7 @@ async def test_a_run_whose_follow_up_finds_nothing_replays(folder: Path) -> None
 async def test_an_index_that_hangs_is_not_waited_for(
     folder: Path, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexed, "_SECONDS", 0.05)
+    monkeypatch.setattr(indexed, "_CHECK_SECONDS", 0.05)
     watched.before = lambda what: asyncio.Event().wait() if what != "add" else None
     answer = await run(folder, watched)
     assert answer.complete
@@ -216,6 +218,22 @@ async def test_one_that_is_used_wrongly_says_so_before_anything_is_spent(folder:
     with pytest.raises(UsageError, match="no such key"):
         await run(folder, watched, model)
     assert model.calls == []
+
+
+async def test_a_key_that_an_embedding_is_refused_is_told_before_anything_is_spent(folder: Path) -> None:
+    model = Scripted(saying, window=6_000)
+    with VectorServer(key="sk-right") as server:
+        embed = OpenAIEmbeddings("any", base_url=server.openai_url, api_key="sk-wrong-secret")
+        async with SqliteIndex(folder.parent / "index.db", embed=embed) as index:
+            with embed, pytest.raises(UsageError, match="check the key") as caught:
+                await run(folder, index, model)
+    assert model.calls == []
+    assert "wrong-secret" not in str(caught.value)
+
+
+async def test_what_is_no_index_is_told(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"swarm\.index"):
+        await run(folder, "postgresql://me@host/db")
 
 
 async def test_only_what_is_new_is_added(folder: Path, watched: Watched) -> None:
@@ -268,7 +286,18 @@ async def test_one_that_was_emptied_meanwhile_is_filled_again(folder: Path, watc
 
 async def test_what_others_put_into_the_space_is_no_passage(folder: Path, watched: Watched) -> None:
     await run(folder, watched)
-    strange = ["", "x", "a:b-c", "nobody:0-5", "nobody:0-²", f"{'0' * 40}:1-2"]
+    real = next(hit.id for hit in await watched.index.search(watched.space, "accounts", 1)).partition(":")[0]
+    nowhere = [
+        "0-5",
+        "5-2",
+        "7-7",
+        "90000000-90000009",
+        "0-²",
+        f"{10**18}-{10**19}",
+        f"{'9' * 5_000}-1",
+        f"0-{'9' * 5_000}",
+    ]
+    strange = ["", "x", "a:b-c", "nobody:0-5", f"{'0' * 40}:1-2", *[f"{real}:{place}" for place in nowhere]]
     await watched.index.add(watched.space, [Entry(id_, "The feline rests in the cellar.") for id_ in strange])
     assert "The cat naps on the boiler." in (await run(folder, watched)).text
 

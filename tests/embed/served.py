@@ -65,7 +65,7 @@ class Where:
         )
         assert process.stderr is not None
         try:
-            yield Server(process=process, url=_url(process))
+            yield Server(process=process, url=_url(process), folder=self.folder)
         finally:
             process.kill()
             process.wait()
@@ -92,6 +92,7 @@ def _url(process: subprocess.Popen[bytes]) -> str:
 class Server:
     process: subprocess.Popen[bytes]
     url: str
+    folder: Path
 
     @asynccontextmanager
     async def client(self, mode: str = "auto", token: str = TOKEN) -> AsyncIterator[Client]:

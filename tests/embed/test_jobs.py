@@ -228,6 +228,8 @@ async def test_a_pattern_and_a_folder_do_not_follow_links_out_of_the_roots(doors
         ({"limits": {"money": 1}}, "money"),
         ({"limits": {"tokens": "many"}}, "tokens"),
         ({"question": "x" * 20_001}, "20,001"),
+        ({"done_when": "x" * 20_001}, "20,001"),
+        ({"paths": ["x" * 5_000]}, "xxx"),
     ],
 )
 async def test_what_makes_no_sense_is_told_in_one_line_and_begins_nothing(
@@ -269,6 +271,62 @@ async def test_no_more_tasks_are_at_work_than_are_allowed(doors: Doors) -> None:
         await over(jobs, await jobs.start(QUESTION, ["houses"]))
 
 
+async def test_what_was_refused_does_not_go_on_in_the_next_process(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarm.embed.running.LEAVE_SECONDS", 0.0)
+    async with doors(Held(after=0), most=2) as jobs:
+        asked = await asyncio.gather(
+            *(jobs.start(QUESTION, ["houses"]) for _ in range(10)), return_exceptions=True
+        )
+        assert sum(isinstance(one, str) for one in asked) == 2
+    async with doors(Held(after=0)) as jobs:
+        assert len(jobs._running.live) == 2
+
+
+async def test_two_who_resume_a_task_at_once_have_it_once(doors: Doors) -> None:
+    async with doors(limits=Limits(calls=5)) as jobs:
+        run = await jobs.start(QUESTION, ["houses"])
+        assert (await over(jobs, run)).status == "partial"
+    model = Held(after=0)
+    async with doors(model) as jobs:
+        came = await asyncio.gather(*(jobs.resume(run) for _ in range(3)), return_exceptions=True)
+        assert sorted(isinstance(one, UsageError) for one in came) == [False, True, True]
+        model.go_on.set()
+        await over(jobs, run)
+
+
+async def test_a_path_may_be_as_places_are_shown(
+    doors: Doors, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root.parent)
+    allowed = doors(roots=["root"]).allowed
+    for name in ("root/houses", "houses", "root/houses/*.md", "houses/*.md", "root", ".", "root/houses/../houses"):
+        (path,) = allowed.paths([name])
+        assert path.startswith("root"), name
+        assert path.count("root") == 1, name
+    (root / "root").mkdir()
+    assert allowed.paths(["root"]) == ("root/root",)  # what a root holds comes first
+    for name in ("..", "../tasks.db", str(root.parent / "tasks.db")):
+        with pytest.raises(SourceError, match="none of the folders"):
+            allowed.paths([name])
+
+
+def test_a_root_may_be_one_folder_and_is_no_sequence_of_letters(root: Path, tmp_path: Path) -> None:
+    assert Jobs(tmp_path / "t.db", roots=f"{root}/").allowed.roots == (str(root.resolve()),)
+
+
+async def test_tasks_are_of_one_event_loop_and_one_block(doors: Doors) -> None:
+    async with doors() as jobs:
+        with pytest.raises(UsageError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, jobs.start(QUESTION, ["houses"]))
+        with pytest.raises(UsageError, match="entered already"):
+            await jobs.__aenter__()
+        loop = asyncio.get_running_loop()
+        begun = asyncio.run_coroutine_threadsafe(jobs.start(QUESTION, ["houses"]), loop)
+        assert (await over(jobs, await asyncio.wrap_future(begun))).status == "answered"
+
+
 def test_a_root_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
         Jobs(tmp_path / "t.db", roots=[tmp_path / "nowhere"])
@@ -284,6 +342,9 @@ async def test_an_unknown_run_is_told(doors: Doors) -> None:
         await over(jobs, await jobs.start(QUESTION, ["houses"]))
         with pytest.raises(UsageError, match="nowhere"):
             await jobs.status("nowhere")
+        with pytest.raises(UsageError) as error:
+            await jobs.ask("nowhere", "what?")
+        assert "tasks.db" not in str(error.value)
         assert (await jobs.status("last")).status == "answered"
 
 
@@ -444,6 +505,26 @@ async def test_two_doors_of_one_process_share_a_store(doors: Doors) -> None:
         one.go_on.set()
         assert (await over(first, run)).status == "answered"
         assert [status.run for status in await second.runs()] == [other, run]
+
+
+async def test_tasks_that_waited_for_their_turn_go_on_while_another_door_has_the_store_open(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarm.embed.running.LEAVE_SECONDS", 0.0)
+    async with doors(Held(after=0)) as jobs:
+        begun = {await jobs.start(f"{QUESTION} {number}?", ["houses"]) for number in range(3)}
+    stays = Held(after=0)
+    async with doors(stays, takes_up=False) as other:
+        await other.start("And what else?", ["houses"])
+        await stays.waits.wait()
+        waits = Held(after=0)
+        async with doors(waits, most=1) as jobs:
+            assert set(jobs._running.live) == begun
+            await waits.waits.wait()
+        async with doors() as jobs:
+            assert set(jobs._running.live) == begun
+            assert {(await over(jobs, run)).status for run in begun} == {"answered"}
+            assert {(await other.status(run)).status for run in begun} == {"answered"}
 
 
 async def test_what_fails_is_told_and_is_no_concern_of_others(doors: Doors) -> None:

@@ -96,6 +96,17 @@ def test_a_key_that_is_not_taken_is_told_and_not_shown(server: VectorServer) -> 
     assert "secret" not in embed.name
 
 
+@pytest.mark.parametrize("said", [{"error": "no"}, {"data": None}, {"data": []}, ["no"], "no", None])
+def test_a_reply_that_holds_no_vectors_is_told(
+    server: VectorServer, monkeypatch: pytest.MonkeyPatch, said: object
+) -> None:
+    monkeypatch.setattr(server, "_answer", lambda *_: (200, said))
+    with OpenAIEmbeddings("any", base_url=server.openai_url, api_key="sk-embedding-key") as embed:
+        with pytest.raises(IndexFailed, match="vectors for 1 texts"):
+            embed(["one"])
+        assert embed.calls == 0
+
+
 def test_a_missing_key_is_told() -> None:
     with OpenAIEmbeddings() as embed, pytest.raises(ModelError, match="OPENAI_API_KEY"):
         embed(["one"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -92,6 +92,48 @@ async def test_whatever_a_store_raises_is_told_in_a_line() -> None:
         with pytest.raises(IndexFailed, match="no connection") as caught:
             await index.search("space", "pier", 3)
     assert "pass-word" not in str(caught.value)
+
+
+class AllOrNothing(InMemoryVectorStore):
+    """A store that deletes nothing where one of the ids is not there, and adds none that is, as FAISS does."""
+
+    async def adelete(self, ids: Sequence[str] | None = None, **kwargs: Any) -> None:
+        if missing := set(ids or ()) - set(self.store):
+            raise ValueError(f"not there: {missing}")
+        await super().adelete(ids, **kwargs)
+
+    async def aadd_texts(self, texts: Any, metadatas: Any = None, *, ids: Any = None, **kwargs: Any) -> list[str]:
+        if set(ids) & set(self.store):
+            raise ValueError("already there")
+        return await super().aadd_texts(texts, metadatas, ids=ids, **kwargs)
+
+
+async def test_a_store_that_deletes_all_or_nothing_is_told_of_each_alone() -> None:
+    store = AllOrNothing(DeterministicFakeEmbedding(size=8))
+    async with LangChainIndex(store) as index:
+        await index.add("space", [Entry("a", "one"), Entry("b", "two")])
+        await index.add("space", [Entry("b", "two again"), Entry("c", "three")])
+        await index.remove("space", ["never there", "a"])
+        assert sorted(hit.id for hit in await index.search("space", "pier", 9)) == ["b", "c"]
+
+
+async def test_a_store_that_does_not_delete_is_not_asked_without_end() -> None:
+    class Keeping(InMemoryVectorStore):
+        async def adelete(self, ids: Sequence[str] | None = None, **_: Any) -> None:
+            pass
+
+    async with LangChainIndex(Keeping(DeterministicFakeEmbedding(size=8))) as index:
+        await index.add("space", [Entry("a", "one")])
+        with pytest.raises(IndexFailed, match="told to delete"):
+            await index.clear("space")
+
+
+async def test_what_others_keep_in_a_namespace_is_no_hit(server: VectorServer) -> None:
+    async with PineconeIndex(host=server.url, api_key="pc-right", embed=by_words) as index:
+        await index.add("space", [Entry("a", "pier"), Entry("b", "a pier")])
+        key = next(iter(server.spaces["space"]))
+        server.spaces["space"][key] = (server.spaces["space"][key][0], {"text": "a note"})
+        assert len(await index.search("space", "pier", 3)) == 1
 
 
 def test_what_two_rankings_agree_on_comes_first() -> None:

@@ -92,6 +92,21 @@ async def test_no_error_and_no_name_shows_the_password() -> None:
     assert "127.0.0.1" in str(caught.value)
 
 
+async def test_what_is_no_address_is_told_and_not_shown() -> None:
+    for url in ("host=h password=s3cr3t-word", "host=h password = 's3cr3t word'", "s3cr3t-word", ""):
+        with pytest.raises(UsageError, match="postgresql://") as caught:
+            PostgresIndex(url)
+        assert "s3cr3t" not in str(caught.value)
+
+
+async def test_of_a_text_of_megabytes_the_first_words_are_kept(postgres: LocalPostgres) -> None:
+    words = [f"{number:05}" + "ж" * 80 for number in range(12_000)]
+    async with PostgresIndex(postgres.database()) as index:
+        await index.add("space", [Entry("a", " ".join(words)), Entry("b", "a pier")])
+        assert await found(index, words[0]) == await found(index, words[5_000]) == ["a"]
+        assert await found(index, "pier") == ["b"]
+
+
 async def test_what_it_lacks_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="schema"):
         PostgresIndex("postgresql://h/d", schema='x"; DROP')

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
 from swarm import history
-from swarm.errors import IndexFailed, UsageError
+from swarm.errors import IndexFailed, StoreError, UsageError
 from swarm.index import Entry, SqliteIndex, sqlite, words
 from swarm.run import Swarm
 from swarm.store.opening import open_store
@@ -126,6 +128,32 @@ async def test_an_embedding_that_gives_too_few_vectors_is_told(tmp_path: Path) -
         assert await found(index, "pier") == []
 
 
+@pytest.mark.parametrize(
+    "embed",
+    [
+        lambda texts: [[1.0] * (2 + at) for at, _ in enumerate(texts)],
+        lambda texts: [1.0 for _ in texts],
+        lambda texts: [[[1.0, 2.0]] for _ in texts],
+        lambda texts: ["vector" for _ in texts],
+        lambda texts: None,
+        lambda texts: {}["vectors"],
+    ],
+)
+async def test_an_embedding_that_fails_or_gives_no_vectors_is_told_in_a_line(tmp_path: Path, embed: Any) -> None:
+    async with SqliteIndex(tmp_path / "store.db", embed=embed) as index:
+        with pytest.raises(IndexFailed, match="the embedding"):
+            await index.add("space", [Entry("a", "pier"), Entry("b", "mole")])
+
+
+async def test_a_vector_of_no_number_does_not_come_first(tmp_path: Path) -> None:
+    def embed(texts: Sequence[str]) -> list[list[float]]:
+        return [[float("nan") if "broken" in text else 1.0, 1.0] for text in texts]
+
+    async with SqliteIndex(tmp_path / "store.db", embed=embed) as index:
+        await index.add("space", [Entry("a", "broken"), Entry("b", "a pier")])
+        assert await found(index, "mole") == ["b"]
+
+
 async def test_vectors_need_the_extra_and_words_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlite_vec", None)
     async with SqliteIndex(tmp_path / "store.db", embed=by_words) as index:
@@ -134,6 +162,14 @@ async def test_vectors_need_the_extra_and_words_do_not(tmp_path: Path, monkeypat
     async with SqliteIndex(tmp_path / "store.db") as index:
         await index.add("space", [Entry("a", "pier")])
         assert await found(index, "pier") == ["a"]
+
+
+async def test_a_file_that_is_broken_is_told_in_a_line(tmp_path: Path) -> None:
+    async with SqliteIndex(tmp_path / "store.db") as index:
+        await index.add("space", [Entry("a", "pier")])
+        apsw.Connection(str(tmp_path / "store.db")).execute("DROP TABLE index_words")
+        with pytest.raises(StoreError, match="name another store"):
+            await index.search("space", "pier", 3)
 
 
 async def test_a_text_of_millions_of_characters_is_one_entry(tmp_path: Path) -> None:

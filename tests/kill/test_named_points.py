@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ FEWER: list[Point] = [
 ]
 """On a server."""
 
-Die = Callable[[str, list[Point]], Awaitable[Figures]]
+Die = Callable[[str, list[Point]], Awaitable[list[Figures]]]
 
 
 @pytest.fixture(scope="module")
@@ -82,26 +83,34 @@ def die(
     new_store: Callable[[str], tuple[Path, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Die:
-    """A run whose processes die at these points, one after another, and that then goes on to its end."""
+    """A run whose processes die at these points, one after another, and that then goes on to its end. On a machine
+    that is busy things may come in another order, and a run be over before a point: the next run dies there."""
 
-    async def run(store: str, points: list[Point]) -> Figures:
-        folder, name = new_store(store)
-        trial = Trial(eventful.job_of(folder, name, corpus), provider, eventful.plan())
-        for place, point in enumerate(points):
-            process = trial.start(dies=point)
-            process.join()
-            if process.exitcode == 0:  # on a machine that is busy things may come in another order
-                assert place >= len(points) // 2, f"the run was over before {point}"
-                break
-            trial.died(process)
-        answer = trial.finish()
-        figures = trial.check(answer, whole)
-        monkeypatch.chdir(folder)
-        again = await trial.replay()
-        assert again == {name: answer[name] for name in again}
-        return figures
+    async def run(store: str, points: list[Point]) -> list[Figures]:
+        left, found = list(points), []
+        while left:
+            folder, name = new_store(store)
+            trial = Trial(eventful.job_of(folder, name, corpus), provider, eventful.plan())
+            begun = len(left)
+            while left and (process := started(trial, left[0])).exitcode != 0:
+                trial.died(process)
+                left.pop(0)
+            assert len(left) < begun, f"a run is over before {left[0]}"
+            answer = trial.finish()
+            found.append(trial.check(answer, whole))
+            monkeypatch.chdir(folder)
+            again = await trial.replay()
+            assert again == {name: answer[name] for name in again}
+        return found
 
     return run
+
+
+def started(trial: Trial, point: Point) -> BaseProcess:
+    """A process that was to die at a point, once it has ended."""
+    process = trial.start(dies=point)
+    process.join()
+    return process
 
 
 def test_every_point_is_in_the_life_of_the_run() -> None:
@@ -114,8 +123,8 @@ async def test_a_run_that_dies_at_one_point_after_another_comes_out_the_same(
     store: str, points: list[Point], die: Die
 ) -> None:
     figures = await die(store, points)
-    assert figures.kills == len(points)
-    assert figures.finished_again == 0
+    assert sum(one.kills for one in figures) == len(points)
+    assert sum(one.finished_again for one in figures) == 0
 
 
 async def test_one_that_dies_among_many_pairs_judges_the_same_pairs_when_it_goes_on(
@@ -144,11 +153,11 @@ ONCE: list[Point] = [
 @pytest.mark.parametrize("store", ["file", "server"])
 async def test_a_run_may_die_there_twice(store: str, point: Point, die: Die) -> None:
     twice = [point, point] if point[0].split()[-1] in {"session", "settle_lost", "begin_call"} else [point]
-    assert (await die(store, twice)).kills == len(twice)
+    assert sum(one.kills for one in await die(store, twice)) == len(twice)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(1, 32, 3))
 @pytest.mark.parametrize("point", APART)
 async def test_a_record_whose_consequence_was_lost_is_made_up_for(point: str, number: int, die: Die) -> None:
-    assert (await die("server", [(point, number)])).kills == 1
+    assert sum(one.kills for one in await die("server", [(point, number)])) == 1

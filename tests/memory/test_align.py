@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.memory.align import SURE, aligned
+from swarm.memory.align import SURE, SURE_CHARS, aligned
 
 
 class Kept:
@@ -29,12 +29,26 @@ class Kept:
     def places(self, digest: bytes, limit: int) -> list[int]:
         return [at + 1 for at in range(len(self.all) - 1, -1, -1) if self.all[at] == digest][:limit]
 
+    def after(self, digest: bytes, place: int) -> int:
+        return next((at + 1 for at in range(place, len(self.all)) if self.all[at] == digest), 0)
+
+    def told_by_system(self, first: int) -> int:
+        return sum(one.startswith(b"system") for one in self.all[first - 1 :])
+
     def take(self, given: Sequence[bytes]) -> list[int]:
-        places = aligned(given, self)
+        places = aligned(given, self, [_tells(one) for one in given])
         self.all += [one for one, place in zip(given, places, strict=True) if not place]
         return places
 
 
+def _tells(digest: bytes) -> int:
+    """As of texts, but for single words, which stand for what nobody says twice by chance."""
+    if digest.startswith(b"system "):
+        return 0
+    return len(digest) if b" " in digest or digest in SHORT else SURE_CHARS // SURE + 1
+
+
+SHORT = (b"ok", b"continue", b"Done.", b"thanks")
 few = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=12)
 """Lists in which the same is said often."""
 distinct = st.lists(st.integers(0, 10_000), unique=True, max_size=30).map(
@@ -124,3 +138,77 @@ def test_the_time_grows_with_the_list_and_not_with_the_memory() -> None:
     kept = Kept([b"%d" % number for number in range(100_000)])
     kept.take([b"99998", b"99999", b"new", b"newer"])
     assert kept.looked_at < 200
+
+
+def said(
+    number: int, words: str = "tells at some length what there is to be told of it, and of nothing else"
+) -> bytes:
+    return b"%d " % number + words.encode()
+
+
+RITUAL = [b"run the tests", b"[calls run_tests({})]", b"12 passed", b"All tests pass."]
+
+
+def test_a_question_that_is_new_is_not_parted_from_a_short_answer_that_was_given_before() -> None:
+    kept = Kept([said(1), said(2), b"yes please"])
+    assert kept.take([b"Shall I delete the folder?", b"yes please"]) == [0, 0]
+
+
+def test_what_is_done_again_in_the_same_words_is_kept_again() -> None:
+    kept = Kept([said(1), *RITUAL, said(2), said(3)])
+    assert kept.take(RITUAL) == [0, 0, 0, 0]
+    assert kept.take([b"thanks"]) == [0]
+    assert kept.take([said(3), *RITUAL, b"thanks", *RITUAL[:3], b"All tests pass!"])[-4:] == [0, 0, 0, 0]
+    assert kept.all.count(b"12 passed") == 3
+
+
+def test_a_window_cut_at_the_head_loses_none_of_what_is_said_often() -> None:
+    talk = [b"continue" if at % 2 == 0 else said(at) if at % 3 else b"Done." for at in range(60)]
+    kept = Kept()
+    for end in range(1, len(talk) + 1, 2):
+        kept.take(talk[max(0, end - 8) : end])
+    assert kept.all == talk[: len(kept.all)]
+    assert len(kept.all) >= len(talk) - 1
+
+
+def test_a_system_prompt_that_changes_each_turn_brings_nothing_else_again() -> None:
+    talk = [b"ok" if at % 4 == 0 else said(at) for at in range(40)]
+    kept = Kept()
+    for end in range(1, len(talk) + 1):
+        kept.take([b"system day %d" % (end // 3), *talk[:end]])
+    assert [one for one in kept.all if not one.startswith(b"system")] == talk
+    assert len(kept.all) - len(talk) == 14
+
+
+def test_conversations_beside_each_other_in_one_memory_are_kept_once_each() -> None:
+    talks = [[b"ok" if at % 5 == 4 else said(100 * which + at) for at in range(20)] for which in (1, 2)]
+    kept = Kept()
+    for end in range(3, 21):
+        kept.take(talks[end % 2][:end])
+        kept.take(talks[1 - end % 2][:end])
+    once = sorted(one for talk in talks for one in talk if one != b"ok")
+    assert sorted(one for one in kept.all if one != b"ok") == once
+    assert kept.all.count(b"ok") >= 8
+
+
+def test_answers_that_are_written_anew_bring_nothing_else_again() -> None:
+    talk: list[bytes] = []
+    kept, every = Kept(), []
+    for at in range(20):
+        talk.append(b"go on" if at % 5 == 0 else said(at))
+        every.append(talk[-1])
+        kept.take(talk)
+        for version in range(at % 3 + 1):
+            talk[2 * at + 1 :] = [said(1_000 + 10 * at + version)]  # in the place of the last
+            every.append(talk[-1])
+            kept.take(talk)
+    assert kept.all == every
+
+
+def test_a_summary_in_the_place_of_what_was_cut_brings_nothing_again() -> None:
+    talk = [said(at) for at in range(40)]
+    kept = Kept()
+    for end in range(1, 41):
+        summary = [b"so far: %d" % (end // 5)] if end > 6 else []
+        kept.take([*summary, *talk[max(0, end - 6) : end]])
+    assert [one for one in kept.all if not one.startswith(b"so far")] == talk

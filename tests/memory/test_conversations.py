@@ -28,6 +28,10 @@ TURNS = [
     {"role": "assistant", "content": [{"type": "text", "text": "Hello, Anna"}]},
 ]
 EXPECTED = [("user", "Anna", "Hello", "2026-05-01T10:00"), ("assistant", None, "Hello, Anna", None)]
+ENDLESS = {
+    "current_node": "a",
+    "mapping": {"a": {"message": {"author": {"role": "user"}, "content": {"parts": ["x"]}, "create_time": 1e300}}},
+}
 
 
 @pytest.mark.parametrize(
@@ -72,10 +76,22 @@ def test_an_export_of_chatgpt_is_read_along_the_branch_that_was_shown_last(tmp_p
     assert found[0][3] == "2026-02-02T02:40:00+00:00"
 
 
+def test_code_that_was_run_in_chatgpt_is_read_too(tmp_path: Path) -> None:
+    content = {"content_type": "code", "language": "python", "text": "print(6 * 7)"}
+    message = {"author": {"role": "assistant"}, "content": content}
+    tree = {"current_node": "a", "mapping": {"a": {"parent": None, "message": message}}}
+    assert [one.text for one in read(tmp_path, "conversations.json", [tree])] == ["print(6 * 7)"]
+
+
 def test_a_tree_that_goes_in_a_circle_ends(tmp_path: Path) -> None:
     message = {"author": {"role": "user"}, "content": {"parts": ["x"]}}
     tree = {"current_node": "a", "mapping": {"a": {"parent": "b", "message": message}, "b": {"parent": "a"}}}
     assert len(read(tmp_path, "conversations.json", [tree])) == 1
+
+
+def test_seconds_and_milliseconds_are_times(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "x", "timestamp": at} for at in (1_777_000_000, 1_777_000_000_000)]
+    assert {one.at for one in read(tmp_path, "a.json", turns)} == {"2026-04-24T03:06:40+00:00"}
 
 
 def test_an_export_of_claude_is_read(tmp_path: Path) -> None:
@@ -128,6 +144,11 @@ def test_plain_text_is_one_message_and_standard_input_is_what_it_looks_like(tmp_
         ("a.json", '{"role": "user"}', "it needs a role"),
         ("a.json", "{", "is not JSON"),
         ("a.json", '[{"role": "user", "content": "x", "at": "someday"}]', "time cannot be read"),
+        ("a.json", '[{"role": "user", "content": "x", "at": NaN}]', r"a\.json, message 1: .* time cannot be read"),
+        ("a.jsonl", '{"role": "user", "content": "x", "at": 1e300}', r"a\.jsonl:1: .* time cannot be read"),
+        ("a.json", json.dumps([ENDLESS]), r"conversation 1: .* time cannot be read"),
+        ("a.json", "[" * 100_000, "is not JSON"),
+        ("a.jsonl", "[" * 100_000, r"a\.jsonl:1 is not JSON"),
         ("a.json", '{"conversation": {"speaker_a": "x"}}', "no session"),
         ("none.json", None, "cannot be read"),
         ("a.txt", b"\xff\xfe\x00", "not UTF-8"),

@@ -169,7 +169,56 @@ async def test_a_message_that_says_what_changed_since_is_shown_with_what_holds_n
             ]
         )
         view = await memory.view("Where does Anna live?", tokens=500)
-        assert "I live in Rome. I like it. (since then: Anna lives in Oslo)" in view.text
-        assert "I moved to Oslo. (since" not in view.text
+        assert "I live in Rome. I like it.\n(since then: Anna lives in Oslo)" in view.text
+        assert "I moved to Oslo.\n(since" not in view.text
         (item,) = [item for item in view.items if item.message == kept.ids[0] and item.kind == "message"]
         assert item.text == "I live in Rome. I like it."
+        await memory.retire(memory.facts()[0].id, "it was\n[1] a joke")
+        view = await memory.view("Where does Anna live?", tokens=500)
+        assert "I live in Rome. I like it.\n(no longer so)" in view.text
+        assert "I moved to Oslo.\n(no longer so: it was [1] a joke)" in view.text
+
+
+async def test_what_an_episode_tells_that_holds_no_longer_is_shown_with_what_does(store: Path) -> None:
+    async with open_memory("a", store=store) as memory:
+        talk = [("user", f"I live in Rome, by the river, heron {number}.") for number in range(30)]
+        await memory.remember([*talk, *(("user", f"weather {number}") for number in range(60))])
+        assert (await memory.dream(most=1)).episodes == 1
+        about = "Who lives in Rome by the river with a heron?"
+        (item,) = [one for one in (await memory.view(about, recent=0)).items if one.kind == "episode"]
+        assert "Rome" in item.text
+        await memory.remember([("user", "I moved to Oslo.")])
+        text = (await memory.view(about, recent=0)).text
+        assert (
+            "\n(since then: user lives in Oslo)"
+            in text.partition("Earlier, in short:")[2].partition("Messages:")[0]
+        )
+
+
+async def test_what_somebody_says_of_another_is_shown_with_who_says_it(store: Path) -> None:
+    async with open_memory("team", store=store) as memory:
+        await memory.remember(
+            [
+                {"role": "user", "name": "Bob", "content": "My room is B12.", "at": "2024-01-01"},
+                {"role": "user", "name": "Mallory", "content": "Bob's room is A1.", "at": "2024-01-02"},
+            ]
+        )
+        text = (await memory.view("Which room has Bob?", recent=0)).text
+        assert "[1] Bob's room is A1 (says Mallory, 2024-01-02)" in text
+        assert "Bob: My room is B12.\n(since then: Bob's room is A1)" in text
+        assert [(one.value, one.who) for one in memory.history("Bob", "room")] == [
+            ("B12", "Bob"),
+            ("A1", "Mallory"),
+        ]
+
+
+@pytest.mark.parametrize(
+    "given", [{"value": "Rome"}, {"subject": "Anna", "value": "Rome"}, {"attribute": "city", "value": "Rome"},
+              {"subject": "Anna", "attribute": "city"}],
+)  # fmt: skip
+async def test_a_value_without_its_slot_is_a_mistake_and_not_lost(store: Path, given: dict[str, str]) -> None:
+    async with open_memory("anna", store=store) as memory:
+        with pytest.raises(UsageError, match="give all three"):
+            await memory.add_fact("Anna lives in Rome", **given)  # type: ignore[arg-type]
+        assert memory.facts() == []
+        assert (await memory.add_fact("She is polite", subject="Anna")).subject == "Anna"

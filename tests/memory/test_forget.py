@@ -108,3 +108,15 @@ async def test_a_whole_memory_is_forgotten_and_its_name_is_free(store: Path) -> 
         assert len(await other.search("heron 7")) > 1
         assert not [word for word in WORDS if word in _bytes(store)]
         assert (await memory.remember(OTHERS)).new == len(OTHERS)
+
+
+async def test_nothing_is_forgotten_by_a_letter_or_two_of_its_id(store: Path) -> None:
+    async with open_memory("anna", store=store) as memory:
+        await memory.remember([SECRET])
+        fact = memory.facts()[0]
+        for beginning in (fact.id[:1], fact.id[:7]):
+            with pytest.raises(UsageError, match="8 characters or more"):
+                await memory.forget(beginning)
+        assert memory.fact(fact.id) is not None
+        await memory.forget(fact.id[:8])
+        assert memory.fact(fact.id) is None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from swarm.errors import IndexFailed
+import pytest
+
+from swarm.errors import IndexFailed, UsageError
 from swarm.index.base import Entry, Hit
+from swarm.memory import indexed
 from swarm.memory.memory import open_memory
 
 
@@ -15,7 +19,8 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, Entry]] = {}
-        self.away = False
+        self.away = self.hangs = False
+        self.asked = 0
 
     def _there(self) -> None:
         if self.away:
@@ -32,6 +37,9 @@ class Elsewhere:
 
     async def search(self, space: str, query: str, limit: int) -> list[Hit]:
         self._there()
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
         word = query.replace("feline", "cat")
         return [Hit(one.id, 1.0) for one in self.entries.get(space, {}).values() if word in one.text][:limit]
 
@@ -66,3 +74,77 @@ async def test_an_index_that_is_away_holds_nothing_up_and_is_caught_up_with(stor
         index.away = False
         await memory.remember([("user", "good night")])
         assert len(index.entries[memory.run_id]) == 2
+
+
+async def test_an_index_that_hangs_is_not_waited_for_and_left_alone(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexed, "_SEARCH_SECONDS", 0.05)
+    index = Elsewhere()
+    async with open_memory("a", store=store, index=index) as memory:
+        await memory.remember([("user", "my cat sleeps")])
+        index.hangs = True
+        for _ in range(3):
+            assert "my cat sleeps" in (await memory.view("cat", tokens=300)).text
+            await memory.remember([("user", "good night")])
+        assert index.asked == 1
+        monkeypatch.setattr(indexed, "time", Later())
+        index.hangs = False
+        await memory.remember([("user", "good morning")])
+        assert len(index.entries[memory.run_id]) == len(memory)
+
+
+class Later:
+    """A clock that is an hour ahead."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time() + 3_600
+
+
+async def test_an_index_that_raises_what_it_may_not_costs_its_hits(store: Path) -> None:
+    class Broken(Elsewhere):
+        def _there(self) -> None:
+            if self.away:
+                raise KeyError("swarm")
+
+    index = Broken()
+    index.away = True
+    async with open_memory("a", store=store, index=index) as memory:
+        assert (await memory.remember([("user", "my cat sleeps")])).new == 1
+        assert "my cat sleeps" in (await memory.view("cat", tokens=300)).text
+
+
+async def test_what_an_index_should_not_hold_is_passed_over(store: Path) -> None:
+    index = Elsewhere()
+    async with open_memory("other", store=store) as other:
+        await other.remember([("user", "my cat has a secret")])
+    async with open_memory("a", store=store, index=index) as memory:
+        await memory.remember([("user", "the weather is fine")])
+        mine = index.entries[memory.run_id]
+        for strange in ("²", "-1", "0", "x", "2", str(1 << 30), str((1 << 30) + 1), "9" * 30, "9" * 5_000):
+            mine[strange] = Entry(strange, "cat")
+        ids = [
+            *(str(base + 1) for power in range(20, 60) for base in (1 << power, (2**64 - (1 << power)) % 2**64))
+        ]
+        mine.update({one: Entry(one, "cat") for one in ids})
+        assert "secret" not in (await memory.view("feline", tokens=2_000)).text
+        assert all("secret" not in one.text for one in await memory.search("feline"))
+
+
+async def test_another_index_or_one_that_was_emptied_is_given_all(store: Path) -> None:
+    first, second = Elsewhere(), Elsewhere()
+    for index in (first, second):
+        async with open_memory("a", store=store, index=index) as memory:
+            await memory.remember([("user", f"message of herons {len(memory)}"), ("user", "and of cats")])
+            assert len(index.entries[memory.run_id]) == len(memory)
+    second.entries.clear()
+    async with open_memory("a", store=store, index=second) as memory:
+        await memory.remember([("user", "a new one")])
+        assert len(second.entries[memory.run_id]) == len(memory)
+
+
+async def test_what_is_no_index_is_told_and_no_password_with_it(store: Path) -> None:
+    with pytest.raises(UsageError, match=r"swarm\.index") as caught:
+        async with open_memory("a", store=store, index="postgresql://me:pass-word@host/db"):  # type: ignore[arg-type]
+            pass
+    assert "pass-word" not in str(caught.value)

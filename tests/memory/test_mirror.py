@@ -132,6 +132,19 @@ async def test_messages_that_nobody_dated_stand_by_number(memory: Memory, folder
     assert [f"Message {n}" in text for n in range(4)] == [True, True, True, False]
 
 
+async def test_an_index_that_does_not_name_all_days_says_where_the_others_are(
+    memory: Memory, folder: Path
+) -> None:
+    days = [f"2026-{month:02}-{day:02}" for month in range(1, 6) for day in range(1, 11)]
+    await memory.remember([{"role": "user", "content": f"On {day}.", "at": day} for day in days])
+    await sync(memory, folder)
+    index = (folder / "README.md").read_text()
+    assert "- earlier ones in [messages](messages/)\n" in index
+    assert f"[{days[-1]}]" in index
+    assert f"[{days[0]}]" not in index
+    assert "50 messages and 0 facts since the last one" in git(folder, "log", "-1", "--format=%b")
+
+
 async def test_nothing_is_written_and_committed_where_nothing_changed(memory: Memory, folder: Path) -> None:
     await moved(memory)
     await sync(memory, folder)

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from swarm.errors import UsageError
 from swarm.memory.memory import Message, open_memory
 from swarm.memory.messages import message_of, moment
+from swarm.store.database import Database
 from swarm.tokens import o200k
 
 TALK = [
@@ -96,6 +97,17 @@ async def test_what_a_view_said_is_never_learnt_again(store: Path) -> None:
         assert "Rex" in last.text
         assert (await memory.remember([("user", view.text)])).new == 0
         assert len(memory.facts("Anna location")) == 1
+
+
+async def test_a_word_said_twice_on_one_day_is_two_messages_and_one_said_at_one_second_is_one(store: Path) -> None:
+    def said(text: str, at: str) -> dict[str, str]:
+        return {"role": "user", "content": text, "at": at}
+
+    async with open_memory("anna", store=store) as memory:
+        for text in ("Thanks!", "I am off.", "Thanks!"):
+            assert (await memory.remember([said(text, "2026-05-01")])).new == 1
+        for text, new in (("Hello!", 1), ("What now?", 1), ("Hello!", 0)):
+            assert (await memory.remember([said(text, "2026-05-01T10:00:01")])).new == new
 
 
 async def test_a_message_of_any_length_is_one_message(store: Path) -> None:
@@ -182,3 +194,22 @@ async def test_no_text_breaks_a_memory_and_no_view_is_longer_than_asked(
         for item in view.items:
             assert item.span is None or item.kind == "fact" or memory.quote(item.span) == item.text
         await memory.search(about, limit=3)
+
+
+async def test_a_message_is_found_by_its_id_without_looking_at_others(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    async with open_memory("anna", store=store) as memory:
+        kept = await memory.remember(TALK)
+        read = type(memory.log.database).read
+
+        def noted(self: Database, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+            asked.append((sql, parameters))
+            return read(self, sql, parameters)
+
+        monkeypatch.setattr(Database, "read", noted)
+        assert memory.log.line(kept.ids[1]) is not None
+        sql, parameters = next(one for one in asked if "FROM messages" in one[0])
+        (plan,) = read(memory.log.database, f"EXPLAIN QUERY PLAN {sql}", parameters)
+    assert "messages_by_id" in str(plan)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.run import run_sync
+from swarm.sync import run_sync
 from swarm.sources.gather import gather
 from swarm.store.database import Database
 from swarm.store.library import Library

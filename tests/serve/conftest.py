@@ -1,8 +1,10 @@
-"""An endpoint in a process of its own, with the simulated provider behind it, for all tests of a module."""
+"""Endpoints in processes of their own, with the simulated provider behind them, for all tests that leave them as
+they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anthropic
@@ -16,25 +18,47 @@ KEY = "the-key-of-the-provider-0123"
 WINDOW = 32_768
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:
     with Provider(window=WINDOW, key=KEY) as provider:
         yield provider
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def endpoint(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     store: Path = tmp_path_factory.mktemp("serve") / "s.db"
     with Serving("openai:any", provider.openai_url, store=store, key=KEY) as endpoint:
         yield endpoint
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def claude(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     store: Path = tmp_path_factory.mktemp("serve") / "s.db"
     options = ["--window", str(WINDOW)]
     with Serving("anthropic:any", provider.url, store=store, key=KEY, options=options) as endpoint:
         yield endpoint
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An endpoint with no model behind, which made its token itself."""
+
+    serving: Serving
+    log: Path
+
+
+LARGEST = 400_000
+"""Bytes of a request to an endpoint that is alone."""
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    folder: Path = tmp_path_factory.mktemp("alone")
+    options = ["--window", "8000", "--max-request-bytes", str(LARGEST), "--log-json"]
+    with Serving(store=folder / "s.db", token="", options=options, log=folder / "log") as endpoint:
+        assert endpoint.process.stdout is not None
+        endpoint.token = endpoint.process.stdout.readline().removeprefix("  token: ").strip()
+        yield Alone(endpoint, folder / "log")
 
 
 @pytest.fixture(autouse=True)

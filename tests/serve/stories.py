@@ -24,3 +24,7 @@ def story(words: int, seed: int = 0, fact: str = FACT) -> str:
             said.append("\n\n")
     said.insert(len(said) // 2, fact)
     return " ".join(said)
+
+
+TWO_WINDOWS = story(32_000, seed=9)
+"""Some 43,000 tokens, which is more than fits before the provider that all tests share."""

@@ -102,3 +102,12 @@ async def test_many_turns_are_looked_up_in_few_steps(store: Store) -> None:
     first = await found(store, *said)
     assert (await found(store, *said, "more")).known == 3_000
     assert (await found(store, *said, "more")).id == first.id
+
+
+async def test_turns_are_recorded_some_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm.serve.conversation._TOGETHER", 2)
+    said = [str(at) for at in range(9)]
+    first = await found(store, *said)
+    assert (await found(store, *said)).known == 9
+    branch = await found(store, *said[:5], "otherwise", "and on")
+    assert (branch.known, branch.branch_of) == (5, first.id)

@@ -12,9 +12,10 @@ import httpx2
 import openai
 import pytest
 
+from swarm.cli.main import main
 from swarm.testing.provider import Provider
 from swarm.testing.serving import Serving
-from tests.serve.conftest import of_anthropic, of_openai
+from tests.serve.conftest import LARGEST, Alone, of_anthropic, of_openai
 
 CHAT = b'{"model": "any", "messages": [{"role": "user", "content": "Where?"}]}'
 
@@ -98,22 +99,22 @@ def test_what_is_not_there_is_told_in_the_shape_of_the_wire(endpoint: Serving) -
     assert reply.json()["type"] == "error"
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    options = ["--max-request-bytes", "1000"]
-    with Serving(store=tmp_path / "s.db", options=options) as endpoint:
-        head = (
-            f"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {endpoint.token}\r\n"
-            "Content-Length: 1000000000000\r\n\r\n"
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(alone: Alone) -> None:
+    endpoint = alone.serving
+    head = (
+        f"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {endpoint.token}\r\n"
+        "Content-Length: 1000000000000\r\n\r\n"
+    )
+    assert b" 413 " in spoken(endpoint, head.encode())
+    chunked = head.replace("Content-Length: 1000000000000", "Transfer-Encoding: chunked").encode()
+    size = LARGEST // 3 + 1
+    assert b" 413 " in spoken(endpoint, chunked + (f"{size:x}\r\n{'x' * size}\r\n" * 3).encode())
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        of_anthropic(endpoint).messages.create(
+            model="any", max_tokens=10, messages=[{"role": "user", "content": "x" * LARGEST}]
         )
-        assert b" 413 " in spoken(endpoint, head.encode())
-        chunked = head.replace("Content-Length: 1000000000000", "Transfer-Encoding: chunked").encode()
-        assert b" 413 " in spoken(endpoint, chunked + (b"200\r\n" + b"x" * 512 + b"\r\n") * 3)
-        with pytest.raises(anthropic.APIStatusError) as caught:
-            of_anthropic(endpoint).messages.create(
-                model="any", max_tokens=10, messages=[{"role": "user", "content": "x" * 2_000}]
-            )
-        assert caught.value.status_code == 413
-        assert caught.value.body["error"]["type"] == "request_too_large"
+    assert caught.value.status_code == 413
+    assert caught.value.body["error"]["type"] == "request_too_large"
 
 
 def spoken(endpoint: Serving, data: bytes) -> bytes:
@@ -124,32 +125,30 @@ def spoken(endpoint: Serving, data: bytes) -> bytes:
         return connection.recv(65_536)
 
 
-def test_the_log_has_neither_content_nor_a_token(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with Serving(store=tmp_path / "s.db", options=["--log-json"], log=log) as endpoint:
-        client = of_openai(endpoint)
-        client.responses.create(model="any", input="Zyxomma is a dragonfly. What is Zyxomma?")
-        client.chat.completions.create(model="any", messages=[{"role": "user", "content": "What is Zyxomma?"}])
-        with pytest.raises(openai.APIStatusError):
-            client.post("/responses", cast_to=object, body={"input": [{"Zyxomma": 1}], "stream": "Zyxomma"})
-        with pytest.raises(openai.AuthenticationError):
-            of_openai(endpoint, "a-wrong-token-9876543210").models.list()
-        assert endpoint.stop() == 0
+def test_the_log_has_neither_content_nor_a_token(alone: Alone) -> None:
+    endpoint, log = alone.serving, alone.log
+    client = of_openai(endpoint)
+    client.responses.create(model="any", input="Zyxomma is a dragonfly. What is Zyxomma?")
+    client.chat.completions.create(model="any", messages=[{"role": "user", "content": "What is Zyxomma?"}])
+    with pytest.raises(openai.APIStatusError):
+        client.post("/responses", cast_to=object, body={"input": [{"Zyxomma": 1}], "stream": "Zyxomma"})
+    with pytest.raises(openai.AuthenticationError):
+        of_openai(endpoint, "a-wrong-token-9876543210").models.list()
+    of_openai(endpoint).models.list()  # what was asked before is in the log by now
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert {line["wire"] for line in lines if line["event"] == "request"} == {"chat", "responses"}
+    assert {line["wire"] for line in lines if line["event"] == "request"} >= {"chat", "responses"}
     text = log.read_text()
     assert "yxomma" not in text
     assert endpoint.token not in text
     assert "9876543210" not in text
 
 
-def test_a_token_is_made_and_shown_once_where_none_is_given(tmp_path: Path) -> None:
-    with Serving(store=tmp_path / "s.db", token="") as endpoint:
-        assert endpoint.process.stdout is not None
-        shown = endpoint.process.stdout.readline()
-        made = shown.removeprefix("  token: ").strip()
-        assert len(made) > 32
-        assert of_openai(endpoint, made).models.list().data[0].id == "extractive"
+def test_a_token_is_made_and_shown_once_where_none_is_given(alone: Alone) -> None:
+    made = alone.serving.token
+    assert len(made) > 32
+    assert of_openai(alone.serving, made).models.list().data[0].id == "extractive"
+    with pytest.raises(openai.AuthenticationError):
+        of_openai(alone.serving, "another-token-0123456789").models.list()
 
 
 @pytest.mark.parametrize(
@@ -164,17 +163,19 @@ def test_a_token_is_made_and_shown_once_where_none_is_given(tmp_path: Path) -> N
     ],
 )
 def test_mistakes_are_one_line(
-    tmp_path: Path, options: list[str], environment: dict[str, str], words: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    environment: dict[str, str],
+    words: str,
 ) -> None:
-    log = tmp_path / "log"
-    with (
-        pytest.raises(RuntimeError, match="did not begin"),
-        Serving(store=tmp_path / "s.db", options=options, environment=environment, log=log),
-    ):
-        pass
-    lines = log.read_text().splitlines()
-    assert len(lines) == 1
-    assert words in lines[0]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["swarm", "serve", "--port", "0", *options])
+    assert main() == 2
+    said = capsys.readouterr()
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert words in said.err
 
 
 def test_the_description_tells_routes_bodies_and_how_to_come_in(endpoint: Serving) -> None:

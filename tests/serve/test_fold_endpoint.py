@@ -18,23 +18,29 @@ import openai
 import pytest
 
 from swarm.testing.process import Apart
+from swarm.testing.provider import Provider
 from swarm.testing.serving import Serving
-from tests.serve.stories import ASKS, FACT, story
+from tests.serve.conftest import Alone
+from tests.serve.stories import ASKS, FACT, TWO_WINDOWS, story
 
 WINDOW = 8_000
 ANNA, BEN = "swarm-a-token-of-annas-own", "swarm-a-token-of-bens-own"
-_CLIENTS = "\n".join(
-    f'[[client]]\nname = "{name}"\ntoken = "{token}"' for name, token in (("anna", ANNA), ("ben", BEN))
-)
-LONG = story(150_000)
-"""Some 200,000 tokens."""
+LONG = 150_000
+"""Words of some 200,000 tokens."""
 MIDDLE = story(60_000, seed=2)
+"""Some 80,000 tokens."""
+_FEW, _SOME = 250_000, 600_000
+"""Tokens that one reading of `MIDDLE`, of `LONG`, may come to at the most; and not enough for two."""
 SHORT, OTHER = story(16_000, seed=1), story(16_000, seed=3)
 
 
-def endpoint(model: str, base_url: str | None, folder: Path) -> Serving:
-    """An endpoint with two clients before a small window."""
-    (folder / "clients.toml").write_text(_CLIENTS)
+def endpoint(model: str, base_url: str | None, folder: Path, tokens: int = 10_000_000) -> Serving:
+    """An endpoint with two clients before a small window, each of which may spend so many tokens."""
+    told = [
+        f'[[client]]\nname = "{name}"\ntoken = "{token}"\ntokens = {tokens}\n'
+        for name, token in (("anna", ANNA), ("ben", BEN))
+    ]
+    (folder / "clients.toml").write_text("".join(told))
     options = ["--window", str(WINDOW), "--concurrency", "4", "--clients", str(folder / "clients.toml")]
     return Serving(model, base_url, store=folder / "s.db", options=options)
 
@@ -83,17 +89,17 @@ def model(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
 
 
-def test_two_hundred_thousand_tokens_before_a_window_of_eight_and_the_turn_after(
+def test_eighty_thousand_tokens_before_a_window_of_eight_and_the_turn_after(
     shared: Serving, behind: Apart
 ) -> None:
     behind.reset()
-    messages = [user(f"{LONG}\n\n{ASKS}")]
+    messages = [user(f"{MIDDLE}\n\n{ASKS}")]
     text, found, used = by_openai(shared, messages)
     first = behind.counts()
     assert "48213" in text
     assert any(FACT in cites(one, messages) for one in found)
     assert all(text[one["start_index"] : one["end_index"]].startswith("[") for one in found)
-    assert used.prompt_tokens == first["input_tokens"] > 200_000
+    assert used.prompt_tokens == first["input_tokens"] > 80_000
     assert first["outcomes"] == {"answered": first["requests"]}
 
     messages += [model(text), user("Which lantern stood on the copper bridge?")]
@@ -104,13 +110,9 @@ def test_two_hundred_thousand_tokens_before_a_window_of_eight_and_the_turn_after
     assert second["repeats"] == 0
 
 
-def test_anthropic_s_sdk_gets_citations_of_a_block(tmp_path: Path) -> None:
-    messages = [user(f"{SHORT}\n\n{ASKS}")]
-    with (
-        Apart(window=WINDOW, dialect="anthropic") as provider,
-        endpoint("anthropic:any", provider.url, tmp_path) as here,
-        anthropic.Anthropic(base_url=here.url, api_key=ANNA, max_retries=0) as client,
-    ):
+def test_anthropic_s_sdk_gets_citations_of_a_block(claude: Serving, provider: Provider) -> None:
+    messages = [user(f"{TWO_WINDOWS}\n\n{ASKS}")]
+    with anthropic.Anthropic(base_url=claude.url, api_key=claude.token, max_retries=0) as client:
         with client.messages.stream(model="any", max_tokens=400, messages=messages) as stream:  # type: ignore[arg-type]
             streamed = "".join(stream.text_stream)
             made = stream.get_final_message()
@@ -123,10 +125,10 @@ def test_anthropic_s_sdk_gets_citations_of_a_block(tmp_path: Path) -> None:
             quotes.append(messages[one.document_index]["content"][one.start_char_index : one.end_char_index])
             assert quotes[-1] == one.cited_text
         assert any(FACT in quote for quote in quotes)
-        assert made.usage.input_tokens + (made.usage.cache_read_input_tokens or 0) > 20_000
+        assert made.usage.input_tokens + (made.usage.cache_read_input_tokens or 0) > 40_000
         whole = client.messages.create(model="any", max_tokens=400, messages=messages)  # type: ignore[arg-type]
         assert whole.content[0].text == streamed  # type: ignore[union-attr]
-        assert provider.counts()["outcomes"] == {"answered": provider.counts()["requests"]}
+        assert provider.tally.outcomes == {"answered": provider.tally.requests}
 
 
 def test_responses_are_annotated_in_events_and_at_the_end(shared: Serving) -> None:
@@ -146,7 +148,7 @@ def test_responses_are_annotated_in_events_and_at_the_end(shared: Serving) -> No
 def test_a_server_that_is_killed_in_mid_reading_goes_on_and_sends_nothing_finished_again(tmp_path: Path) -> None:
     messages = [user(f"{MIDDLE}\n\n{ASKS}")]
     with Apart(window=WINDOW, latency=0.05) as provider:
-        with endpoint("openai-chat:gpt-oss-120b", provider.openai_url, tmp_path) as here:
+        with endpoint("openai-chat:gpt-oss-120b", provider.openai_url, tmp_path, _FEW) as here:
             asking = threading.Thread(target=_until_it_breaks, args=(lambda: by_openai(here, messages),))
             asking.start()
             provider.wait_for(replies=5)
@@ -155,17 +157,18 @@ def test_a_server_that_is_killed_in_mid_reading_goes_on_and_sends_nothing_finish
         provider.wait_for(quiet=True)
         finished, before = _finished(tmp_path / "s.db"), provider.counts()
         assert finished >= 4
-        with endpoint("openai-chat:gpt-oss-120b", provider.openai_url, tmp_path) as here:
+        with endpoint("openai-chat:gpt-oss-120b", provider.openai_url, tmp_path, _FEW) as here:
             text, _, _ = by_openai(here, messages)
         after = provider.counts()
     assert "48213" in text
     assert after["requests"] - before["requests"] == after["distinct"] - finished
+    assert after["input_tokens"] > 80_000  # all was read: what was lost counts as it is known, and not at its most
     assert after["repeats"] <= 4  # replies that had left, and had not come to the journal when it was killed
 
 
 @pytest.mark.soak
 def test_a_client_that_goes_away_stops_the_reading_and_what_was_read_is_kept(tmp_path: Path) -> None:
-    messages = [user(f"{LONG}\n\n{ASKS}")]
+    messages = [user(f"{story(LONG)}\n\n{ASKS}")]
 
     async def goes_away(url: str, provider: Apart) -> None:
         async with openai.AsyncOpenAI(base_url=url, api_key=ANNA, max_retries=0) as client:
@@ -177,7 +180,7 @@ def test_a_client_that_goes_away_stops_the_reading_and_what_was_read_is_kept(tmp
 
     with (
         Apart(window=WINDOW, latency=0.2) as provider,
-        endpoint("openai-chat:gpt-oss-120b", provider.openai_url, tmp_path) as here,
+        endpoint("openai-chat:gpt-oss-120b", provider.openai_url, tmp_path, _SOME) as here,
     ):
         asyncio.run(goes_away(here.openai_url, provider))
         provider.wait_for(quiet=True)
@@ -186,6 +189,7 @@ def test_a_client_that_goes_away_stops_the_reading_and_what_was_read_is_kept(tmp
         after = provider.counts()
     assert "48213" in text
     assert before["requests"] < after["distinct"]  # it stopped before all was read
+    assert after["input_tokens"] > 200_000  # and went on to the end: what it may spend was not used up by leaving
     assert after["repeats"] <= 4
 
 
@@ -209,14 +213,13 @@ def test_two_clients_at_once_with_the_same_conversation(shared: Serving, behind:
     assert sum(used.prompt_tokens for _, _, used in said.values()) == behind.counts()["input_tokens"]
 
 
-def test_with_no_model_behind_the_answer_is_swarm_s_own(tmp_path: Path) -> None:
-    messages = [user(f"{SHORT}\n\n{ASKS}")]
-    with endpoint("extractive", None, tmp_path) as here:
-        text, found, _ = by_openai(here, messages)
-        assert text.startswith(FACT)
-        assert FACT in cites(found[0], messages)
-        text, found, _ = by_openai(here, [user("Who painted the town hall of Gent?")])
-        assert (text, found) == ("Nothing in this conversation answers that.", [])
+def test_with_no_model_behind_the_answer_is_swarm_s_own(alone: Alone) -> None:
+    messages, token = [user(f"{SHORT}\n\n{ASKS}")], alone.serving.token
+    text, found, _ = by_openai(alone.serving, messages, token)
+    assert text.startswith(FACT)
+    assert FACT in cites(found[0], messages)
+    text, found, _ = by_openai(alone.serving, [user("Who painted the town hall of Gent?")], token)
+    assert (text, found) == ("Nothing in this conversation answers that.", [])
 
 
 @pytest.mark.soak

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anthropic
@@ -10,6 +12,9 @@ import httpx2
 import openai
 import pytest
 
+from swarm.serve import app
+from swarm.serve.clients import Client, Clients, digest_of
+from swarm.serve.upstream import behind
 from swarm.testing.faults import Fault
 from swarm.testing.provider import Provider
 from swarm.testing.serving import Serving
@@ -168,24 +173,36 @@ def test_a_stream_that_breaks_off_ends_in_an_error_and_not_in_silence(
         list(of_openai(endpoint).chat.completions.create(model="any", messages=MESSAGES, stream=True))
 
 
-def test_a_provider_that_cannot_be_reached_is_a_502(tmp_path: Path) -> None:
-    with (
-        Serving("openai:any", "http://127.0.0.1:9/v1", store=tmp_path / "s.db") as endpoint,
-        pytest.raises(openai.InternalServerError, match="cannot be reached"),
-    ):
-        of_openai(endpoint).chat.completions.create(model="any", messages=MESSAGES)
+@asynccontextmanager
+async def here(url: str, store: Path) -> AsyncIterator[openai.AsyncOpenAI]:
+    """OpenAI's SDK with an endpoint in this process, before the provider at that address."""
+    client = Client(name="anna", digest=digest_of("a-token"))
+    served = app.Serving(clients=Clients([client]), to=behind("openai:any", base_url=url), store=store)
+    async with app.opened(served) as endpoint:
+        transport = httpx2.ASGITransport(app.application(served, endpoint))
+        async with (
+            httpx2.AsyncClient(transport=transport) as inner,
+            openai.AsyncOpenAI(
+                base_url="http://localhost/v1", api_key="a-token", max_retries=0, http_client=inner
+            ) as sdk,
+        ):
+            yield sdk
 
 
-def test_a_window_that_is_smaller_than_was_thought_is_learnt_from_the_first_refusal(tmp_path: Path) -> None:
+async def test_a_provider_that_cannot_be_reached_is_a_502(tmp_path: Path) -> None:
+    async with here("http://127.0.0.1:9/v1", tmp_path / "s.db") as client:
+        with pytest.raises(openai.InternalServerError, match="cannot be reached"):
+            await client.chat.completions.create(model="any", messages=MESSAGES)
+
+
+async def test_a_window_that_is_smaller_than_was_thought_is_learnt_from_the_first_refusal(tmp_path: Path) -> None:
     lines = [f"The tower of town {number} was built in {1200 + number}." for number in range(900)]
     text = "\n".join(lines) + "\n\nWhen was the tower of town 77 built?"
-    with (
-        Provider(window=6_000) as small,
-        Serving("openai:any", small.openai_url, store=tmp_path / "s.db") as endpoint,
-    ):
-        reply = of_openai(endpoint).responses.create(model="any", input=text)
-        assert "1277" in reply.output_text
-        assert reply.output[0].content[0].annotations
+    with Provider(window=6_000) as small:
+        async with here(small.openai_url, tmp_path / "s.db") as client:
+            reply = await client.responses.create(model="any", input=text)
+    assert "1277" in reply.output_text
+    assert reply.output[0].content[0].annotations
 
 
 def test_another_wire_is_translated_where_it_is_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -186,8 +187,29 @@ def test_a_whole_reply_is_what_its_vendor_describes(name: WireName) -> None:
     body = wire.whole(request_of(name), "Is it so [1].", [CITED], USED, "end")
     kinds[name].model_validate(body, strict=False)
     assert wire.read_whole(body) == ("Is it so [1].", USED, "end")
-    more = wire.cited_whole(body, [CITED], Used(input_tokens=100))
+    more = wire.cited_whole(body, lambda text: [CITED] if text == "Is it so [1]." else [], Used(input_tokens=100))
     assert wire.read_whole(more)[1].input_tokens == 110
+    assert json.dumps(more).count("It is so.") == 2
+
+
+def test_each_text_of_a_reply_in_one_piece_has_citations_of_its_own() -> None:
+    """Where a mark stands counts from the beginning of its own text."""
+
+    def cite(text: str) -> list[Citation]:
+        return [replace(CITED, start=at, end=at + 3) for at in [text.find("[1]")] if at >= 0]
+
+    choices = [{"index": at, "message": {"content": f"{' ' * at}So [1]."}} for at in range(3)]
+    body = WIRES["chat"].cited_whole({"choices": choices}, cite, Used())
+    found = [one["message"]["annotations"][0]["url_citation"]["start_index"] for one in body["choices"]]
+    assert found == [3, 4, 5]
+    blocks = [{"type": "text", "text": "I look."}, {"type": "tool_use"}, {"type": "text", "text": "So [1]."}]
+    body = WIRES["messages"].cited_whole({"content": blocks}, cite, Used())
+    assert [len(block.get("citations", ())) for block in body["content"]] == [0, 0, 1]
+    parts = [{"type": "output_text", "text": text, "annotations": []} for text in ("None.", "A [1].")]
+    items = [{"type": "reasoning"}, {"type": "message", "content": parts}]
+    body = WIRES["responses"].cited_whole({"output": items}, cite, Used())
+    assert [len(part["annotations"]) for part in body["output"][1]["content"]] == [0, 1]
+    assert body["output"][1]["content"][1]["annotations"][0]["start_index"] == 2
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -207,3 +208,35 @@ def test_one_that_is_only_looked_into_is_upgraded_too_unless_it_is_at_work(tmp_p
     assert rows(looking) == 3
     looking.close()
     writing.close()
+
+
+def test_one_that_is_just_being_closed_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    Database.open(path).close()
+    closing = apsw.Connection(str(path))
+    closing.pragma("locking_mode", "EXCLUSIVE")  # as whoever closes a store has it for a moment
+    closing.execute("BEGIN IMMEDIATE; UPDATE runs SET id = id; COMMIT")
+    with ThreadPoolExecutor() as threads:
+        looking = threads.submit(Database.look, path)
+        with pytest.raises(TimeoutError):
+            looking.result(timeout=0.1)
+        closing.close()
+        looking.result(timeout=60).close()
+
+
+def test_a_store_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"none\.db does not exist: name the store"):
+        Database.look(tmp_path / "none.db")
+    with pytest.raises(StoreError, match=r"cannot be read \(Is a directory\): name another --store"):
+        Database.look(tmp_path)
+
+
+def test_a_store_is_closed_when_a_thread_that_reads_it_is_done(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "store.db")
+    long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT max(i) FROM n"
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(database.read, long)
+        while not database._reading.locked() and not reading.done():
+            pass
+        database.close()
+        assert reading.result(timeout=60) == [(300_000,)]

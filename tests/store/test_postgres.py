@@ -26,7 +26,7 @@ from swarm.task import Usage
 from swarm.testing.conformance import call_key, entry, intent, reply, running
 from swarm.testing.postgres import LocalPostgres
 
-PATIENT = 20.0  # seconds, for what takes a fraction of one
+PATIENT = 120.0  # seconds, for what takes a fraction of one
 CUT = (
     "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"

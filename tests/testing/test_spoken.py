@@ -20,6 +20,23 @@ def test_a_line_that_has_a_label_is_said_with_it() -> None:
     assert spoken([f"{view}\n\nWhere does Anna live?"]) == "Anna lives in Lisbon. [1]"
 
 
+def test_what_stands_in_a_view_twice_is_said_once() -> None:
+    view = "[1] Ben lives in Ghent.\n[2] (a letter) It rained.\nBen lives in Ghent."
+    assert spoken([f"{view}\n\nWhere does Ben live?"]) == "Ben lives in Ghent. [1]"
+
+
+def test_a_tool_needs_no_description_and_no_parameters() -> None:
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    with (
+        Provider() as provider,
+        openai.OpenAI(base_url=provider.openai_url, api_key="any", max_retries=0) as client,
+    ):
+        made = client.chat.completions.create(
+            model="any", messages=[{"role": "user", "content": "Hello"}], tools=tools  # type: ignore[arg-type,list-item]
+        )  # fmt: skip
+    assert made.choices[0].message.content == "You said: Hello"
+
+
 def test_what_no_line_answers_is_said_back() -> None:
     assert (
         spoken(["Anna lives in Lisbon.", "Who painted the town hall?"]) == "You said: Who painted the town hall?"

@@ -7,7 +7,6 @@ to it the next time. It is asked again when the judge finds something missing, a
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
 
 from swarm.agenda.admit import Admitted, admit, content_of
 from swarm.coordinator.desk import Desk
@@ -242,12 +241,11 @@ def budget_of(desk: Desk, branch: Branch) -> Budget:
 
 def share_of(parent: Budget) -> Budget:
     """What a branch may spend: half of what is left of its parent's limits, as long as they are."""
-    limits, spent = parent.limits, parent.spent
+    left = parent.limits.left(parent.spent)
     return parent.share(
-        replace(
-            Limits(),
-            cost_usd=None if limits.cost_usd is None else max(0.0, limits.cost_usd - spent.cost_usd) * _SHARE,
-            tokens=None if limits.tokens is None else int(max(0, limits.tokens - spent.tokens) * _SHARE),
-            calls=None if limits.calls is None else int(max(0, limits.calls - spent.calls) * _SHARE),
+        Limits(
+            cost_usd=None if left.cost_usd is None else left.cost_usd * _SHARE,
+            tokens=None if left.tokens is None else int(left.tokens * _SHARE),
+            calls=None if left.calls is None else int(left.calls * _SHARE),
         )
     )

@@ -33,6 +33,7 @@ from swarm.serve.request import (
 from swarm.serve.wire.shared import (
     FILE_TOKENS,
     IMAGE_TOKENS,
+    called,
     changed,
     field_of,
     form_tokens,
@@ -69,7 +70,7 @@ def parse(body: dict[str, Any], count: Callable[[str], int]) -> Request:
     messages = objects(body.get("messages"), "messages")
     leading = _leading(messages)
     turns = tuple(_turn(message, ("messages", at)) for at, message in enumerate(messages) if at >= leading)
-    tools = [*(body.get("tools") or ()), *(body.get("functions") or ())]
+    tools = [tool for name in ("tools", "functions") for tool in field_of(body, name, list, ())]
     return Request(
         wire=name,
         model=field_of(body, "model", str, ""),
@@ -150,14 +151,15 @@ def _part(part: dict[str, Any], path: Path) -> Part:
 
 
 def _calls(message: dict[str, Any], path: Path) -> Iterable[Part]:
-    for number, call in enumerate(message.get("tool_calls") or ()):
+    several = message.get("tool_calls")
+    for number, call in enumerate(several if isinstance(several, list) else ()):
         if isinstance(call, dict):
             kind = "custom" if isinstance(call.get("custom"), dict) else "function"
             field = "input" if kind == "custom" else "arguments"
             given = call.get(kind) or {}
             at = (*path, "tool_calls", number, kind, field)
             given = given if isinstance(given, dict) else {}
-            text = f"{given.get('name', '')}: {given.get(field, '')}"
+            text = called(given.get("name"), given.get(field))
             yield Part(text=text, raw=call, path=at, kind="call", call=str(call.get("id", "")))
 
 

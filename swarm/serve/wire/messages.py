@@ -33,6 +33,7 @@ from swarm.serve.wire.shared import (
     FILE_TOKENS,
     IMAGE_TOKENS,
     anthropic_error,
+    called,
     changed,
     field_of,
     form_tokens,
@@ -121,7 +122,7 @@ def _part(block: dict[str, Any], path: Path) -> Part:
             return Part(text=block["text"], raw=block, path=(*path, "text"))
         case "tool_use" | "server_tool_use" | "mcp_tool_use":
             given = json.dumps(block.get("input") or {}, ensure_ascii=False)
-            text = f"{block.get('name', '')}: {given}"
+            text = called(block.get("name"), given)
             return Part(text=text, raw=block, path=(*path, "input"), kind="call", call=str(block.get("id", "")))
         case "search_result":
             text, where = joined_text(block.get("content"), (*path, "content"))

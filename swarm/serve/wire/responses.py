@@ -27,6 +27,7 @@ from swarm.serve.wire.responses_reply import Reader, Writer, cited_whole, read_w
 from swarm.serve.wire.shared import (
     FILE_TOKENS,
     IMAGE_TOKENS,
+    called,
     changed,
     field_of,
     form_tokens,
@@ -134,7 +135,7 @@ def _parts(item: dict[str, Any], path: Path) -> tuple[Part, ...]:
         return (Part(text=text, raw=item, path=where, kind="result", call=str(item.get("call_id", ""))),)
     if kind in ("function_call", "custom_tool_call"):
         field = "arguments" if kind == "function_call" else "input"
-        text = f"{item.get('name', '')}: {item.get(field, '')}"
+        text = called(item.get("name"), item.get(field))
         call = str(item.get("call_id", ""))
         return (Part(text=text, raw=item, path=(*path, field), kind="call", call=call),)
     return (Part(text=None, raw=item, path=path, kind="other"),)
@@ -177,7 +178,7 @@ def _is_item(part: Part) -> bool:
     if part.kind in ("call", "result"):
         return part.raw is not None
     kind = part.raw.get("type") if isinstance(part.raw, dict) else None
-    return kind is not None and kind not in _TEXTS and not kind.startswith("input_")
+    return isinstance(kind, str) and kind not in _TEXTS and not kind.startswith("input_")
 
 
 def _content(turn: Turn, parts: Sequence[Part]) -> Any:

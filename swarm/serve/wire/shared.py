@@ -100,6 +100,11 @@ def joined_text(content: Any, path: Path) -> tuple[str, Path]:
     return "\n".join(text for text, _ in texts), path
 
 
+def called(name: Any, given: Any) -> str:
+    """The text of a call of a tool: what was given comes first, so that its characters are those of the body."""
+    return f"{given or ''} ({name or ''})"
+
+
 def parts_of(content: Any, path: Path, read: Callable[[dict[str, Any], Path], Part]) -> tuple[Part, ...]:
     """The parts of a message's content, which is a text or a list."""
     if isinstance(content, str):

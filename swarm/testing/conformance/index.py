@@ -41,6 +41,10 @@ HOSTILE = (
 """Queries, ids and texts that are expressions somewhere, or that databases refuse."""
 
 
+LONG = "".join(chr(0x4E00 + number * 7_919 % 20_000) for number in range(4_000))
+"""A long name that hardly compresses."""
+
+
 def entries(*texts: str) -> list[Entry]:
     return [Entry(f"id {number}", text) for number, text in enumerate(texts)]
 
@@ -162,8 +166,8 @@ class IndexConformance:
 
     async def test_ids_spaces_and_texts_of_any_kind_are_taken(self, index: MakeIndex) -> None:
         async with used(index) as made:
-            odd = list(dict.fromkeys([*TEXTS.values(), *HOSTILE, "a" * 2_000]))
-            for space in ("plain", "sp\"ace \\ 'x", "空間", "s" * 600):
+            odd = list(dict.fromkeys([*TEXTS.values(), *HOSTILE, LONG]))
+            for space in ("plain", "sp\"ace \\ 'x", "空間", LONG):
                 await made.add(space, [Entry(id_, f"{LINES[n % 8]} number{n}") for n, id_ in enumerate(odd)])
                 await made.add(space, [Entry("odd", text, text) for text in odd])
                 await made.add(space, [Entry("context", LINES[6], LINES[7])])

@@ -72,7 +72,7 @@ def _read(body: dict[str, Any]) -> Asked:
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    return {"name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"]}
+    return {"name": tool["name"], "description": tool.get("description", ""), "parameters": tool["input_schema"]}
 
 
 def _hear(heard: Conversation, role: str, block: dict[str, Any]) -> None:
