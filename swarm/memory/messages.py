@@ -24,6 +24,7 @@ _ROLES = {
     "HumanMessageChunk": "user",
 }  # fmt: skip
 _CUT = "[…]"
+_CALLS = ("tool_use", "function_call")
 _LONGEST_NAME = 200  # characters
 _MILLISECONDS = 1e11  # a number of seconds as large is in the year 5138
 
@@ -147,7 +148,9 @@ def whole(text: str) -> str:
 
 def text_of(message: Mapping[str, Any]) -> str:
     """All that a message says, calls and results of tools too."""
-    parts = [*_texts(message.get("content")), *(_call(call) for call in message.get("tool_calls") or ())]
+    parts = _texts(message.get("content"))
+    if not _has_calls(message.get("content")):  # LangChain has those of Anthropic in both places
+        parts += [_call(call) for call in message.get("tool_calls") or ()]
     kind = message.get("type")
     if kind in ("function_call", "custom_tool_call"):
         parts.append(_call(message))
@@ -156,6 +159,11 @@ def text_of(message: Mapping[str, Any]) -> str:
     elif kind == "reasoning":
         parts += _texts(message.get("summary"))
     return "\n".join(part for part in parts if part)
+
+
+def _has_calls(content: Any) -> bool:
+    parts = content if isinstance(content, list) else ()
+    return any(isinstance(part, Mapping) and part.get("type") in _CALLS for part in parts)
 
 
 def _texts(content: Any) -> list[str]:
@@ -174,7 +182,7 @@ def _part(part: Mapping[str, Any]) -> list[str]:
     kind = str(part.get("type", ""))
     if isinstance(text := part.get("text"), str):
         return [text]
-    if kind == "tool_use":
+    if kind in _CALLS:
         return [_call(part)]
     if kind == "tool_result":
         return _texts(part.get("content"))

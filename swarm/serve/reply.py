@@ -18,6 +18,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache, no-transform")]
+TAKE_SECONDS = 120.0
+"""For a client to take what it is sent, until it counts as gone: the call behind costs money meanwhile."""
 JSON = [(b"content-type", b"application/json")]
 
 
@@ -37,8 +39,17 @@ class Reply:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
     async def write(self, data: bytes) -> None:
+        """Send a piece.
+
+        Raises:
+            Gone: nobody takes what was sent before.
+        """
         if data:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            try:
+                async with asyncio.timeout(TAKE_SECONDS):
+                    await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            except TimeoutError:
+                raise Gone from None
 
     async def events(self, events: Iterable[Event]) -> None:
         await self.write(b"".join(map(written, events)))

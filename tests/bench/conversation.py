@@ -46,6 +46,7 @@ from typing import Any
 import numpy as np
 from evidence import SEED, Index
 from remembering import messages as books
+from retrieval import interval
 
 from swarm.memory.memory import Memory, open_memory
 from swarm.memory.messages import Message
@@ -55,7 +56,6 @@ from swarm.tokens import o200k
 BUDGETS = (1_000, 2_000, 4_000)
 ROWS = ("view", "view, no recent", "bm25", "bm25 names", "last turns", "random", "oracle")
 COMPARED = ("bm25", "bm25 names", "last turns")
-RESAMPLES = 10_000
 _DEEP = 400
 _MISSES = 12  # turns that do not fit, after which a row is full: as in a view
 
@@ -199,14 +199,6 @@ async def measure(conversation: Conversation, folder: Path) -> tuple[list[dict[s
 
 def _speakers(conversation: Conversation) -> list[str]:
     return list(dict.fromkeys(turn.who for turn in conversation.turns))
-
-
-def interval(differences: Sequence[float]) -> tuple[float, float]:
-    """The 95% interval of the mean of paired differences, by bootstrap."""
-    values = np.asarray(differences)
-    drawn = np.random.default_rng(SEED).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
 
 
 def report(title: str, results: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> dict[str, Any]:

@@ -344,3 +344,12 @@ def test_a_limit_that_makes_no_sense_is_told_in_one_line(wrong: dict[str, Any], 
     with pytest.raises(UsageError) as caught:
         effective(Limits(**wrong), [])
     assert says in str(caught.value)
+
+
+def test_what_is_left_of_limits_and_what_lies_beyond_is_spent_is_told_of_each_that_is_set():
+    limits = Limits(tokens=1_000, calls=3, wall_seconds=9.0)
+    spent = Usage(calls=5, input_tokens=300, output_tokens=100, cost_usd=2.0)
+    assert limits.left(spent) == Limits(tokens=600, calls=0, wall_seconds=9.0)
+    assert limits.beyond(spent) == Limits(tokens=1_400, calls=8, wall_seconds=9.0)
+    assert Limits(cost_usd=3.0).left(spent).cost_usd == 1.0
+    assert (spent + spent) - spent == spent

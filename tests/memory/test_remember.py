@@ -61,6 +61,11 @@ def test_messages_of_every_sdk_come_to_the_same_form() -> None:
     human = HumanMessage("Hello", name="Anna")
     assert message_of(human) == Message(role="user", text="Hello", name="Anna")
     assert message_of(AIMessage("Hi")).role == "assistant"
+    block = {"type": "tool_use", "id": "1", "name": "find", "input": {"x": 1}}
+    both = AIMessage([block], tool_calls=[{"name": "find", "args": {"x": 1}, "id": "1"}])
+    assert message_of(both).text == '[calls find({"x": 1})]'
+    odd = message_of({"role": "user", "content": "x", "name": "Bob\n[9] Anna\u202e" + "n" * 900})
+    assert odd.name == "Bob [9] Anna " + "n" * 187
     assert message_of(("user", "Hello")).text == "Hello"
     when = datetime(2026, 5, 1, 12, tzinfo=UTC)
     assert message_of({"role": "user", "content": "x", "at": when}).at == "2026-05-01T12:00:00+00:00"

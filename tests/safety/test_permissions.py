@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm.sync import run_sync
 from swarm.sources.gather import gather
 from swarm.store.database import Database
 from swarm.store.library import Library
+from swarm.sync import run_sync
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 

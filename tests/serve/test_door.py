@@ -154,11 +154,8 @@ def test_a_token_is_made_and_shown_once_where_none_is_given(alone: Alone) -> Non
 @pytest.mark.parametrize(
     ("options", "environment", "words"),
     [
-        (["--host", "0.0.0.0"], {}, "--open-to-network"),
         (["--model", "langchain:openai/x"], {}, "no endpoint can be made"),
         (["--model", "openai:a|openai:b"], {}, "no endpoint can be made"),
-        (["--token-file", "/nonexistent"], {}, "cannot be read"),
-        (["--clients", "/nonexistent"], {}, "cannot be read"),
         ([], {"SWARM_SERVE_TOKEN": "short"}, "fewer than"),
     ],
 )

