@@ -206,13 +206,14 @@ class Contents:
         """Facts by their numbers, both included, page by page."""
         base = self._log.base
         sql = (
-            "SELECT num, slot IS NOT NULL, subject, attribute, moment FROM facts "
+            "SELECT num, slot, subject, attribute, moment FROM facts "
             "WHERE num BETWEEN ? AND ? ORDER BY num LIMIT 1000"
         )
         while first <= last and (rows := self._log.database.read(sql, (base + first, base + last))):
-            for num, in_slot, subject, attribute, moment in rows:
+            for num, slot, subject, attribute, moment in rows:
                 month = moment[:7] if moment[:4].isdigit() else "undated"
-                yield _Row(num - base, bool(in_slot), subject, attribute, month)
+                in_slot = slot is not None and slot == facts.slot_of(self._log.num, subject, attribute)
+                yield _Row(num - base, in_slot, subject, attribute, month)
             first = rows[-1][0] - base + 1
 
     def _facts(self, path: str, group: _Group) -> None:

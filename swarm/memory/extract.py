@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from swarm.memory import slots
 from swarm.memory.forms import BEING, CALLING, NOT_DOING, OWN, THEIRS, WORKPLACE, Form
-from swarm.memory.messages import Message
+from swarm.memory.messages import Message, moment
 from swarm.memory.parts import Drawn
 from swarm.memory.slots import AGE, BIRTHDAY, EMPLOYER, JOB, LOCATION, NAME, STATUS, canonical, said
 from swarm.memory.spoken_times import told_time
@@ -102,6 +102,8 @@ _TELLS = re.compile(r"\d|\b[A-Z]|@|[^\x00-\x7f]{2}|\b(?:mon|tues|wednes|thurs|fr
 _DAY = re.compile(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|today|later|back|crazy|maybe", re.IGNORECASE
 )
+_STATES = frozenset([LOCATION, JOB, EMPLOYER, STATUS, AGE, "studies", "diet"])
+"""What holds from a day on; the day of a meeting is a part of what is said of it."""
 _OUR = re.compile(r"^[Oo]ur ")
 _OF_BEINGS = (
     (AGE, re.compile(r"(?P<value>\d{1,3})(?: years? old)?")),
@@ -173,7 +175,11 @@ def _in_sentence(sentence: str, speaker: str, start: int, at: str | None) -> Ite
         fact = _in_clause(clause, speaker)
         if fact is None:
             continue
-        when, value = told_time(clause, fact.value, at)
+        when, value = "", fact.value
+        if fact.text or fact.attribute in _STATES:
+            when, value = told_time(clause, fact.value, at)
+            if when > (moment(at) or when)[: len(when)]:
+                when = ""  # what is to come holds from when it is said
         if value:
             text = fact.text.format(value=value) if fact.text else said(fact.subject, fact.attribute, value)
             yield Drawn(

@@ -65,11 +65,13 @@ class Fact:
         return bool(mine) and not re.search(rf"(?<!\w){mine}(?!\w)", name_of(self.subject or self.text))
 
 
-def slot_of(memory: int, subject: str | None, attribute: str | None) -> int | None:
-    """What the versions of one fact share; None where it is a sentence alone."""
+def slot_of(memory: int, subject: str | None, attribute: str | None, value: str = "") -> int | None:
+    """What the versions of one fact share; None where it is a sentence alone. `value` is given where there may be
+    several at a time: then it is what is said of this one."""
     if not subject or not attribute:
         return None
-    text = "\0".join((str(memory), name_of(subject), canonical(attribute))).encode("utf-8", "replace")
+    named = [name_of(value)] if value else []
+    text = "\0".join((str(memory), name_of(subject), canonical(attribute), *named)).encode("utf-8", "replace")
     return int.from_bytes(blake2b(text, digest_size=8, person=b"fact slot").digest(), "big", signed=True)
 
 

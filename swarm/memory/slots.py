@@ -29,6 +29,11 @@ _NAMES = {
 _SLOT = {
     " ".join(one.split()): slot for slot, many in _NAMES.items() for one in many.replace("\n", " ").split("|")
 }
+SEVERAL = frozenset(
+    """allergic to|prefers|decided|chose|speaks|has|uses|switched to|does not eat|does not drink|does not smoke|
+    allergy|allergies|hobby|hobbies|likes|dislikes|language|languages""".replace("\n    ", "").split("|")
+)
+"""Attributes that may have several values at a time: none takes the place of another."""
 _FAVOURITE = re.compile(r"\bfavou?rite\b")
 _LEADING = re.compile(r"^(?:current|new|own|present|latest|the|a|an|my|his|her|their|our) ")
 _SAID = {
@@ -70,5 +75,6 @@ def said(subject: str, attribute: str, value: str) -> str:
 
 
 __all__ = [
-    "AGE", "BIRTHDAY", "EMAIL", "EMPLOYER", "JOB", "LOCATION", "NAME", "PHONE", "STATUS", "canonical", "said",
+    "AGE", "BIRTHDAY", "EMAIL", "EMPLOYER", "JOB", "LOCATION", "NAME", "PHONE", "SEVERAL", "STATUS", "canonical",
+    "said",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from swarm.memory.facts import fact_id, slot_of
 from swarm.memory.log import SHIFT
 from swarm.memory.messages import moment
 from swarm.memory.parts import Drawn, Episode, Erased, Forgotten, Handed, Kept, Noted, Part, Reading, Retired, Told
+from swarm.memory.slots import SEVERAL, canonical
 from swarm.store.intake import BLOCK_CHARS, PLACES_LINES, line_ends
 from swarm.store.library import APART
 
@@ -232,7 +233,8 @@ class _Writing:
             id_, self.base, self.base + (1 << SHIFT)
         )).fetchone():  # fmt: skip
             return
-        slot = slot_of(state.num, drawn.subject, drawn.attribute) if drawn.single and drawn.value else None
+        several = drawn.value if not drawn.single or canonical(drawn.attribute) in SEVERAL else ""
+        slot = slot_of(state.num, drawn.subject, drawn.attribute, several) if drawn.value else None
         state.facts += 1
         fact = self.base + state.facts
         self.connection.execute(

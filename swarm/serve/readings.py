@@ -108,11 +108,15 @@ class Readings:
         worst."""
         journal, total = self.store.journal, Usage()
         for run in journal.keys(run_of(client), _MATERIAL):
-            if self._broke_off(run):
-                await journal.settle_lost(run)
-                journal.let_go(run)
+            await self._settle(run)
             total += journal.spent(run)
         return total
+
+    async def _settle(self, run: str) -> None:
+        """Count what was on its way when a run was broken off at the worst that it can have come to."""
+        if run not in self._going and self._broke_off(run):
+            await self.store.journal.settle_lost(run)
+            self.store.journal.let_go(run)
 
     async def read(
         self,
@@ -188,6 +192,7 @@ class Readings:
             log.warning("long texts were not read to the end", reason=str(error))
             answer = self._answer(one.run)
         finally:
+            await asyncio.shield(self._settle(one.run))
             spent.usage += self._untold(one.run)
         return answer
 

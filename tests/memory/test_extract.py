@@ -242,6 +242,13 @@ def test_what_is_said_only_in_a_condition_a_quote_or_a_text_to_be_worked_on_is_n
         ("I'm vegetarian.", "I'm a vegan now.", "vegan"),
         ("We have two kids.", "I have three children.", "three children"),
         ("My sister lives in Rome.", "My sister just moved to Ulm.", "Ulm"),
+        (
+            "The meeting is at 3pm on 5 June 2027.",
+            "The meeting is at 4pm on 1 June 2027.",
+            "at 4pm on 1 June 2027",
+        ),
+        ("The wedding is on 3 May 2027.", "The wedding has moved to 2 May 2027.", "2 May 2027"),
+        ("I live in Rome since 2030.", "I moved to Oslo.", "Oslo"),
         ("My flight is at 9.", "My flight was rescheduled to 11.", "11"),
     ],
 )
@@ -249,7 +256,8 @@ async def test_what_is_said_later_in_other_words_takes_the_place_of_what_was_sai
     store: Path, first: str, then: str, now: str
 ) -> None:
     async with open_memory("a", store=store) as memory:
-        await memory.remember([("user", first), ("user", then)])
+        said = [Message(role="user", text=text, at=f"2026-05-0{day}") for day, text in enumerate((first, then), 1)]
+        await memory.remember(said)
         (fact,) = memory.facts()
         assert fact.value == now
         assert len(memory.history(fact)) == 2
@@ -268,6 +276,13 @@ async def test_what_there_may_be_several_of_stays(store: Path) -> None:
         text = (await memory.view("What is the user allergic to? nuts cats", recent=0)).text
         assert "user is allergic to nuts" in text
         assert "user is allergic to cats" in text
+        for _ in range(3):
+            await memory.remember([("user", "By the way, I'm allergic to nuts.")])
+        assert [one.value for one in memory.facts() if one.attribute == "allergic to"] == ["nuts", "cats"]
+        await memory.add_fact("x", subject="user", attribute="allergic to", value="milk")
+        (nuts,) = [one for one in memory.facts() if one.value == "nuts"]
+        await memory.retire(nuts.id, "it was a mistake")
+        assert {one.value for one in memory.facts() if one.attribute == "allergic to"} == {"milk", "cats"}
 
 
 @pytest.mark.parametrize("label", ["Update", "Good news", "One more thing", "message 12", "FYI", "Anna"])

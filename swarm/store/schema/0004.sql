@@ -43,7 +43,8 @@ CREATE VIRTUAL TABLE memory_index USING fts5(
 CREATE TABLE facts (
     num       INTEGER PRIMARY KEY,
     id        TEXT NOT NULL,
-    slot      INTEGER,               -- hash of the memory, the subject and the attribute; NULL: a sentence alone
+    slot      INTEGER,               -- hash of the memory, the subject and the attribute, and of the value
+                                     -- where there may be several; NULL: a sentence alone
     now       INTEGER NOT NULL,      -- 1: holds; 0: a later one of its slot does, or it was retired, or is a double
     state     TEXT NOT NULL,         -- live, retired, same: said by another one as well
     subject   TEXT NOT NULL,
