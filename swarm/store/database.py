@@ -89,8 +89,9 @@ class Database:
         self._writes = Grouped[Change, Any]("swarm-store", self._commit) if writer is not None else None
 
     @classmethod
-    def open(cls, path: Path) -> Database:
-        """Open or create the store at `path`, upgrade it, and lock it for this process.
+    def open(cls, path: Path, wait_seconds: float = _PROBED_SECONDS) -> Database:
+        """Open or create the store at `path`, upgrade it, and lock it for this process. One that is in use is
+        tried for `wait_seconds`.
 
         Raises:
             StoreError: in use by another process, from a newer version, not a store, or not writable.
@@ -98,7 +99,7 @@ class Database:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _lock_of(path)
-            lock.acquire(timeout=_PROBED_SECONDS, poll_interval=_PROBED_SECONDS / 10)
+            lock.acquire(timeout=wait_seconds, poll_interval=_PROBED_SECONDS / 10)
         except Timeout:
             raise StoreInUse(
                 f"{path} is in use by another process: wait for it, or name another --store"

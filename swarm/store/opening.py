@@ -90,7 +90,7 @@ def _beside(url: str) -> Database:
     name = blake2b(shown(url).encode(), digest_size=6).hexdigest()  # a new password is no new database
     for number in count(1):
         try:
-            return Database.open(DEFAULT_STORE.parent / f"beside-{name}-{number}.db")
+            return Database.open(DEFAULT_STORE.parent / f"beside-{name}-{number}.db", wait_seconds=0)
         except StoreInUse:
             continue
     raise AssertionError

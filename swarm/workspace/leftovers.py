@@ -115,8 +115,8 @@ def _made_for(path: Path, admin: Path) -> bool:
     """Whether a folder is the worktree that `admin` is kept for: it says so itself, or is the very folder that was
     noted, whatever became of its `.git`, or there is nothing in it. Behind a link nothing is removed, and that is
     said when it is tried."""
-    if os.path.realpath(path.parent) != os.fspath(path.parent):
-        return True
+    if os.path.realpath(path.parent) != os.fspath(path.parent) or path.is_symlink():
+        return True  # a link in its place is removed alone
     with suppress(OSError):
         if f"{_identity(path)}\n" == (admin / _FOLDER).read_text("ascii"):
             return True
