@@ -96,7 +96,8 @@ class Worktree:
         made = await changes(git, self)
         if not made.paths:
             return ""
-        await asyncio.to_thread(shutil.copyfile, self.admin / "index", index)
+        # with its time: by that git knows which files may have changed in the same tick of the clock
+        await asyncio.to_thread(shutil.copy2, self.admin / "index", index)
         try:
             wrong = await stage(git, self, made, index=index)
             words = ("diff-index", "-p", "--cached", "--no-ext-diff", "--no-textconv", "--no-color", self.base)
