@@ -18,7 +18,7 @@ from typing import Self
 from swarm.errors import UsageError
 from swarm.index.base import Entry, Hit, Index, checked
 from swarm.observe.log import get_logger, redact_text, told
-from swarm.source import Corpus, Passage, Span
+from swarm.source import Corpus, Passage, Source, Span
 from swarm.store.journal import to_bytes
 from swarm.store.library import Library
 
@@ -181,14 +181,16 @@ class Indexed:
         for id_ in sorted(sources):
             source = self._library.source(id_)
             if source is not None:
-                passages = self._library.passages(Corpus(sources=(source,)))
-                ids = [entry_id(passage.span) for passage in passages]
+                ids = await asyncio.to_thread(self._ids_of, source)
                 async with asyncio.timeout(_BATCH_SECONDS):
                     await self._index.remove(self.space, ids)
         gone = json.dumps(sorted(sources))
         sql = "DELETE FROM indexed WHERE held = ? AND source IN (SELECT value FROM json_each(?))"
         if sources:
             await self._library.database.write(lambda connection: connection.execute(sql, (self._held, gone)))
+
+    def _ids_of(self, source: Source) -> list[str]:
+        return [entry_id(passage.span) for passage in self._library.passages(Corpus(sources=(source,)))]
 
     async def _note(self, sources: Sequence[str]) -> None:
         rows = [(self._held, source) for source in sources]

@@ -304,9 +304,13 @@ class Jobs:
             async with self._running.beginning:
                 self._running.admit(begun.run)
                 task = await self._running.affordable(opened, begun.run, task)
-                await asyncio.to_thread(opened.store.journal.hold, begun.run)
-                if new:
-                    await recorded.note_begin(opened.store.journal, replace(begun, task=task))
+                try:
+                    await asyncio.to_thread(opened.store.journal.hold, begun.run)
+                    if new:
+                        await recorded.note_begin(opened.store.journal, replace(begun, task=task))
+                except BaseException:
+                    opened.store.journal.let_go(begun.run)
+                    raise
                 live = self._running.launch(begun, task)
             await first(live.under_way, _UNDER_WAY_SECONDS)
         if live.ended.is_set() and live.failed is not None:

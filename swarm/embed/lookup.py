@@ -81,7 +81,7 @@ class Lookup:
             raise UsageError("nothing is asked: say what you want to know")
         if not LEAST_TOKENS <= tokens <= MOST_TOKENS:
             raise UsageError(f"tokens is {tokens}: give a number from {LEAST_TOKENS} to {MOST_TOKENS:,}")
-        with self._known(run) as (_, known):
+        with self._known(run) as known:
             seen = known.view(question[:_LONGEST], tokens)
             return {
                 "run": run,
@@ -95,11 +95,11 @@ class Lookup:
         wanted = id_.strip()
         if (number := _CITATION.fullmatch(wanted)) is not None:
             return self._citation(run, int(number[1]))
-        with self._known(run) as (_, known):
+        with self._known(run) as known:
             return {"run": run, **_node(known.open(wanted))}
 
     def graph(self, run: str, limit: int) -> dict[str, Any]:
-        with self._known(run) as (_, known):
+        with self._known(run) as known:
             return {
                 "run": run,
                 "fingerprint": known.fingerprint,
@@ -123,14 +123,14 @@ class Lookup:
             yield store
 
     @contextmanager
-    def _known(self, run: str) -> Iterator[tuple[Store, Knowledge]]:
+    def _known(self, run: str) -> Iterator[Knowledge]:
         from swarm.coordinator.restore import catch_up
 
         with self._opened() as store:
             known = Knowledge(store, run)
             if is_url(self._store):  # the journal is on a server, and the graph on this machine may be behind
                 catch_up(store.journal, known.graph)
-            yield store, known
+            yield known
 
     def _citation(self, run: str, number: int) -> dict[str, Any]:
         """A citation as the answer numbers it, from 1 on."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from swarm.embed import words
-from swarm.embed.called import called
+from swarm.embed.called import by_name, called
 from swarm.embed.jobs import Jobs, Progress
 from swarm.embed.shapes import SHAPES, STATUS
 from swarm.embed.status import Status
@@ -96,7 +96,7 @@ class _Tools:
     """The tools as the protocol has them."""
 
     def __init__(self, tools: Sequence[Tool], more: Sequence[Tool]) -> None:
-        self._tools = {tool.name: tool for tool in (*more, *tools)}
+        self._tools = by_name((*more, *tools))
         self._shapes = {tool.name: SHAPES.get(tool.name, STATUS) for tool in tools}
         """Of those that tell plain values; others tell a text."""
 

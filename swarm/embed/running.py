@@ -193,6 +193,8 @@ class Running:
         live.stopping = True
         async with self.holding() as opened:
             await recorded.note_end(opened.store.journal, live.run, "stopped")
+            if live.run not in self.live:  # it has ended meanwhile
+                opened.store.journal.let_go(live.run)
         live.swarm.stop()
 
     async def _work(self, live: Live) -> None:
@@ -229,6 +231,7 @@ class Running:
             return None
         if store.journal.record(live.run, "task", "") is not None:
             await recorded.note_end(store.journal, live.run, "failed", why)
+            store.journal.let_go(live.run)  # on a server whoever writes to a run holds it
         return why
 
     async def _end_all(self) -> None:

@@ -1,7 +1,8 @@
 """What all tasks of a store may cost together: for whoever pays for them, however many are begun.
 
 Spent is what the journal says of every run that was begun as a task, by whichever process. Of a task that is at
-work all that it may still spend counts as well, so that those which are begun never come to more than the total.
+work all that it may still spend counts as well, so that those which one process begins never come to more than the
+total.
 This module knows the journal; it begins nothing.
 """
 

@@ -16,7 +16,15 @@ from swarm.observe.log import redact_text
 from swarm.serve.cited import Cited, Items, cited
 from swarm.serve.events import MOST_BYTES, dumped, loaded
 from swarm.serve.own import Own
-from swarm.serve.passing import DoesNotFit, bounded, events_of, smaller_window, tells_usage_alone, unanswered
+from swarm.serve.passing import (
+    NOT_OF_THE_WIRE,
+    DoesNotFit,
+    bounded,
+    events_of,
+    smaller_window,
+    tells_usage_alone,
+    unanswered,
+)
 from swarm.serve.reply import STREAM, Reply
 from swarm.serve.request import Event, Reading, Request, Stop, Used, Wire, Wrong
 from swarm.serve.spending import Held, usage_of
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 _ERROR_BYTES = 2**20
 _LONGEST_ERROR = 500
 _CREATED = "response.created"
+_NOT_ITS_WIRE = "the model behind did not answer in its wire; check the base URL"
 
 
 @dataclass
@@ -80,8 +89,8 @@ class Answering:
         try:
             body = loaded(await bounded(response, MOST_BYTES))
             text, self.used, stop = target.read_whole(body)
-        except (ValueError, AttributeError, TypeError, LookupError):
-            raise Wrong(502, "the model behind did not answer in its wire; check the base URL") from None
+        except NOT_OF_THE_WIRE:
+            raise Wrong(502, _NOT_ITS_WIRE) from None
         self._settle(held)
         await self._name(body)
         if target is self.wire:
@@ -109,6 +118,8 @@ class Answering:
         await self.reply.events(self._told())
         try:
             await tell(response, reading)
+        except NOT_OF_THE_WIRE:
+            raise Wrong(502, _NOT_ITS_WIRE) from None
         finally:
             self.used = reading.used
             self._settle(held, ended=reading.stop is not None)

@@ -75,7 +75,7 @@ class Counting:
 
     def _piece(self, text: str) -> int:
         if len(text) < _SMALL:
-            return self.counter.count(text)
+            return self.counter.count(_whole(text))
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         key = digest, self.counter.ratio()
         with self._lock:

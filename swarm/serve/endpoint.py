@@ -15,6 +15,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any
 
+from swarm.errors import StoreError
 from swarm.observe.log import get_logger
 from swarm.serve import admitted
 from swarm.serve import body as bodies
@@ -112,6 +113,10 @@ class Endpoint:
             outcome = "answered"
         except Gone:
             outcome = "gone"
+        except StoreError as error:
+            log.error("the store cannot be used", error=str(error))
+            outcome = "refused 503"
+            await reply.wrong(_no_store(), wire)
         except Wrong as wrong:
             outcome = f"refused {wrong.status}"
             await reply.wrong(wrong, wire)
@@ -127,6 +132,9 @@ class Endpoint:
                 await attended(receive, reply, self._count(asking))
         except Gone:
             return
+        except StoreError as error:
+            log.error("the store cannot be used", error=str(error))
+            await reply.wrong(_no_store(), wire)
         except Wrong as wrong:
             await reply.wrong(wrong, wire)
 
@@ -198,8 +206,10 @@ class Endpoint:
         most = self.counting.at_most(request, size)
         if bound.elsewhere:
             return True, to.window, 0
-        affords = most <= room and asking.account.affords(bound.price, most * bound.times, bound.output_tokens)
-        if most <= room and (affords or not asking.account.client.bounded):
+        if most <= room and (
+            not asking.account.client.bounded
+            or asking.account.affords(bound.price, most * bound.times, bound.output_tokens)
+        ):
             return True, most, 0
         if room <= 0:  # there is no way in which it could fit: the model behind says so in its own words
             return True, min(most, to.window), 0
@@ -297,13 +307,16 @@ class Endpoint:
 
     @asynccontextmanager
     async def _alive(self, asking: Asking) -> AsyncIterator[None]:
-        """Say from time to time that the reply is still coming."""
-        ticking = asyncio.create_task(self._tick(asking))
+        """Say from time to time that the reply is still coming; where nobody takes it any more, the block ends."""
         try:
-            yield
-        finally:
-            ticking.cancel()
-            await asyncio.wait((ticking,))
+            async with asyncio.TaskGroup() as group:
+                ticking = group.create_task(self._tick(asking))
+                try:
+                    yield
+                finally:
+                    ticking.cancel()
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
 
     async def _tick(self, asking: Asking) -> None:
         writing = asking.wire.writing(asking.request)
@@ -364,6 +377,10 @@ class Endpoint:
             output_tokens=used.output_tokens,
             seconds=round(seconds, 3),
         )
+
+
+def _no_store() -> Wrong:
+    return Wrong(503, "the store of this endpoint cannot be used", retry_after=2.0)
 
 
 def _share(limits: Limits, cost_usd: float, tokens: int) -> float:

@@ -12,11 +12,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from swarm.errors import Rejected, SwarmError
+from swarm.errors import Rejected, StoreError, SwarmError
 from swarm.models.base import Model
 from swarm.run import Swarm
 from swarm.serve.admitted import has_form
@@ -27,7 +26,7 @@ from swarm.serve.earlier import Earlier, remember
 from swarm.serve.earlier import recall as recall_turns
 from swarm.serve.material import Stretch, Text, keep, name_of, stretches
 from swarm.serve.own import Own, answer
-from swarm.serve.readings import Heard, Read, Readings, Spent
+from swarm.serve.readings import Read, Readings, Spent
 from swarm.serve.recalled import Page, recall
 from swarm.serve.recent import MOST_ENDS, PER_PART, Kept, kept, shortened, tokens_of, with_view
 from swarm.serve.request import Request, Turn, Wire, Wrong
@@ -111,7 +110,6 @@ class Folding:
         request: Request,
         client: str,
         limits: Limits,
-        heard: Heard = lambda _: None,
         spent: Spent | None = None,
     ) -> Folded:
         """A request that fits, as far as the limits allow to read for it. `spent` knows at any time what that
@@ -122,7 +120,7 @@ class Folding:
         """
         seconds = min(self.read_seconds, limits.wall_seconds or self.read_seconds)
         begun = await asyncio.to_thread(_Fold, self, wire, request, client)
-        return await begun.made(replace(limits, wall_seconds=seconds), heard, spent or Spent())
+        return await begun.made(replace(limits, wall_seconds=seconds), spent or Spent())
 
     async def answer(self, request: Request, client: str, limits: Limits) -> Own:
         """Swarm's own answer, with no language model.
@@ -132,6 +130,8 @@ class Folding:
         """
         try:
             return await answer(self.readings, client, request, asking(request.turns), limits)
+        except StoreError:
+            raise
         except SwarmError as error:
             raise Wrong(500, f"the request cannot be answered: {error}") from None
 
@@ -178,7 +178,7 @@ class _Fold:
         self._asked = asking(request.turns)
         self._about = question(request, ABOUT)
 
-    async def made(self, limits: Limits, heard: Heard, spent: Spent) -> Folded:
+    async def made(self, limits: Limits, spent: Spent) -> Folded:
         request = self._request
         if not request.turns:
             raise Wrong(400, "there is nothing to answer: the request holds no turn")
@@ -196,22 +196,23 @@ class _Fold:
         out = set(range(len(request.turns))).difference(stays.places(len(request.turns)))
         where = self._folding.readings.where
         earlier = await remember(where, self._client, conversation.id, request, out, places)
-        read = await self._read(texts, limits, heard, spent)
+        read = await self._read(texts, limits, spent)
         return await self._fitting(conversation, earlier, texts, read, short, stays)
 
     def _laid_out(self) -> tuple[list[Stretch], list[Turn], Kept]:
         """What is material, the turns as they are sent, and which of them stay. What fits stays whole, however
         long: what a tool has just brought is to be seen by who asked for it."""
         request, whole = self._request, list(self._request.turns)
-        for full, share in product((False, True), (3, 12)):  # a character may be several tokens
+        for full in (False, True):
             wanted = self._material(full=full)
             places = {(one.turn, one.part) for one in wanted}
-            short = shortened(request, places, self._asked, min(MOST_ENDS, self._room // share))
-            stays = self._stays(whole, short)
-            if stays is not None:
-                seen = set(stays.places(len(whole))) - stays.short
-                turns = [short[at] if at in stays.short else turn for at, turn in enumerate(whole)]
-                return [one for one in wanted if one.turn not in seen], turns, stays
+            for share in (3, 12):  # a character may be several tokens
+                short = shortened(request, places, self._asked, min(MOST_ENDS, self._room // share))
+                stays = self._stays(whole, short)
+                if stays is not None:
+                    seen = set(stays.places(len(whole))) - stays.short
+                    turns = [short[at] if at in stays.short else turn for at, turn in enumerate(whole)]
+                    return [one for one in wanted if one.turn not in seen], turns, stays
         raise self._too_long("its last turn does not fit, and is not made of long texts that could be read")
 
     def _material(self, *, full: bool) -> list[Stretch]:
@@ -235,14 +236,16 @@ class _Fold:
         may = int(_RECENT * (self._room - stays.tokens))
         return kept(self._request, whole, short, self._count, must, may)
 
-    async def _read(self, texts: list[Text], limits: Limits, heard: Heard, spent: Spent) -> Read:
+    async def _read(self, texts: list[Text], limits: Limits, spent: Spent) -> Read:
         if not texts:
             return Read()
         sources = list({text.source.id: text.source for text in texts}.values())
         try:
-            return await self._folding.readings.read(self._client, sources, self._about, limits, heard, spent)
+            return await self._folding.readings.read(self._client, sources, self._about, limits, spent)
         except Rejected as error:
             raise Wrong(502, f"the model that reads refuses to: {error}") from None
+        except StoreError:
+            raise
         except SwarmError as error:
             raise Wrong(500, f"the long texts cannot be read: {error}") from None
 

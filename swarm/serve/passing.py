@@ -27,7 +27,7 @@ from swarm.task import Usage
 if TYPE_CHECKING:
     import httpx2
 
-_NOT_OF_THE_WIRE = (ValueError, AttributeError, TypeError, LookupError)
+NOT_OF_THE_WIRE = (ValueError, AttributeError, TypeError, LookupError)
 """What reading a reply raises that is of no known shape."""
 _TEXT = 2**20  # bytes of an error that are read
 _PIECE = 24  # characters that two texts do not share by chance
@@ -87,7 +87,7 @@ class Passing:
 
     async def _whole(self, response: httpx2.Response) -> None:
         body = await bounded(response, MOST_BYTES)
-        with suppress(*_NOT_OF_THE_WIRE):  # it goes on as it came, and counts at its worst
+        with suppress(*NOT_OF_THE_WIRE):  # it goes on as it came, and counts at its worst
             _, self.used, _ = self._wire.read_whole(loaded(body))
         self._settle()
         await self._reply.whole(response.status_code, passed_headers(response), body)
@@ -118,7 +118,7 @@ class Passing:
         event = event_of(raw)
         try:
             reading.take(event)
-        except _NOT_OF_THE_WIRE:
+        except NOT_OF_THE_WIRE:
             return False  # it goes on as it came
         return tells_usage_alone(event)
 
@@ -150,7 +150,7 @@ def smaller_window(body: bytes, status: int, upstream: Upstream, request: Reques
     """What the model behind holds, in tokens, where an error says that it is less than was thought; else 0. What
     was answered before fits, and words that the client put into its request prove nothing."""
     error: Any = {}
-    with suppress(*_NOT_OF_THE_WIRE):
+    with suppress(*NOT_OF_THE_WIRE):
         error = loaded(body)["error"]
     if status not in (400, 413) or not isinstance(error, dict):
         return 0

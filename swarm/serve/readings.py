@@ -34,10 +34,6 @@ _READING, _MATERIAL = "reading", "material"
 _TRIES = 3
 """Times that a run is gone on with for the sake of slices that failed: each try may be paid."""
 _KEPT = 4_096  # runs that are known to be done
-_POLL_SECONDS = 1.0
-
-Heard = Callable[[float], None]
-"""Hears the share that is read, from 0 to 1, while it is being read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +120,6 @@ class Readings:
         sources: Sequence[Source],
         about: str,
         limits: Limits,
-        heard: Heard = lambda _: None,
         spent: Spent | None = None,
     ) -> Read:
         """Read what of these is unread, with a question in mind, as far as the limits allow. `spent` knows at any
@@ -141,12 +136,7 @@ class Readings:
         total = sum(one.corpus.chars for one in materials) or 1
         spent, stopped, done = spent or Spent(), "", 0.0
         for one in materials:
-            answer = await self._read(
-                one,
-                limits.left(spent.usage),
-                partial(_hear, heard, done / total, one.corpus.chars / total),
-                spent,
-            )
+            answer = await self._read(one, limits.left(spent.usage), spent)
             done += answer.coverage.chars_read if answer is not None else 0
             stopped = stopped or _why(answer)
         return Read(runs=runs, share=min(1.0, done / total), usage=spent.usage, stopped=stopped)
@@ -171,7 +161,7 @@ class Readings:
         )
         return _Material(run=run, corpus=Corpus(sources=sources), about=str(record.body["about"]))
 
-    async def _read(self, one: _Material, limits: Limits, heard: Heard, spent: Spent) -> Answer | None:
+    async def _read(self, one: _Material, limits: Limits, spent: Spent) -> Answer | None:
         """What a run has come to, once nothing is left to do or a limit allows no more."""
         if (done := self._done.get(one.run)) is not None:
             return done
@@ -183,9 +173,9 @@ class Readings:
             return known
         joins = one.run in self._going
         try:
-            answer: Answer | None = await self._together(one.run, partial(self._work, one, limits), heard)
+            answer: Answer | None = await self._together(one.run, partial(self._work, one, limits))
             if joins and answer is not None and self._left_undone(one.run, answer):
-                answer = await self._together(one.run, partial(self._work, one, limits), heard)
+                answer = await self._together(one.run, partial(self._work, one, limits))
         except (Rejected, UsageError):
             raise
         except SwarmError as error:
@@ -213,9 +203,7 @@ class Readings:
         """
         return await self._together(run, lambda: self.swarm.read(task, corpus, run_id=run))
 
-    async def _together(
-        self, run: str, work: Callable[[], Coroutine[Any, Any, Answer]], heard: Heard = lambda _: None
-    ) -> Answer:
+    async def _together(self, run: str, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
         """Work a run, or wait for the request that does."""
         while (going := self._going.get(run)) is not None and going.ends:
             await asyncio.wait((going.task,))
@@ -224,9 +212,7 @@ class Readings:
             going.task.add_done_callback(lambda _: self._going.pop(run))
         going.waiting += 1
         try:
-            while not going.task.done():
-                await asyncio.wait((going.task,), timeout=_POLL_SECONDS)
-                heard(self._share(run))
+            await asyncio.wait((going.task,))
             return going.task.result()
         finally:
             going.waiting -= 1
@@ -266,12 +252,6 @@ class Readings:
         record = self.store.journal.latest(run, "answer")
         return session is not None and (record is None or record.key != session.key)
 
-    def _share(self, run: str) -> float:
-        plan = self.store.journal.latest(run, "plan")
-        if plan is None:
-            return 0.0
-        return min(1.0, self.store.journal.count(run, "report") / (len(plan.body["slices"]) or 1))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Material:
@@ -280,10 +260,6 @@ class _Material:
     run: str
     corpus: Corpus
     about: str
-
-
-def _hear(heard: Heard, before: float, part: float, share: float) -> None:
-    heard(before + part * share)
 
 
 def _why(answer: Answer | None) -> str:

@@ -178,7 +178,7 @@ class Account:
         held = Held(worst, price)
         self._held.append(worst)
         key = token_hex(16)
-        settled, recorded = False, recorded and self._recorded
+        begun, settled, recorded = False, False, recorded and self._recorded
         try:
             if recorded:
                 intent = Intent(
@@ -190,9 +190,12 @@ class Account:
                     cost_usd=worst.cost_usd,
                 )
                 await self._begin(intent)
+            begun = True
             yield held
             settled = True
         finally:
+            if not begun:
+                held.settle(Usage(), "nothing was sent")
             usage = held.usage if held.usage is not None else held.least
             self._held.remove(worst)
             self.budget.settle(worst, usage)

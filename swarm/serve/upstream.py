@@ -169,7 +169,9 @@ class Upstream:
         headers |= {
             name: given[name]
             for name in _SENT
-            if name in given and (name in own or not name.startswith(("anthropic", "openai")))
+            if name in given
+            and given[name].isascii()  # no other header can be sent
+            and (name in own or not name.startswith(("anthropic", "openai")))
         }
         return headers
 

@@ -82,5 +82,7 @@ def alone(opened: Opened, run: str) -> Iterator[None]:
     try:
         yield
     finally:
-        opened.runs.discard(run)
-        opened.store.journal.let_go(run)
+        try:
+            opened.store.journal.let_go(run)
+        finally:
+            opened.runs.discard(run)

@@ -251,10 +251,12 @@ class SqliteJournal:
             connection.execute("DELETE FROM outcomes WHERE run = ?", (num,))
             connection.execute("DELETE FROM calls WHERE run = ?", (num,))
             connection.execute("DELETE FROM runs WHERE num = ?", (num,))
+            connection.execute("DELETE FROM at_work WHERE run = ?", (run,))
             connection.execute("PRAGMA secure_delete = FAST")
 
         await self._database.write(delete)
         self._nums.pop(run, None)
+        self._holding.discard(run)
 
     def erase(
         self, run: str, records: Sequence[tuple[str, str]], *entries: Entry, also: Projection | None = None

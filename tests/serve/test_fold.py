@@ -413,14 +413,6 @@ async def test_a_conversation_that_does_not_fit_is_not_summed_up_from_a_part_of_
         await served.folded(request)
 
 
-async def test_the_share_that_is_read_is_heard(served: Serving, provider: Provider) -> None:
-    heard: list[float] = []
-    request = served.request([user(f"{LONG}\n\n{ASKS}")])
-    await served.fold.fold(WIRES["chat"], request, "anna", Limits(), heard.append)
-    assert heard == sorted(heard)
-    assert heard[-1] == 1.0
-
-
 def _random_messages(dice: random.Random, *, anthropic: bool) -> list[dict[str, Any]]:
     """A conversation with tools, as long and as crooked as a valid one may be."""
     texts = [story(200, seed=5, fact=""), story(12, seed=6, fact=""), "ok", LONG]

@@ -163,6 +163,20 @@ def test_what_two_readers_could_understand_in_two_ways_is_refused(endpoint: Serv
     assert any(words in reply.json()["error"]["message"] for words in ("stands twice", "written otherwise"))
 
 
+def test_halves_of_characters_and_headers_beyond_ascii_are_no_mistake_of_the_endpoint_s(endpoint: Serving) -> None:
+    headers = [("authorization", f"Bearer {endpoint.token}"), ("content-type", "application/json")]
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "x": "\ud800"}}}
+    body = json.dumps({"model": "any", "messages": [{"role": "user", "content": "Hi \udfff"}], "tools": [tool]})
+    url = f"{endpoint.openai_url}/chat/completions"
+    assert httpx2.post(url, content=body, headers=headers).status_code != 500
+    url = f"{endpoint.openai_url}/responses/input_tokens"
+    asked = json.dumps({"model": "any", "input": "\ud800"})
+    assert httpx2.post(url, content=asked, headers=headers).status_code == 200
+    url, plain = f"{endpoint.openai_url}/responses", json.dumps({"model": "any", "input": "Hi"})
+    odd = httpx2.Headers([*headers, ("x-client-request-id", "\u00e9")], encoding="latin-1")
+    assert httpx2.post(url, content=plain, headers=odd).status_code == 200
+
+
 def test_no_client_makes_the_window_smaller_by_words_that_an_error_repeats() -> None:
     to = behind("openai:any", base_url="http://127.0.0.1:9/v1", window=32_768)
     words = "This model's maximum context length is 600 tokens."

@@ -15,10 +15,14 @@ import httpx2
 import openai
 import pytest
 
-from swarm.errors import UsageError
-from swarm.serve.clients import read_clients
+from swarm.errors import StoreError, UsageError
+from swarm.models.base import Price
+from swarm.serve.clients import Client, read_clients
 from swarm.serve.conversation import run_of
+from swarm.serve.request import Wrong
+from swarm.serve.spending import Account
 from swarm.store.opening import open_store
+from swarm.store.shared import shared_store
 from swarm.task import Usage
 from swarm.testing.faults import Fault
 from swarm.testing.provider import Provider
@@ -235,3 +239,19 @@ def test_a_token_may_be_given_as_its_hash(tmp_path: Path) -> None:
     assert clients.known("") is None
     assert clients.known(None) is None
     assert digest not in repr(found)
+
+
+async def test_what_the_store_refuses_costs_nothing(tmp_path: Path) -> None:
+    with shared_store(tmp_path / "s.db") as opened:
+        client = Client(name="anna", digest=b"", cost_usd=2.0)
+        account = Account(client, opened.store.journal, "openai:any", recorded=True)
+
+        async def refused(_: object) -> None:
+            raise StoreError("the disk is full")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(opened.store.journal, "begin_call", refused)
+            with pytest.raises(Wrong, match="nothing was sent"):
+                async with account.holding(Price(input_usd=1e6, output_usd=0, cached_usd=0), 1, 0):
+                    pass
+        assert account.budget.spent.cost_usd == 0.0

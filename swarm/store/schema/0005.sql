@@ -40,7 +40,7 @@ CREATE TRIGGER index_entry_removed AFTER DELETE ON index_entries BEGIN
     UPDATE index_spaces SET entries = entries - 1, chars = chars - length(old.text) WHERE num = old.num >> 32;
 END;
 
--- Which sources of the library an index holds, so that a run adds only what is new (swarm/coordinator/found.py).
+-- Which sources of the library an index holds, so that a run adds only what is new (swarm/coordinator/indexed.py).
 CREATE TABLE indexed (
     held   TEXT NOT NULL,           -- the index and the space
     source TEXT NOT NULL,
