@@ -143,7 +143,7 @@ def messages_in(file: str, role: str, name: str | None, at: str | None) -> list[
     from swarm.memory.messages import Message
 
     found = list(of_text(sys.stdin.read(), "standard input") if file == STDIN else read_conversation(Path(file)))
-    if len(found) == 1 and not file.lower().endswith((".json", ".jsonl")):
+    if len(found) == 1 and found[0] == Message(role="user", text=found[0].text):  # text comes so
         return [Message(role=role, text=found[0].text, name=name, at=at)]
     return found
 

@@ -34,7 +34,7 @@ from swarm.memory.home import Home
 from swarm.memory.indexed import take_out
 from swarm.memory.log import SHIFT, Line
 from swarm.memory.parts import Drawn, Erased, Forgotten, Noted, Part, Retired
-from swarm.memory.records import forgotten_entry, part_key, retired_entry
+from swarm.memory.records import BEGUN, forgotten_entry, part_key, retired_entry
 from swarm.memory.tables import ERASURE, clear, project, source_of
 from swarm.memory.transcript import drop
 from swarm.store.database import Database
@@ -100,7 +100,7 @@ def _cleared(connection: apsw.Connection, run: str) -> None:
 def _all_runs(home: Home) -> list[str]:
     sql = "SELECT DISTINCT run FROM readings WHERE memory = ?"
     readings = [run for (run,) in home.database.read(sql, (home.log.num,))]
-    runs = _read_runs(home, readings)
+    runs = _read_runs(home, [*readings, *home.journal.keys(home.run, BEGUN)])
     return [*runs, *(dream_of(key) for key in home.journal.keys(home.run, "episode"))]
 
 
@@ -108,6 +108,8 @@ def _runs(home: Home, line: Line) -> list[str]:
     """The runs in which a message was read or told again."""
     sql = "SELECT DISTINCT run FROM readings WHERE memory = ? AND first <= ? AND last >= ?"
     readings = [run for (run,) in home.database.read(sql, (home.log.num, line.place, line.place))]
+    begun = home.journal.records(home.run, BEGUN)
+    readings += [one.key for one in begun if one.body["first"] <= line.place <= one.body["last"]]
     runs = _read_runs(home, readings)
     return [*runs, *(dream_of(one.id) for one in episodes.covering(home.log, line.place))]
 
@@ -116,9 +118,10 @@ def _read_runs(home: Home, readings: Iterable[str]) -> list[str]:
     """The runs of readings, whose transcripts are dropped."""
     runs = list(dict.fromkeys(run.partition(":")[0] for run in readings if run.startswith("reading-")))
     for run in runs:
-        corpus = corpus_of(home.journal, run)
-        for source in corpus.sources if corpus is not None else ():
-            home.database.write_sync(partial(drop, source=source.id))
+        corpus, begun = corpus_of(home.journal, run), home.journal.record(home.run, BEGUN, run)
+        sources = {source.id for source in corpus.sources} if corpus is not None else set()
+        for source in sources.union(begun.body["sources"] if begun is not None else ()):
+            home.database.write_sync(partial(drop, source=source))
     return runs
 
 

@@ -25,7 +25,7 @@ from swarm.memory.grown import grown
 from swarm.memory.home import Home
 from swarm.memory.log import SHIFT, Line
 from swarm.memory.parts import Drawn, Noted, Reading
-from swarm.memory.records import found_entry, reading_entry
+from swarm.memory.records import begun_entry, found_entry, reading_entry
 from swarm.memory.slots import canonical
 from swarm.memory.transcript import Chunk, Transcript, chunk_of, transcript
 from swarm.models.base import Model
@@ -216,11 +216,13 @@ async def _read(
 
     made = await asyncio.to_thread(lambda: [transcript(home.log, chunk) for chunk in chunks])
     corpus = Corpus(sources=tuple({one.source.id: one.source for one in made}.values()))
-    run = run_id(settings, about, [source.id for source in corpus.sources])
+    sources = [source.id for source in corpus.sources]
+    run = run_id(settings, about, sources)
     swarm = Swarm(
         settings.model, reader=settings.reader, store=home.opened.name, concurrency=settings.concurrency,
         embed=settings.embed,
     )  # fmt: skip
+    await home.journal.append(home.run, begun_entry(run, chunks[0].first, chunks[-1].last, sources))
     before = await asyncio.to_thread(home.journal.spent, run)
     task = Task(
         questions=(about.strip(),) if about.strip() else (), paths=(), output="graph", slicing="source",

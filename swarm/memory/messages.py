@@ -127,10 +127,10 @@ def moment(at: str | None) -> str:
         return ""
     try:
         read = datetime.fromisoformat(at.strip())
-    except ValueError:
+        if read.tzinfo is not None:
+            read = read.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         return read_time(at).start
-    if read.tzinfo is not None:
-        read = read.astimezone(UTC).replace(tzinfo=None)
     return read.date().isoformat() if len(at.strip()) <= 10 else read.isoformat(timespec="seconds")
 
 

@@ -87,7 +87,7 @@ def retire(home: Home, id_: str, reason: str) -> Fact:
         fact = facts.one(home.log, id_)
         if fact is None:
             raise UsageError(f"the memory {home.name} holds no fact {id_!r:.50}: look at its facts for the ids")
-        if fact.state != "retired":
+        if fact.state == "live":  # one that a dream has put aside has its record
             retired = Retired(id=fact.id, reason=whole(reason))
             home.write([retired_entry(retired)], [retired])
     after = facts.one(home.log, fact.id)

@@ -5,6 +5,7 @@ again.
     message     one message, with its text or the number of its parts (key: its id)
     text        a part of a long one (key: the id and a number)
     fact        one that was added by hand (key: its id)
+    begun       that a run begins to read messages, and its transcripts (key: the run)
     found       what a reader found in messages, a portion of it (key: the reading's run and a number)
     reading     that a reader has read these messages (key: the run)
     retired     a fact that holds no longer, or that another one says as well (key: its id)
@@ -30,6 +31,7 @@ from swarm.store.journal import Entry, Record
 
 PART_CHARS = 500_000
 """Characters: a message of more is recorded in parts of so many."""
+BEGUN = "begun"
 _DRAWN = ("text", "subject", "attribute", "value", "at", "start", "end", "origin", "single")
 
 
@@ -90,6 +92,11 @@ def fact_in(body: Mapping[str, Any]) -> Noted:
 def found_entry(run: str, number: int, facts: Sequence[Noted]) -> Entry:
     body = {"facts": [fact_body(noted) for noted in facts]}
     return Entry(kind="found", key=f"{run}:{number:06}", body=body)
+
+
+def begun_entry(run: str, first: int, last: int, sources: Sequence[str]) -> Entry:
+    """What leads from messages to a run that reads them and to its transcripts, also where it comes to no end."""
+    return Entry(kind=BEGUN, key=run, body={"first": first, "last": last, "sources": list(sources)})
 
 
 def reading_entry(reading: Reading) -> Entry:

@@ -225,7 +225,11 @@ class _Writing:
         message, said, said_at, live = row or ("", "", self.state.latest, "live")
         if drawn.end and live != "live":
             return
-        at = drawn.at or said
+        at, when = drawn.at or said, moment(drawn.at) or said_at
+        if (
+            drawn.origin != "hand"
+        ):  # what is to come holds from when it is said; with no time said, the order tells
+            when = min(when, said_at)
         id_ = id_ or fact_id(
             drawn.text, drawn.subject, drawn.attribute, drawn.value, at, f"{message}:{drawn.start}:{drawn.end}"
         )
@@ -241,7 +245,7 @@ class _Writing:
             "INSERT INTO facts VALUES (?, ?, ?, 0, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
             (
                 fact, id_, slot, drawn.subject, drawn.attribute, drawn.value, drawn.text, at,
-                moment(drawn.at) or said_at, num, drawn.start, drawn.end, drawn.origin,
+                when, num, drawn.start, drawn.end, drawn.origin,
             ),
         )  # fmt: skip
         self._settle(slot, fact)

@@ -140,7 +140,9 @@ def _block(connection: apsw.Connection, num: int, start: int, line: int, text: s
 def drop(connection: apsw.Connection, source: str) -> None:
     """Take a transcript out of the library."""
     sql = "SELECT num FROM sources WHERE id = ? AND num > ?"
+    connection.execute("PRAGMA secure_delete = ON")
     for (num,) in connection.execute(sql, (source, _FROM)).fetchall():
         connection.execute("DELETE FROM passages WHERE source = ?", (num,))
         connection.execute("DELETE FROM blocks WHERE source = ?", (num,))
         connection.execute("DELETE FROM sources WHERE num = ?", (num,))
+    connection.execute("PRAGMA secure_delete = FAST")

@@ -222,3 +222,10 @@ async def test_a_value_without_its_slot_is_a_mistake_and_not_lost(store: Path, g
             await memory.add_fact("Anna lives in Rome", **given)  # type: ignore[arg-type]
         assert memory.facts() == []
         assert (await memory.add_fact("She is polite", subject="Anna")).subject == "Anna"
+
+
+async def test_a_date_told_in_a_list_without_times_does_not_beat_what_is_said_later(store: Path) -> None:
+    async with open_memory("a", store=store) as memory:
+        await memory.remember([{"role": "user", "name": "Anna", "content": "I moved to Berlin in March 2024."}])
+        await memory.remember([{"role": "user", "name": "Anna", "content": "I have moved to Paris."}])
+        assert [fact.value for fact in memory.facts()] == ["Paris"]

@@ -14,6 +14,7 @@ from swarm.memory.memory import Memory, open_memory
 from swarm.models.base import Price
 from swarm.models.scripted import Scripted
 from swarm.prompts.typed import ReadPrompt
+from swarm.store.shared import shared_store
 from swarm.task import Limits
 
 LONG = "The heron stood by the river and did not move for a long time while the water rose. " * 20
@@ -128,6 +129,19 @@ async def test_a_limit_ends_a_flush_and_the_next_goes_on(store: Path) -> None:
         assert total == 60
         assert len(model.calls) == len({str(call.identity()) for call in model.calls})
         assert memory.unread_tokens == 0
+
+
+async def test_what_a_flush_that_a_limit_ended_has_read_is_forgotten_too(store: Path) -> None:
+    model = reader(window=16_000)
+    async with opened(store, "one", model, limits=Limits(calls=1)) as memory:
+        kept = await memory.remember([*talk(60), {"role": "user", "content": "Zanzibar's bird: Quetzalcoatl."}])
+        assert not (await memory.flush()).complete
+        for id_ in kept.ids:
+            await memory.forget(id_)
+    with shared_store(store) as shelf:
+        for table, column in (("blocks", "text"), ("records", "body"), ("outcomes", "reply"), ("nodes", "text")):
+            sql = f"SELECT count(*) FROM {table} WHERE {column} LIKE '%bird%' OR {column} LIKE '%heron%'"
+            assert shelf.store.database.read(sql) == [(0,)], table
 
 
 async def test_a_limit_of_one_flush_may_be_tighter(store: Path) -> None:
