@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from swarm.models.told import Told
 from swarm.program import Program
 from swarm.store.cuts import Cuts
 from swarm.store.database import Database
-from swarm.store.journal import Account, Entry, Intent, Projection, Record, to_json
+from swarm.store.journal import Account, Call, Entry, Intent, Outcome, Projection, Record, to_json
 from swarm.store.library import Library
 from swarm.store.opening import Store, open_store
 from swarm.store.sqlite import SqliteJournal
@@ -243,6 +243,15 @@ class _Checked:
 
     def history(self, run: str) -> Iterator[Record]:
         return self._made.history(run)
+
+    def since(self, run: str, seq: int, *, bodies: Collection[str] = (), limit: int = 10_000) -> list[Record]:
+        return self._made.since(run, seq, bodies=bodies, limit=limit)
+
+    def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
+        return self._played.journal.calls(run, seq, limit=limit)
+
+    def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
+        return self._played.journal.outcomes(run, seq, limit=limit)
 
     def keys(self, run: str, kind: str) -> list[str]:
         return self._made.keys(run, kind)

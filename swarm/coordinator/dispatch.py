@@ -20,6 +20,7 @@ from swarm.graph.identity import digest
 from swarm.limits.hedged import Hedged
 from swarm.limits.timed import in_time
 from swarm.observe.log import get_logger
+from swarm.observe.scope import within
 from swarm.source import Source
 from swarm.sources.slicing import halve, tokens_of
 from swarm.store.journal import Entry, Record
@@ -165,8 +166,9 @@ async def _work(desk: Desk, agenda: Agenda, gate: Hedged, slice_: Slice) -> None
 
 async def _read(desk: Desk, gate: Hedged, slice_: Slice) -> Report:
     brief, share = brief_for(desk, slice_), desk.share_of(slice_)
-    reading = read(slice_, brief, desk.library, gate, desk.reader, share)
-    return await in_time(reading, share if desk.recorded is None else None)
+    with within(asker=slice_.id):
+        reading = read(slice_, brief, desk.library, gate, desk.reader, share)
+        return await in_time(reading, share if desk.recorded is None else None)
 
 
 def _fail_again(desk: Desk, slice_: Slice) -> None:

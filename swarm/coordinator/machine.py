@@ -16,8 +16,8 @@ the way leads to `begin` from everywhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, suppress
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -36,6 +36,7 @@ from swarm.coordinator.work import phases
 from swarm.errors import UsageError
 from swarm.events import PhaseChanged
 from swarm.graph.identity import digest
+from swarm.observe.scope import within
 from swarm.store.mailbox import request
 from swarm.task import Answer
 
@@ -158,7 +159,8 @@ async def _begin(state: State, runtime: Runtime[Any]) -> State:
     host: Desk | Host = runtime.context
     if isinstance(host, Desk):
         return {"phase": "plan"}
-    place = _place(runtime)
+    info = runtime.execution_info
+    place = Place() if info is None or info.thread_id is None else Place(str(info.thread_id), info.checkpoint_ns)
     if (host.approve or host.ask_at_limit) and place.thread is None:
         raise UsageError("a graph that asks a person needs a checkpointer and a thread_id: else nobody can reply")
     host.listen(runtime.stream_writer)
@@ -168,13 +170,6 @@ async def _begin(state: State, runtime: Runtime[Any]) -> State:
     if host.approve == "budget":
         return {**told, **await _asking(host, "budget")}
     return {**told, "phase": "plan"}
-
-
-def _place(runtime: Runtime[Any]) -> Place:
-    info = runtime.execution_info
-    if info is None or info.thread_id is None:
-        return Place()
-    return Place(str(info.thread_id), info.checkpoint_ns)
 
 
 async def _asking(host: Host, asks: asking.Asks) -> State:
@@ -226,8 +221,8 @@ def _phase(work: Work, *, anywhere: bool = False) -> Any:
 
 
 async def _plan(desk: Desk, state: State, runtime: Runtime[Any], host: Host | None) -> State:
-    _enter(desk, "plan")
-    await _part(desk, "plan", plan.plan)(desk)
+    with _entered(desk, "plan"):
+        await _part(desk, "plan", plan.plan)(desk)
     if host is not None and host.approve == "plan" and state.get("approved") != desk.run and desk.stopped is None:
         return {**_told(desk), **await _asking(host, "plan")}
     return {**_told(desk), "phase": "dispatch"}
@@ -237,17 +232,17 @@ async def _dispatch(desk: Desk, state: State, runtime: Runtime[Any], host: Host 
     work = _part(desk, "dispatch", dispatch.dispatch)
     if host is not None:
         await _part(desk, "plan", plan.plan)(desk)  # nothing to do, but where an old checkpoint leads here
-    _enter(desk, "dispatch")
-    if host is None:
-        await work(desk)
-        return {**_told(desk), "phase": "judge"}
-    watching = asyncio.create_task(_stop_on_drain(desk, runtime))
-    try:
-        await work(desk)
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+    with _entered(desk, "dispatch"):
+        if host is None:
+            await work(desk)
+            return {**_told(desk), "phase": "judge"}
+        watching = asyncio.create_task(_stop_on_drain(desk, runtime))
+        try:
+            await work(desk)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
     if desk.stopped == "interrupted" and runtime.drain_requested:
         desk.stopped = None
         return {**_told(desk), "phase": "dispatch"}
@@ -266,25 +261,25 @@ async def _stop_on_drain(desk: Desk, runtime: Runtime[Any]) -> None:
 async def _judge(desk: Desk, state: State, runtime: Runtime[Any], host: Host | None) -> State:
     if desk.task.output != "answer" or desk.stopped is not None:
         return {**_told(desk), "phase": "consolidate"}
-    _enter(desk, "judge")
-    go_on = bool(desk.planned) or await _part(desk, "judge", judge.judge)(desk)
+    with _entered(desk, "judge"):
+        go_on = bool(desk.planned) or await _part(desk, "judge", judge.judge)(desk)
     return {**_told(desk), "phase": "dispatch" if go_on else "consolidate"}
 
 
 async def _consolidate(desk: Desk, state: State, runtime: Runtime[Any], host: Host | None) -> State:
     written = desk.program is not None and desk.program.answer is not None  # it is read by nobody then
     if desk.task.output not in plan.UNWRITTEN and desk.stopped is None and not written:
-        _enter(desk, "consolidate")
-        await consolidate.consolidate(desk)
+        with _entered(desk, "consolidate"):
+            await consolidate.consolidate(desk)
     return {**_told(desk), "phase": "finish"}
 
 
 async def _finish(desk: Desk, state: State, runtime: Runtime[Any], host: Host | None) -> State:
-    _enter(desk, "finish")
     ended = state.get("ended")
     if ended:
         desk.stopped, desk.limit = ended
-    desk.answer = await finish.finish(desk)
+    with _entered(desk, "finish"):
+        desk.answer = await finish.finish(desk)
     if host is None:
         return {**_told(desk), "phase": END}
     if desk.limit is not None and host.ask_at_limit and not ended:
@@ -298,9 +293,13 @@ def _part(desk: Desk, phase: str, reading: Callable[[Desk], Awaitable[Any]]) -> 
     return working[phase] if desk.task.mode == "work" else reading
 
 
-def _enter(desk: Desk, phase: str) -> None:
+@contextmanager
+def _entered(desk: Desk, phase: str) -> Iterator[None]:
+    """In a phase: what is logged and asked there is named so."""
     working = phase == "dispatch" and desk.task.mode == "work"
     desk.emit(PhaseChanged(phase="work" if working else phase))
+    with within(run=desk.run, asker=phase):
+        yield
 
 
 def _told(desk: Desk) -> State:

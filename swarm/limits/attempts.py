@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ from swarm.limits.lanes import Lane, Passage, Terms, lane_of
 from swarm.models.base import Completion, Model
 from swarm.models.fallback import first_answer
 from swarm.observe.log import get_logger
+from swarm.observe.scope import scope, within
 from swarm.prompts.typed import Prompt
 from swarm.store.journal import Intent, Journal
 from swarm.task import Usage
@@ -136,13 +138,14 @@ class Attempts:
         outcome: Completion | RunError | None = None
         try:
             if lane is None and not call.worst.cost_usd and not call.begun and self._journal.begins_late:
-                call.late = self._intent(call)
+                call.late = replace(self._intent(call), begun=time.time())
             else:
                 await self._begin(call)
             if lane is not None:
                 spent = call.worst  # until it is known better
                 self._flights.leave(call.key, lane, call.prompt.kind, spent)
-            completion = outcome = await model.call(call.prompt, max_output=call.output)
+            with within(call=call.key):
+                completion = outcome = await model.call(call.prompt, max_output=call.output)
             spent = completion.usage
         except RunError as error:
             outcome, spent = error, call.worst if error.in_doubt else Usage()
@@ -195,6 +198,8 @@ class Attempts:
             kind=call.prompt.kind,
             tokens=worst.tokens,
             cost_usd=worst.cost_usd,
+            asker=scope().asker,
+            window=call.model.window,
         )
 
     async def _begin(self, call: Call) -> None:

@@ -10,7 +10,7 @@ Swarm knows of a run can be rebuilt from here. The journal does not know what th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +59,42 @@ class Intent:
     tokens: int
     """Input as counted, and the longest reply."""
     cost_usd: float
+    asker: str = ""
+    """Who asks: see `swarm.observe.scope`."""
+    window: int = 0
+    """Of the model, in tokens; 0: not said."""
+    begun: float | None = None
+    """Seconds since the epoch; None: when it is recorded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A call as it was begun the last time. `seq` orders the calls of a run by when each was first begun; the rest
+    is as in `Intent`. `tries` is how often it was about to be sent."""
+
+    seq: int
+    key: str
+    asker: str
+    model: str
+    kind: str
+    window: int
+    tokens: int
+    cost_usd: float
+    begun: float
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of one try of a call, which is named by its `seq`. `at` is in seconds since the epoch; `failure`
+    is None where there is a reply, and `refused` where that is a refusal."""
+
+    seq: int
+    call: int
+    at: float
+    usage: Usage
+    failure: str | None
+    refused: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +135,16 @@ class Journal(Protocol):
 
     def history(self, run: str) -> Iterator[Record]:
         """All records of a run, in the order in which they were written."""
+
+    def since(self, run: str, seq: int, *, bodies: Collection[str] = (), limit: int = 10_000) -> list[Record]:
+        """The next records of a run after the one with this `seq`, at most `limit`, in the order in which they
+        were written: for whoever follows a run. Bodies are there of the kinds named, and empty of all others."""
+
+    def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
+        """The next calls of a run after the one with this `seq`, in the order in which they were first begun."""
+
+    def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
+        """The next outcomes of a run's calls after the one with this `seq`, in the order in which they came."""
 
     def keys(self, run: str, kind: str) -> list[str]:
         """The keys of the records of one kind, in the order in which they were written."""

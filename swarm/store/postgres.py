@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,18 @@ from swarm.errors import StoreError
 from swarm.models.base import Completion
 from swarm.store.database import Database
 from swarm.store.grouped import Grouped
-from swarm.store.journal import Account, Entry, Intent, Projection, Record, from_bytes, to_bytes, to_json
+from swarm.store.journal import (
+    Account,
+    Call,
+    Entry,
+    Intent,
+    Outcome,
+    Projection,
+    Record,
+    from_bytes,
+    to_bytes,
+    to_json,
+)
 from swarm.store.postgres_holds import Holds, application, held
 from swarm.store.postgres_link import Link, refused, translated, upgrade
 from swarm.store.postgres_rows import SUMS, Rows, erase, forget, insert, portions, settle_lost, usage
@@ -123,6 +134,41 @@ class PostgresJournal:
         for start in range(0, len(numbers), _PAGE):
             yield from _told(run, self._read(of_page, (numbers[start : start + _PAGE],)))
 
+    def since(self, run: str, seq: int, *, bodies: Collection[str] = (), limit: int = 10_000) -> list[Record]:
+        sql = (
+            "SELECT seq, kind, key, at, CASE WHEN kind = ANY(%s) THEN body ELSE '{}' END FROM records "  # noqa: S608
+            f"WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
+        )
+        return list(_told(run, self._read(sql, (list(bodies), seq, run, limit))))
+
+    def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
+        sql = (
+            "SELECT seq, key, asker, model, kind, room, tokens, cost_usd, begun, tries FROM calls "  # noqa: S608
+            f"WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
+        )
+        return [
+            Call(
+                seq=seq, key=key.hex(), asker=from_bytes(asker), model=model, kind=kind, window=window,
+                tokens=tokens, cost_usd=cost_usd, begun=begun, tries=tries,
+            )
+            for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in self._read(
+                sql, (seq, run, limit)
+            )
+        ]  # fmt: skip
+
+    def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
+        sql = (
+            "SELECT seq, call, at, failure, refusal IS NOT NULL, calls, input_tokens, output_tokens, "  # noqa: S608
+            f"cached_tokens, cost_usd FROM outcomes WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
+        )
+        return [
+            Outcome(
+                seq=seq, call=call, at=at, usage=usage(counts), refused=refused,
+                failure=None if failure is None else from_bytes(failure),
+            )
+            for seq, call, at, failure, refused, *counts in self._read(sql, (seq, run, limit))
+        ]  # fmt: skip
+
     def keys(self, run: str, kind: str) -> list[str]:
         sql = f"SELECT key FROM records WHERE run = {_RUN} AND kind = %s ORDER BY seq + 0"  # noqa: S608
         return [from_bytes(key) for (key,) in self._read(sql, (run, kind))]
@@ -134,7 +180,7 @@ class PostgresJournal:
     async def begin_call(self, intent: Intent) -> None:
         row = (
             bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, float(intent.cost_usd),
-            self._clock(),
+            self._clock() if intent.begun is None else intent.begun, to_bytes(intent.asker), intent.window,
         )  # fmt: skip
         await self._writer.ask(Rows(run=intent.run, calls=[row]))
 

@@ -28,10 +28,12 @@ _RECORDS = (
     "WITH ORDINALITY AS new (run, kind, key, at, body, n) ORDER BY n ON CONFLICT DO NOTHING"
 )
 _CALLS = (
-    "INSERT INTO calls (run, key, model, kind, tokens, cost_usd, begun, tries) SELECT new.*, 1 FROM "
-    "unnest(%s::int[], %s::bytea[], %s::text[], %s::text[], %s::bigint[], %s::float8[], %s::float8[]) AS new "
+    "INSERT INTO calls (run, key, model, kind, tokens, cost_usd, begun, asker, room, tries) SELECT new.*, 1 FROM "
+    "unnest(%s::int[], %s::bytea[], %s::text[], %s::text[], %s::bigint[], %s::float8[], %s::float8[], "
+    "%s::bytea[], %s::bigint[]) AS new "
     "ON CONFLICT (key, run) DO UPDATE SET tries = calls.tries + 1, model = excluded.model, "
-    "tokens = excluded.tokens, cost_usd = excluded.cost_usd, begun = excluded.begun"
+    "tokens = excluded.tokens, cost_usd = excluded.cost_usd, begun = excluded.begun, "
+    "asker = excluded.asker, room = excluded.room"
 )
 # a call that was not begun has no number, and the column refuses that
 _OUTCOMES = (

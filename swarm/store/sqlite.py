@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import apsw
 
 from swarm.models.base import Completion
 from swarm.store.database import Database
-from swarm.store.journal import LOST, Account, Entry, Intent, Projection, Record, from_bytes, to_bytes, to_json
+from swarm.store.journal import (
+    LOST,
+    Account,
+    Call,
+    Entry,
+    Intent,
+    Outcome,
+    Projection,
+    Record,
+    from_bytes,
+    to_bytes,
+    to_json,
+)
 from swarm.task import Usage
 
 # Texts go in and come out as bytes: apsw refuses half of a surrogate pair, which a file's name or reply may hold.
@@ -108,6 +120,47 @@ class SqliteJournal:
         for seq, kind, key, at, body in self._database.read(sql, parameters):
             yield Record(seq=seq, run=run, kind=kind, key=from_bytes(key), at=at, body=json.loads(body))
 
+    def since(self, run: str, seq: int, *, bodies: Collection[str] = (), limit: int = 10_000) -> list[Record]:
+        sql = (
+            "SELECT seq, kind, CAST(key AS BLOB), at, CASE WHEN kind IN (SELECT value FROM json_each(?)) "
+            "THEN CAST(body AS BLOB) ELSE '{}' END FROM records WHERE seq > ? AND run = ? ORDER BY seq LIMIT ?"
+        )
+        rows = self._database.read(sql, (json.dumps(list(bodies)), seq, self._known(run), limit))
+        return [
+            Record(seq=seq, run=run, kind=kind, key=from_bytes(key), at=at, body=json.loads(body))
+            for seq, kind, key, at, body in rows
+        ]
+
+    def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
+        sql = (
+            "SELECT seq, hex(key), CAST(asker AS BLOB), model, kind, room, tokens, cost_usd, begun, tries "
+            "FROM calls WHERE seq > ? AND run = ? ORDER BY seq LIMIT ?"
+        )
+        return [
+            Call(
+                seq=seq, key=key.lower(), asker=from_bytes(asker), model=model, kind=kind, window=window,
+                tokens=tokens, cost_usd=cost_usd, begun=begun, tries=tries,
+            )
+            for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in self._database.read(
+                sql, (seq, self._known(run), limit)
+            )
+        ]  # fmt: skip
+
+    def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
+        sql = (
+            "SELECT seq, call, at, CAST(failure AS BLOB), refusal IS NOT NULL, calls, input_tokens, "
+            "output_tokens, cached_tokens, cost_usd FROM outcomes WHERE seq > ? AND run = ? ORDER BY seq LIMIT ?"
+        )
+        return [
+            Outcome(
+                seq=seq, call=call, at=at, usage=_usage(counts), refused=bool(refused),
+                failure=None if failure is None else from_bytes(failure),
+            )
+            for seq, call, at, failure, refused, *counts in self._database.read(
+                sql, (seq, self._known(run), limit)
+            )
+        ]  # fmt: skip
+
     def keys(self, run: str, kind: str) -> list[str]:
         sql = "SELECT CAST(key AS BLOB) FROM records WHERE run = ? AND kind = ? ORDER BY seq"
         return [from_bytes(key) for (key,) in self._database.read(sql, (self._known(run), kind))]
@@ -121,14 +174,18 @@ class SqliteJournal:
         await self._database.write(self._beginning(intent))
 
     def _beginning(self, intent: Intent) -> Callable[[apsw.Connection], None]:
-        row = (bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, intent.cost_usd, self._clock())
+        begun = self._clock() if intent.begun is None else intent.begun
+        row = (
+            bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, intent.cost_usd, begun,
+            to_bytes(intent.asker), intent.window,
+        )  # fmt: skip
 
         def insert(connection: apsw.Connection) -> None:
             connection.execute(
-                "INSERT INTO calls (key, model, kind, tokens, cost_usd, begun, run, tries) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET tries = tries + 1, "
+                "INSERT INTO calls (key, model, kind, tokens, cost_usd, begun, asker, room, run, tries) "
+                "VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, 1) ON CONFLICT DO UPDATE SET tries = tries + 1, "
                 "model = excluded.model, tokens = excluded.tokens, cost_usd = excluded.cost_usd, "
-                "begun = excluded.begun",
+                "begun = excluded.begun, asker = excluded.asker, room = excluded.room",
                 (*row, self._num(connection, intent.run)),
             )
 

@@ -24,6 +24,7 @@ from swarm.coordinator.work.settle import to_settle
 from swarm.coordinator.work.state import ROOT, Branch, RunResults, Work
 from swarm.errors import CallFailed, PromptTooLong, Rejected, UsageError
 from swarm.observe.log import get_logger
+from swarm.observe.scope import within
 from swarm.program import JUDGE
 from swarm.prompts.replies import AssessReply
 from swarm.prompts.typed import AssessPrompt, Outcome, Shown
@@ -65,7 +66,8 @@ async def judge_branch(desk: Desk, work: Work, branch: Branch, number: int) -> V
     elif has_check and problem is None:
         verdict = Verdict(verdict="done", reason="the check passes")
     else:
-        reply = await _opinion(desk, work, branch, number, problem)
+        with within(asker=f"judge:{key}"):
+            reply = await _opinion(desk, work, branch, number, problem)
         verdict = _measured(desk, work, branch, reply, problem, _claims(desk, branch, number))
         if verdict.verdict == "stop" and problem is not None:
             verdict = replace(verdict, reason=f"{verdict.reason}; its check says: {problem}")

@@ -18,8 +18,9 @@ from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
 from swarm.coordinator.work.take import enter, order_entries, source_at, state_of
 from swarm.limits.budget import Budget
 from swarm.observe.log import get_logger
+from swarm.observe.scope import within
 from swarm.orders import Order
-from swarm.program import PLANNER
+from swarm.program import PLANNER, Role
 from swarm.prompts.replies import OutlineReply
 from swarm.prompts.typed import OutlinePrompt
 from swarm.store.journal import Entry
@@ -50,7 +51,17 @@ async def plan_branch(desk: Desk, work: Work, branch: Branch, number: int) -> No
         AT_ONCE, _slices_left(desk, work)
     )  # is asked for; a plan that is longer is let in, to go on with later
     role = desk.program.planner if desk.program is not None else PLANNER
-    reply = await view_prompt(
+    with within(asker=f"plan:{branch.name}:{number}"):
+        reply = await _reply(desk, work, branch, number, role, reasons, room)
+    async with work.planning:
+        await _let_in(desk, work, branch, number, reply)
+    del branch.reasons[:told]
+
+
+async def _reply(
+    desk: Desk, work: Work, branch: Branch, number: int, role: Role, reasons: tuple[str, ...], room: int
+) -> OutlineReply:
+    return await view_prompt(
         desk,
         f"outline:{branch.name}:{number}",
         lambda shown, omitted: OutlinePrompt(
@@ -73,9 +84,6 @@ async def plan_branch(desk: Desk, work: Work, branch: Branch, number: int) -> No
         budget=branch.budget,
         ask=asked_with_tools(desk, work, role, f"plan:{branch.name}:{number}", branch),
     )
-    async with work.planning:
-        await _let_in(desk, work, branch, number, reply)
-    del branch.reasons[:told]
 
 
 async def _let_in(desk: Desk, work: Work, branch: Branch, number: int, reply: OutlineReply) -> None:

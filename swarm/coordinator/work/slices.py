@@ -22,6 +22,7 @@ from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, Slic
 from swarm.events import SliceDropped, SliceFailed, SliceFinished
 from swarm.limits.timed import in_time
 from swarm.observe.log import get_logger
+from swarm.observe.scope import within
 from swarm.orders import Order
 from swarm.source import Source
 from swarm.sources.kept import keep
@@ -64,12 +65,13 @@ class Slices:
         if desk.recorded is not None:
             budget = None  # what a limit ended is told by the records
         job = equipped(desk, plan, slice_, job_of(desk, plan, slice_, ledger), ledger, budget)
-        return await desk.steering.work(
-            slice_.id,
-            lambda: in_time(
-                work(job, self.gate, desk.reader, lambda asked: look_up(desk, asked), handoff, budget), budget
-            ),
-        )
+        with within(asker=slice_.id):
+            return await desk.steering.work(
+                slice_.id,
+                lambda: in_time(
+                    work(job, self.gate, desk.reader, lambda asked: look_up(desk, asked), handoff, budget), budget
+                ),
+            )
 
     async def conclude(self, slice_: Slice, order: Order, attempt: Awaitable[Worked], ledger: SliceLedger) -> None:
         """Settle what an attempt comes to."""

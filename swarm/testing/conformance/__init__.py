@@ -19,16 +19,17 @@ before this is imported, a failure shows what was compared. The suite knows the 
 from __future__ import annotations
 
 from swarm.testing.conformance.calls import CallsConformance
+from swarm.testing.conformance.followed import FollowedConformance
 from swarm.testing.conformance.given import TEXTS, Opened, call_key, entry, intent, reply, running
 from swarm.testing.conformance.index import IndexConformance, MakeIndex
 from swarm.testing.conformance.processes import ProcessConformance
 from swarm.testing.conformance.records import RecordsConformance
 
 __all__ = [
-    "TEXTS", "CallsConformance", "IndexConformance", "JournalConformance", "MakeIndex", "Opened",
-    "ProcessConformance", "RecordsConformance", "call_key", "entry", "intent", "reply", "running",
+    "TEXTS", "CallsConformance", "FollowedConformance", "IndexConformance", "JournalConformance", "MakeIndex",
+    "Opened", "ProcessConformance", "RecordsConformance", "call_key", "entry", "intent", "reply", "running",
 ]  # fmt: skip
 
 
-class JournalConformance(RecordsConformance, CallsConformance, ProcessConformance):
+class JournalConformance(RecordsConformance, CallsConformance, FollowedConformance, ProcessConformance):
     """All of it: derive from this."""
