@@ -31,6 +31,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     recipe                            scripts that shape a task
     memory/                           the memory of a conversation: messages, facts, blocks, and views of them
     embed/                            Swarm as tools of an agent that is there already: SDKs, LangChain, MCP
+    inspect/                          looking into a run: what it does, knows and costs, and why
     testing                           what users test with
     serve/                            an endpoint in the providers' formats whose context has no end
     cli/                              the command line

@@ -68,12 +68,14 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """One time that a run began or went on. `at` is in seconds since the epoch."""
+    """One time that a run began or went on. `at` is in seconds since the epoch; `places` is how many slices could
+    be worked at once, and `concurrency` what the user said of it."""
 
     at: float
     model: str
     reader: str
     concurrency: int | None
+    places: int | None
     window: int | None
     base_url: str | None
     limits: Limits
@@ -129,28 +131,25 @@ def find(name: str, store: str | Path | None = None) -> str:
         UsageError: several runs begin so.
     """
     with open_store(store, read_only=True) as opened:
-        if name != LAST and opened.journal.record(name, "task", "") is not None:
-            return name  # without a look at all others
-        return _account(opened.journal, name, store).run
+        return named(opened.journal, name, store)
+
+
+def named(journal: Journal, name: str, store: str | Path | None = None) -> str:
+    """As `find`, in a journal that is open."""
+    if name != LAST and journal.record(name, "task", "") is not None:
+        return name  # without a look at all others
+    return _account(journal, name, store).run
 
 
 def check_of(run: str, store: str | Path | None = None) -> str:
-    """The command by which a run that works checks itself; empty for most.
-
-    Raises:
-        StoreError: there is no such store.
-    """
+    """The command by which a run that works checks itself; empty for most. Raises StoreError: no such store."""
     with open_store(store, read_only=True) as opened:
-        task = _task(opened.journal.record(run, "task", ""))
+        task = task_of(opened.journal.record(run, "task", ""))
         return task.check if task is not None else ""
 
 
 def show(name: str, store: str | Path | None = None) -> Shown:
-    """All that is known of a run, which is named as for `find`.
-
-    Raises:
-        StoreError, UsageError: as `find`.
-    """
+    """All that is known of a run, which is named as for `find`, and raises what that raises."""
     with open_store(store, read_only=True) as opened:
         journal = opened.journal
         account = _account(journal, name, store)
@@ -158,7 +157,7 @@ def show(name: str, store: str | Path | None = None) -> Shown:
         answer = journal.latest(run, "answer")
         return Shown(
             run=_run(journal, account),
-            sessions=tuple(_session(record) for record in journal.records(run, "session")),
+            sessions=tuple(session_of(record) for record in journal.records(run, "session")),
             in_doubt=sum(reason == LOST for reason in journal.failed_calls(run).values()),
             failures=tuple(_failures(journal, run)),
             instructions=tuple(record.body["text"] for record in journal.records(run, "instruction")),
@@ -223,7 +222,8 @@ def _account(journal: Journal, name: str, store: str | Path | None) -> Account:
 
 def _run(journal: Journal, account: Account) -> Run:
     run = account.run
-    record, session, answer = (journal.record(run, "task", ""), *_latest(journal, run))
+    record = journal.record(run, "task", "")
+    session, answer = journal.latest(run, "session"), journal.latest(run, "answer")
     body = session.body if session is not None else record.body.get("settings", {}) if record is not None else {}
     status, why = status_of(journal, run, session, answer)
     done, planned = _progress(journal, run)
@@ -231,7 +231,7 @@ def _run(journal: Journal, account: Account) -> Run:
         id=run,
         status=status,
         why=why,
-        task=_task(record),
+        task=task_of(record),
         model=body.get("model") or "",
         reader=body.get("reader") or body.get("model") or "",
         slices_done=done,
@@ -240,10 +240,6 @@ def _run(journal: Journal, account: Account) -> Run:
         begun=account.begun,
         last=account.last,
     )
-
-
-def _latest(journal: Journal, run: str) -> tuple[Record | None, Record | None]:
-    return journal.latest(run, "session"), journal.latest(run, "answer")
 
 
 def status_of(
@@ -291,7 +287,7 @@ def _plan(journal: Journal, run: str) -> PlanAccount | None:
     return account_of(journal, run)
 
 
-def _task(record: Record | None) -> Task | None:
+def task_of(record: Record | None) -> Task | None:
     from swarm.coordinator.records import TASK
 
     try:
@@ -309,13 +305,14 @@ def _answer(record: Record) -> Answer | None:
         return None
 
 
-def _session(record: Record) -> Session:
+def session_of(record: Record) -> Session:
     body: dict[str, Any] = record.body
     return Session(
         at=record.at,
         model=body["model"],
         reader=body["reader"],
         concurrency=body.get("concurrency"),
+        places=body.get("places"),
         window=body.get("window"),
         base_url=body.get("base_url"),
         limits=_LIMITS.validate_python(body["limits"]),

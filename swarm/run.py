@@ -293,7 +293,7 @@ class Swarm:
             return answer
         fit_to_work(task, plan, self._model, self._reader)
         task = replace(task, limits=effective(task.limits, (self._model, self._reader)))
-        session = await begin(journal, run_id, task, self._settings, self._model, self._reader)
+        session = await begin(journal, run_id, task, self._settings, self._model, self._reader, self._concurrency)
         try:
             corpus = await self._gather(task, store, run_id, emit, given)
         except SourceError:

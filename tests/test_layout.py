@@ -54,6 +54,7 @@ FLOORS = (
         "memory",
         "embed",
     },
+    {"inspect"},
     {"testing"},
     {"serve"},
     {"cli", "__main__"},

@@ -135,9 +135,7 @@ def _overview(known: Knowledge, run: str, as_json: bool) -> None:
     }
     lines = [
         f"graph of {run}, fingerprint {known.fingerprint}",
-        ", ".join(
-            plural(count, kind) if kind != "entity" else f"{count:,} entities" for kind, count in counts.items()
-        ),
+        ", ".join(_counted(count, kind) for kind, count in counts.items()),
     ]
     if disputes:
         lines += ["", "disagree:"]
@@ -150,6 +148,11 @@ def _overview(known: Knowledge, run: str, as_json: bool) -> None:
         lines += ["", "most relevant:"]
         lines += [f"  {finding.id[:_ID]}  {one_line(finding.claim, 96)}" for finding in best]
     _print(as_json, document, lines)
+
+
+def _counted(count: int, kind: str) -> str:
+    several = {"entity": "entities", "summary": "summaries"}.get(kind)
+    return plural(count, kind) if several is None or count == 1 else f"{count:,} {several}"
 
 
 def _some(known: Knowledge, limit: int) -> Iterable[Any]:

@@ -34,7 +34,7 @@ _SETTINGS = ("model", "reader", "window", "concurrency", "base_url")
 
 
 async def begin(
-    journal: Journal, run: str, task: Task, settings: Mapping[str, Any], model: Model, reader: Model
+    journal: Journal, run: str, task: Task, settings: Mapping[str, Any], model: Model, reader: Model, places: int
 ) -> int:
     """Record that a run begins or goes on, and tell how often it has. What was on its way when a process died is
     counted as spent."""
@@ -43,6 +43,7 @@ async def begin(
         **settings,
         "facts": {"model": _facts(model), "reader": _facts(reader)},
         "limits": asdict(task.limits),
+        "places": places,
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "version": version("swarm-memory"),

@@ -110,16 +110,19 @@ def corpus_entry(corpus: Corpus) -> Entry:
 def corpus_of(journal: Journal, run: str) -> Corpus | None:
     """The corpus that a run reads, as it was when the run began; None where that was not recorded yet."""
     record = journal.record(run, "corpus", "")
-    if record is None:
-        return None
+    return corpus_from(record.body) if record is not None else None
+
+
+def corpus_from(body: Mapping[str, Any]) -> Corpus:
+    """The corpus as it stands in its record."""
     return Corpus(
         sources=tuple(
             Source(id=id_, path=path, media=media, chars=chars, bytes=size)
-            for id_, path, media, chars, size in record.body["sources"]
+            for id_, path, media, chars, size in body["sources"]
         ),
         skipped=tuple(
             Skip(source=source, reason=reason, chars=chars, bytes=size)
-            for source, reason, chars, size in record.body["skipped"]
+            for source, reason, chars, size in body["skipped"]
         ),
     )
 
@@ -146,10 +149,11 @@ def plan_entry(plan: Plan, corpus: Corpus) -> Entry:
 
 def plans_of(journal: Journal, run: str, corpus: Corpus) -> list[Plan]:
     """The rounds that were planned so far, in their order."""
-    return [_plan(int(record.key), record.body, corpus) for record in journal.records(run, "plan")]
+    return [plan_of(int(record.key), record.body, corpus) for record in journal.records(run, "plan")]
 
 
-def _plan(round_: int, body: dict[str, Any], corpus: Corpus) -> Plan:
+def plan_of(round_: int, body: Mapping[str, Any], corpus: Corpus) -> Plan:
+    """A round as it stands in its record."""
     ids = [source.id for source in corpus.sources]
     questions = body["questions"]
     slices = tuple(

@@ -1,0 +1,114 @@
+"""The calls of a run in columns: some sixty bytes a call, so that a million of them fit in memory."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Final
+
+from swarm.store.journal import Call, Outcome
+
+UNDER_WAY, ANSWERED, FAILED, REFUSED = 0, 1, 2, 3
+"""What became of a call; one that failed may be tried again."""
+
+
+class Names:
+    """Texts by number, each once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        found = self._numbers.get(text)
+        if found is None:
+            found = self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return found
+
+
+class Calls:
+    """One row a call, in the order in which they were first begun; all columns are of the same length. `begun` and
+    `ended` are seconds since the epoch (`ended` is 0 while a call is under way), of the last try; `room` is the
+    window in tokens, or 0; `counted` the input as counted and the longest reply, in tokens, which is what fills
+    the window. Tokens and dollars are the sums over all tries."""
+
+    def __init__(self) -> None:
+        self.seq: Final = array("q")
+        self.begun: Final = array("d")
+        self.ended: Final = array("d")
+        self.state: Final = array("b")
+        self.room: Final = array("l")
+        self.counted: Final = array("l")
+        self.input_tokens: Final = array("l")
+        self.output_tokens: Final = array("l")
+        self.cached_tokens: Final = array("l")
+        self.cost_usd: Final = array("d")
+        self.model: Final = array("l")
+        self.kind: Final = array("l")
+        self.asker: Final = array("l")
+        self.models, self.kinds, self.askers = Names(), Names(), Names()
+        self.keys: Final[list[bytes]] = []
+        self.under_way: Final[set[int]] = set()
+        """Rows of calls that have no outcome yet, or failed and may be tried again."""
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def add(self, call: Call) -> int:
+        """A call that was begun; its row."""
+        row = len(self.seq)
+        self.seq.append(call.seq)
+        self.begun.append(call.begun)
+        self.room.append(call.window)
+        self.counted.append(call.tokens)
+        self.model.append(self.models.number(call.model))
+        self.kind.append(self.kinds.number(call.kind))
+        self.asker.append(self.askers.number(call.asker))
+        self.keys.append(bytes.fromhex(call.key))
+        for column in (self.ended, self.state, self.input_tokens, self.output_tokens, self.cached_tokens):
+            column.append(0)
+        self.cost_usd.append(0.0)
+        self.under_way.add(row)
+        return row
+
+    def settle(self, outcome: Outcome) -> int | None:
+        """What became of a try; the row of its call, or None where that is another run's."""
+        row = bisect_left(self.seq, outcome.call)
+        if row == len(self.seq) or self.seq[row] != outcome.call:
+            return None
+        usage = outcome.usage
+        self.ended[row] = outcome.at
+        self.input_tokens[row] += usage.input_tokens
+        self.output_tokens[row] += usage.output_tokens
+        self.cached_tokens[row] += usage.cached_tokens
+        self.cost_usd[row] += usage.cost_usd
+        if outcome.failure is None:
+            self.state[row] = REFUSED if outcome.refused else ANSWERED
+            self.under_way.discard(row)
+        elif self.state[row] == UNDER_WAY:
+            self.state[row] = FAILED
+        return row
+
+    def row_of(self, key: str) -> int | None:
+        """The row of a call by its key in the journal."""
+        try:
+            return self.keys.index(bytes.fromhex(key))
+        except ValueError:
+            return None
+
+    def fill(self, row: int) -> float | None:
+        """The share of its window that a call was counted to fill, from 0 to 1; None where that was not noted."""
+        return self.counted[row] / self.room[row] if self.room[row] else None
+
+    def asked_by(self, row: int) -> str:
+        return self.askers.texts[self.asker[row]]
+
+    def since(self, at: float) -> Iterable[int]:
+        """The rows of calls that were begun at or after a moment, the last first. They are taken to have begun in
+        their order, but for what was tried again."""
+        for row in range(len(self.begun) - 1, -1, -1):
+            if self.begun[row] < at:
+                return
+            yield row

@@ -1,0 +1,251 @@
+"""The plan of a run as its records tell it: branches, their slices, and what became of each.
+
+A branch of a run that reads is one question in one round; of one that works, it is one planner's part. What a run
+is at is told by its calls, so that a slice runs from its first call on. Some hundred bytes a slice are kept. This
+module folds records; it does not know where they come from.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from swarm.coordinator.records import children, corpus_from, halves_of, plan_of
+from swarm.coordinator.work.state import order_id
+from swarm.coordinator.work.take import order_of, slice_of
+from swarm.source import Corpus, Source
+from swarm.store.journal import Record
+from swarm.task import Slice
+
+State = Literal["ready", "running", "done", "failed", "dropped", "split"]
+"""`split`: its halves took its place. `dropped`: it is left alone, on a person's or a planner's word."""
+
+STATES: tuple[State, ...] = ("ready", "running", "done", "failed", "dropped", "split")
+ROOT = ""
+"""The key of a working run's outermost branch."""
+BODIES = frozenset(
+    ("corpus", "plan", "split", "closer", "unmatched", "slice", "failure", "dropped", "planned", "judged")
+)
+"""Kinds of records whose bodies are read here."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """A slice, and what became of it. `begun` is when its first call was sent and `ended` when it was settled, in
+    seconds since the epoch; None: not yet. Spent are tokens and dollars of all its calls."""
+
+    slice: Slice
+    branch: str
+    state: State = "ready"
+    begun: float | None = None
+    ended: float | None = None
+    why: str = ""
+    """Why it failed or was dropped."""
+    calls: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What a person knows it by: the name of its order, the item of a table, or the beginning of its id."""
+        order = self.slice.order
+        return order.name if order is not None else self.slice.item or self.slice.id[:12]
+
+
+@dataclass(slots=True)
+class Branch:
+    """A part of the plan. `asked` is what it is for; `slices` are the ids of its slices in the order in which they
+    came; `judged` is what its judge said last, and why."""
+
+    key: str
+    asked: str
+    parent: str | None = None
+    round: int = 1
+    slices: list[str] = field(default_factory=list)
+    states: Counter[State] = field(default_factory=Counter)
+    plannings: int = 0
+    judged: tuple[str, str] | None = None
+
+
+class Plan:
+    """Grows with `fold`, record by record in their order, and `at_work`, call by call."""
+
+    def __init__(self) -> None:
+        self.slices: dict[str, Seen] = {}
+        self.branches: dict[str, Branch] = {}
+        self.corpus: Corpus | None = None
+        self.goal = ""
+        """What a run that works is to come to."""
+        self.states: Counter[State] = Counter()
+        self.running: set[str] = set()
+        """The ids of slices that are at work."""
+        self._paths: dict[str, Source] = {}
+        self._sessions: list[float] = []
+        self._folds: Mapping[str, Callable[[Record], None]] = {
+            "corpus": self._corpus,
+            "plan": self._plan,
+            "split": self._cut,
+            "closer": self._cut,
+            "unmatched": self._unmatched,
+            "slice": self._order,
+            "report": self._report,
+            "failure": self._failure,
+            "dropped": self._dropped,
+            "planned": self._planned,
+            "judged": self._judged,
+            "session": self._session,
+        }
+
+    def fold(self, record: Record) -> None:
+        """Take in a record; those that tell nothing of the plan are passed over."""
+        if (fold := self._folds.get(record.kind)) is not None:
+            fold(record)
+
+    def at_work(self, asker: str, at: float) -> None:
+        """Somebody asked for a call at that moment: a slice, or the planner that one has become. Of a slice that
+        was tried in several sessions, the last one counts."""
+        seen = self.slices.get(asker) or self.slices.get(_planner(asker))
+        if seen is None or at < self._session_of(seen.ended):
+            return
+        if seen.begun is None or at < seen.begun:
+            seen.begun = at
+        if seen.ended is None:
+            self._move(seen, "running")
+
+    def _session_of(self, at: float | None) -> float:
+        """When the session began that a moment lies in; None: the last one."""
+        place = len(self._sessions) if at is None else bisect_right(self._sessions, at)
+        return self._sessions[place - 1] if place else 0.0
+
+    def at_rest(self) -> None:
+        """Nobody is at the run: what was at work waits."""
+        for id_ in list(self.running):
+            self.slices[id_].begun = None
+            self._move(self.slices[id_], "ready")
+
+    def branch_of(self, asker: str) -> str:
+        """The key of the branch that an asker belongs to; the coordinator's own calls belong to `ROOT`."""
+        if (seen := self.slices.get(asker)) is not None:
+            return seen.branch
+        if asker.startswith(("plan:", "judge:")):
+            return asker.partition(":")[2].rpartition(":")[0]
+        return ROOT
+
+    def inside(self, branch: str) -> list[Branch]:
+        """The branches that are parts of one; of none (`""`), the outermost."""
+        parent = branch if branch in self.branches else None
+        return [one for one in self.branches.values() if one.parent == parent and one.key != branch]
+
+    # Records
+
+    def _corpus(self, record: Record) -> None:
+        self.corpus = corpus_from(record.body)
+        self._paths |= {source.path: source for source in self.corpus.sources}
+
+    def _plan(self, record: Record) -> None:
+        if self.corpus is None:
+            return
+        for slice_ in plan_of(int(record.key), record.body, self.corpus).slices:
+            key = f"{slice_.round}:{slice_.question}"
+            if key not in self.branches:
+                self.branches[key] = Branch(key=key, asked=slice_.question, round=slice_.round)
+            self._add(slice_, key)
+
+    def _cut(self, record: Record) -> None:
+        parent = self.slices.get(record.key)
+        if parent is None:
+            return
+        for child in children(parent.slice, halves_of(record.body)):
+            self._add(child, parent.branch)
+        if record.kind == "split":
+            self._settle(record.key, "split", record.at)
+
+    def _unmatched(self, record: Record) -> None:
+        for id_ in record.body["slices"]:
+            self._settle(id_, "done", record.at)
+
+    def _order(self, record: Record) -> None:
+        if "objective" not in record.body:
+            return  # of an older version
+        order = order_of(record.key, record.body)
+        key = record.body.get("branch", ROOT)
+        branch = self._branch(key)
+        parent = order_id(key) if key else ROOT
+        depth = branch_depth(self.branches, key)
+        self._add(slice_of(order, parent, self._paths.get, depth), key)
+        if order.kind == "plan":
+            self.branches.setdefault(order.name, Branch(key=order.name, asked=order.objective, parent=branch.key))
+
+    def _branch(self, key: str) -> Branch:
+        if key not in self.branches:
+            self.branches[key] = Branch(key=key, asked=key or self.goal, parent=ROOT if key else None)
+        return self.branches[key]
+
+    def _report(self, record: Record) -> None:
+        self._settle(record.key, "done", record.at)
+
+    def _failure(self, record: Record) -> None:
+        self._settle(record.key.partition(":")[0], "failed", record.at, record.body.get("failure", ""))
+
+    def _dropped(self, record: Record) -> None:
+        id_ = record.key if record.key in self.slices else order_id(record.key)
+        self._settle(id_, "dropped", record.at, record.body.get("reason", ""))
+
+    def _planned(self, record: Record) -> None:
+        self._branch(record.body["branch"]).plannings += 1
+
+    def _judged(self, record: Record) -> None:
+        branch = self._branch(record.key.rpartition(":")[0])
+        branch.judged = (record.body["verdict"], record.body["reason"])
+
+    def _session(self, record: Record) -> None:
+        """The run goes on: what was under way when it ended begins anew, and what failed is tried again."""
+        self._sessions.append(record.at)
+        self.at_rest()
+        for seen in self.slices.values() if self.states["failed"] else ():
+            if seen.state == "failed":
+                seen.begun = seen.ended = None
+                seen.why = ""
+                self._move(seen, "ready")
+
+    # Slices
+
+    def _add(self, slice_: Slice, branch: str) -> None:
+        if slice_.id in self.slices:
+            return
+        self.slices[slice_.id] = Seen(slice_, branch)
+        self.states["ready"] += 1
+        self.branches[branch].slices.append(slice_.id)
+        self.branches[branch].states["ready"] += 1
+
+    def _settle(self, id_: str, state: State, at: float, why: str = "") -> None:
+        seen = self.slices.get(id_)
+        if seen is not None:
+            seen.ended, seen.why = at, why
+            seen.begun = at if seen.begun is None else seen.begun
+            self._move(seen, state)
+
+    def _move(self, seen: Seen, state: State) -> None:
+        branch = self.branches[seen.branch]
+        for states in (self.states, branch.states):
+            states[seen.state] -= 1
+            states[state] += 1
+        seen.state = state
+        (self.running.add if state == "running" else self.running.discard)(seen.slice.id)
+
+
+def branch_depth(branches: Mapping[str, Branch], key: str) -> int:
+    """How many planners stand above a branch."""
+    depth = 0
+    while (parent := branches[key].parent) is not None:
+        key, depth = parent, depth + 1
+    return depth
+
+
+def _planner(asker: str) -> str:
+    """The id of the slice whose planner or judge asks; empty for any other asker."""
+    name = asker.partition(":")[2].rpartition(":")[0] if asker.startswith(("plan:", "judge:")) else ""
+    return order_id(name) if name else ""
