@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from swarm.cards import run_card, shown_card
+from swarm.display import Displayed
 from swarm.errors import NoSuchRun, StoreError, UsageError
+from swarm.observe.log import redact_text
 from swarm.store.journal import LOST, Account, Journal, Record
 from swarm.store.opening import Store, open_mailbox, open_store, shown
 from swarm.task import Answer, Limits, Task, Usage
@@ -39,7 +42,7 @@ _INDEXES = ("node_index", "passage_index")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class Run(Displayed, card=run_card):
     """One run from outside. `begun` and `last` are seconds since the epoch, of its first and last record. `why`
     says what stopped a run that is partial. Slices are counted with those that they were cut into."""
 
@@ -83,7 +86,7 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class Shown(Displayed, card=shown_card):
     """A run with all that is known of it. `in_doubt` are calls of which no reply came when a process died: they
     may have been billed, and are counted at the most. `failures` are the slices that failed and were not done
     since, with the reason, and those that a person cancelled. `instructions` were added while it was at work;
@@ -160,7 +163,7 @@ def show(name: str, store: str | Path | None = None) -> Shown:
             sessions=tuple(session_of(record) for record in journal.records(run, "session")),
             in_doubt=sum(reason == LOST for reason in journal.failed_calls(run).values()),
             failures=tuple(_failures(journal, run)),
-            instructions=tuple(record.body["text"] for record in journal.records(run, "instruction")),
+            instructions=tuple(redact_text(record.body["text"]) for record in journal.records(run, "instruction")),
             waiting=_waiting(run, store),
             answer=_answer(answer) if answer is not None else None,
             plan=_plan(journal, run),
@@ -232,8 +235,8 @@ def _run(journal: Journal, account: Account) -> Run:
         status=status,
         why=why,
         task=task_of(record),
-        model=body.get("model") or "",
-        reader=body.get("reader") or body.get("model") or "",
+        model=redact_text(body.get("model") or ""),
+        reader=redact_text(body.get("reader") or body.get("model") or ""),
         slices_done=done,
         slices_planned=planned,
         usage=account.usage,
@@ -249,7 +252,8 @@ def status_of(
     ended = answer is not None and (session is None or session.key == answer.key)
     if answer is not None and ended:
         status: RunStatus = answer.body["status"]
-        return status, answer.body["stopped"] or ("slices failed" if status == "partial" else None)
+        stopped = answer.body["stopped"]
+        return status, redact_text(stopped) if stopped else "slices failed" if status == "partial" else None
     if not journal.held(run):
         return "interrupted", None
     return ("paused" if _is_paused(journal, run, session) else "running"), None
@@ -309,12 +313,12 @@ def session_of(record: Record) -> Session:
     body: dict[str, Any] = record.body
     return Session(
         at=record.at,
-        model=body["model"],
-        reader=body["reader"],
+        model=redact_text(body["model"]),
+        reader=redact_text(body["reader"]),
         concurrency=body.get("concurrency"),
         places=body.get("places"),
         window=body.get("window"),
-        base_url=body.get("base_url"),
+        base_url=redact_text(body["base_url"]) if body.get("base_url") else None,
         limits=_LIMITS.validate_python(body["limits"]),
         host=body.get("host", ""),
     )
@@ -330,7 +334,7 @@ def _failures(journal: Journal, run: str) -> Iterator[tuple[str, str]]:
             dropped[record.key] = CANCELLED
     settled = {*journal.keys(run, "report"), *journal.keys(run, "split"), *dropped}
     reasons = {record.key.partition(":")[0]: record.body["failure"] for record in journal.records(run, "failure")}
-    yield from ((slice_, reason) for slice_, reason in reasons.items() if slice_ not in settled)
+    yield from ((slice_, redact_text(reason)) for slice_, reason in reasons.items() if slice_ not in settled)
     yield from dropped.items()
 
 

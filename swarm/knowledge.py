@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarm.cards import knowledge_card, opened_card
+from swarm.display import Displayed
 from swarm.errors import StoreError, UsageError
 from swarm.graph.disputes import disputed
 from swarm.graph.export import removed, write_graphml, write_json
 from swarm.graph.graph import SharedGraph, as_node
 from swarm.graph.load import merge_all, read_file
 from swarm.graph.nodes import KINDS, Edge, Kind, Node, Removal
-from swarm.graph.page import write_page
 from swarm.graph.rows import Row
 from swarm.graph.search import search
 from swarm.graph.show import edges_of
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Opened:
+class Opened(Displayed, card=opened_card):
     """A node with all that hangs on it. `evidence` are the exact texts that a finding rests on, and where each
     stands; `inside` are the nodes that a summary covers."""
 
@@ -61,7 +62,7 @@ class Unlearnt:
     summaries: int
 
 
-class Knowledge:
+class Knowledge(Displayed, card=knowledge_card):
     """The graph of the run `run` in an open store."""
 
     def __init__(self, store: Store, run: str) -> None:
@@ -72,6 +73,10 @@ class Knowledge:
     def __len__(self) -> int:
         """Findings, those that say the same counted once."""
         return self.graph.claims
+
+    @property
+    def run(self) -> str:
+        return self.graph.run
 
     @property
     def fingerprint(self) -> str:
@@ -129,7 +134,7 @@ class Knowledge:
         return to_networkx(self.graph, limit)
 
     def save(self, path: Path | str) -> None:
-        """Write the graph to a file: `.json` (networkx's node-link form), `.graphml`, or `.html` to look at.
+        """Write the graph to a file: `.json` (networkx's node-link form) or `.graphml`.
 
         Raises:
             UsageError: another ending.
@@ -142,12 +147,9 @@ class Knowledge:
             case ".graphml":
                 write_graphml(self.graph, path)
             case ".html":
-                with path.open("w", encoding="utf-8") as out:
-                    write_page(self.graph, self._quote, out)
+                raise UsageError(f"{path}: a page to look at is written by: swarm report {self.run} -o {path}")
             case other:
-                raise UsageError(
-                    f"{path}: {other or 'no ending'} is no format: end it in .json, .graphml or .html"
-                )
+                raise UsageError(f"{path}: {other or 'no ending'} is no format: end it in .json or .graphml")
 
     def load(self, path: Path | str) -> None:
         """Merge a graph that was saved as JSON or GraphML into this one.

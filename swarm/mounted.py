@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from swarm.errors import UsageError
 from swarm.events import Estimated, Event, Finished
 from swarm.limits.budget import costs_money
+from swarm.observe.telemetry import Untraced, traced
 from swarm.source import Corpus
 from swarm.store.mailbox import Mailbox, Request
 from swarm.store.opening import Store, open_mailbox
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from swarm.coordinator.desk import Desk
     from swarm.coordinator.machine import State
     from swarm.coordinator.named import Place
+    from swarm.observe.live import Trace
 
 Emit = Callable[[Event], None]
 
@@ -90,6 +92,7 @@ class Invocation:
         self._held = AsyncExitStack()
         self._opened: Opened | None = None
         self._mailbox: Mailbox | None = None
+        self._trace: Trace | Untraced = Untraced(self._emit)
         self._write: Callable[[Any], None] = lambda _: None
         self._outer: tuple[Any, Callable[[Any], None] | None] = (None, None)
 
@@ -136,9 +139,11 @@ class Invocation:
         self._held.enter_context(alone(opened, run))
         self._mount.begun[run] = task
         self._held.callback(self._mount.begun.pop, run, None)
-        begun = await self._mount.begin(task, run, opened.store, self._emit)
+        self._trace = self._held.enter_context(traced(run, self._emit))
+        begun = await self._mount.begin(task, run, opened.store, self._trace.emit)
         if isinstance(begun, Answer):
             return begun
+        self._trace.begun(begun)
         if said := state.get("said"):
             await take_up(begun, Request(id=said["id"], what="steer", text=said["text"]))
         self._desk = begun
@@ -217,6 +222,7 @@ class Invocation:
     async def end(self, answer: Answer) -> State:
         assert self._desk is not None
         await self._mount.end(self._desk, answer)
+        self._trace.answered(answer)
         return self.told(answer)
 
     async def close(self) -> None:

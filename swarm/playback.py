@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from swarm.limits.rates import Rates
 from swarm.models.base import Completion
 from swarm.models.told import Told
 from swarm.program import Program
+from swarm.prompts.typed import Prompt
 from swarm.store.cuts import Cuts
 from swarm.store.database import Database
 from swarm.store.journal import Account, Call, Entry, Intent, Outcome, Projection, Record, to_json
@@ -53,11 +54,17 @@ _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
 _TOO_LONG = "it did not fit the window when it was recorded"
 
+Seen = Callable[[str, Prompt[Any]], None]
+"""Told of a prompt, by the key of its call in the journal."""
 
-async def replay(run: str, store: Path | str | None = None, *, plan: Program | None = None) -> Answer:
+
+async def replay(
+    run: str, store: Path | str | None = None, *, plan: Program | None = None, seen: Seen | None = None
+) -> Answer:
     """Run a run again from its journal, and return its last answer, which came out the same. What the program of a
     run of work gave, with what its checks said and the answer that it wrote, is taken as recorded, unless it is
-    given again as `plan`: then it is asked and compared.
+    given again as `plan`: then it is asked and compared. `seen` is told of each prompt as it is made again, with
+    the key of its call.
 
     Raises:
         ReplayDiffers: something came out otherwise; the first record that does is named.
@@ -68,12 +75,12 @@ async def replay(run: str, store: Path | str | None = None, *, plan: Program | N
         with tempfile.TemporaryDirectory(prefix="swarm-replay-") as folder:
             scratch = Database.open(Path(folder) / "replay.db")
             try:
-                return await _play(played, opened, scratch)
+                return await _play(played, opened, scratch, seen)
             finally:
                 scratch.close()
 
 
-async def _play(played: Played, store: Store, scratch: Database) -> Answer:
+async def _play(played: Played, store: Store, scratch: Database, seen: Seen | None) -> Answer:
     from swarm.coordinator.machine import run as run_machine
     from swarm.coordinator.restore import restore
     from swarm.graph.graph import SharedGraph
@@ -88,6 +95,7 @@ async def _play(played: Played, store: Store, scratch: Database) -> Answer:
             removal = graph.change(Removal(source=record.body["source"]))
             await made.append(played.run, Entry(kind="removal", key=record.key, body=record.body), also=removal)
         desk = _desk(played, session, journal, store, scratch, graph)
+        desk.gate.seen = seen
         restore(desk)
         try:
             made_now = await run_machine(desk)
@@ -249,6 +257,9 @@ class _Checked:
 
     def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
         return self._played.journal.calls(run, seq, limit=limit)
+
+    def tried_again(self, run: str, calls: Collection[int]) -> list[Call]:
+        return self._played.journal.tried_again(run, calls)
 
     def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
         return self._played.journal.outcomes(run, seq, limit=limit)

@@ -22,6 +22,7 @@ from swarm.limits.rates import Rates
 from swarm.models.base import Model
 from swarm.models.registry import connect
 from swarm.observe.log import redact_text
+from swarm.observe.telemetry import traced
 from swarm.program import Program
 from swarm.source import Corpus
 from swarm.store.cuts import Cuts
@@ -259,13 +260,15 @@ class Swarm:
         from swarm.coordinator.listen import listening
 
         async with self._models():
-            with shared_store(self._store) as opened, alone(opened, run_id):
-                begun = await self._begin(task, run_id, opened.store, emit, plan, corpus)
+            with shared_store(self._store) as opened, alone(opened, run_id), traced(run_id, emit) as trace:
+                begun = await self._begin(task, run_id, opened.store, trace.emit, plan, corpus)
                 if isinstance(begun, Answer):
                     return begun
+                trace.begun(begun)
                 async with listening(begun, lambda: open_mailbox(self._store)):
                     answer = await self._work(begun)
                 await _end(begun, answer)
+                trace.answered(answer)
                 return answer
 
     async def _begin(

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from swarm.cards import corpus_card
+from swarm.display import Displayed
+
 
 class Span(NamedTuple):
     """The characters `start` to `end` (end not included) of the source with the id `source`."""
@@ -44,7 +47,7 @@ class Skip:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Corpus:
+class Corpus(Displayed, card=corpus_card):
     """What a task reads: sources in a stable order, and everything that was left out."""
 
     sources: tuple[Source, ...]

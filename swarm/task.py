@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from swarm.cards import answer_card, estimate_card
+from swarm.display import Displayed
 from swarm.orders import Order
 from swarm.source import Corpus, Skip, Span
 
@@ -301,7 +303,7 @@ class SliceFailure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Displayed, card=answer_card):
     """What a run comes to. `complete` is false where a limit, a stop or a failure left something undone."""
 
     run_id: str
@@ -346,7 +348,7 @@ class OverLimit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
+class Estimate(Displayed, card=estimate_card):
     """What a run, or what is left of one, would come to. `likely` rests on `assumptions`; `most` is what it could
     come to if every reply were as long as can be, every reader had more to say and every reply were asked for
     again: what the limits allow of it is the most that can be spent."""

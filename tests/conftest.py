@@ -54,6 +54,14 @@ def _no_outside_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", "/nonexistent")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was not tried because there is no browser."""
+    missed = [one for one in terminalreporter.getreports("skipped") if "no chromium" in str(one.longrepr)]
+    if missed:
+        told = f"{len(missed)} tests in a browser were skipped: there is no chromium (apt-get install chromium)"
+        terminalreporter.write_line(told)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[LocalPostgres]:
     server = LocalPostgres()

@@ -22,6 +22,8 @@ PACKAGE = Path(swarm.__file__).parent
 FLOORS = (
     {
         "errors",
+        "display",
+        "cards",
         "source",
         "orders",
         "task",

@@ -81,6 +81,8 @@ def graph(
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are two things: give one of them at a time")
     run = find(run, store)
+    if save is not None and save.suffix == ".html":
+        return _report(run, store, save, as_json)
     with open_knowledge(run, store) as known:
         if search is not None:
             found = known.search(search, limit)
@@ -112,6 +114,14 @@ def graph(
 def _asked(*values: object) -> Iterable[tuple[str, object]]:
     names = ("--search", "--open", "--view", "--list", "--save", "--load", "--unlearn")
     return zip(names, values, strict=True)
+
+
+def _report(run: str, store: str | None, path: Path, as_json: bool) -> int:
+    """A page to look at: the report of the run."""
+    from swarm.cli.report import lines, save
+
+    _print(as_json, {"saved": str(path)}, lines(path, save(run, store, path)))
+    return 0
 
 
 def _print(as_json: bool, document: dict[str, Any], lines: Iterable[str]) -> None:

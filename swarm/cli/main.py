@@ -17,7 +17,9 @@ import typer
 from swarm.cli import mcp
 from swarm.cli import steer as steering
 from swarm.cli.again import resume_with
+from swarm.cli.diff import diff
 from swarm.cli.estimating import Estimates, execute_estimate
+from swarm.cli.export import export
 from swarm.cli.graph import graph
 from swarm.cli.memory import memory
 from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, WHOLE, Settings, argument, command, option
@@ -25,9 +27,13 @@ from swarm.cli.plain import one_line
 from swarm.cli.recalled import allow_address, allowed, recalled
 from swarm.cli.recipes import estimated_recipes, recipes
 from swarm.cli.rehearse import rehearsals
+from swarm.cli.report import report
 from swarm.cli.runs import forget, replay, runs, show
 from swarm.cli.serve import serve
 from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
+from swarm.cli.view import view
+from swarm.cli.watch import watch
+from swarm.cli.why import why
 from swarm.errors import SwarmError, UsageError
 from swarm.recipe import load, shipped
 
@@ -163,6 +169,12 @@ app.command(name="pause")(steering.pause)
 app.command(name="stop")(steering.stop)
 app.command(name="runs")(runs)
 app.command(name="show")(show)
+app.command(name="view")(view)
+app.command(name="watch")(watch)
+app.command(name="why")(why)
+app.command(name="diff")(diff)
+app.command(name="report")(report)
+app.command(name="export")(export)
 app.command(name="forget")(forget)
 app.command(name="replay")(replay)
 app.command(name="graph")(graph)
@@ -212,5 +224,5 @@ def _broken() -> int:
 def _fail(text: str, code: int) -> int:
     from swarm.observe.log import redact_text
 
-    sys.stderr.write(f"swarm: {one_line(redact_text(text))}\n")
+    sys.stderr.write(f"swarm: {redact_text(one_line(text))}\n")
     return code

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import LIMITS, PRICES, SHAPE, STORE, Settings, option
 from swarm.cli.options import command as made
+from swarm.cli.sending import sending
 from swarm.cli.session import ANSWERED, options_of, prepare
 from swarm.errors import UsageError
 
@@ -93,7 +94,8 @@ def _mcp(
     mcp_server(jobs)  # whether the SDK is there is said before anything is opened
     serve = _over_stdio if http is None else _over_http(http, token_file or _TOKEN)
     with_tools = (lambda: _no_more()) if memory is None else (lambda: _memory(memory, settings))
-    caught = asyncio.run(_serve(jobs, serve, with_tools))
+    with sending():
+        caught = asyncio.run(_serve(jobs, serve, with_tools))
     sys.stderr.flush()
     if caught:  # a thread may wait for standard input still, and would be waited for
         os._exit(128 + caught)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swarm.cli.sending import sending
+
 if TYPE_CHECKING:
     from swarm.serve.app import Serving
     from swarm.serve.clients import Clients
@@ -213,7 +215,7 @@ def _run(serving: Serving, host: str, port: int, made: str | None, *, here: bool
     # uvicorn raises the signal that ended it once more, when all is done
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with listening:
+        with sending(), listening:
             asyncio.run(
                 _serve(
                     serving, listening, lambda: _tell(serving, host, listening.getsockname()[1], made, here=here)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.cli.again import Again
 from swarm.cli.options import Settings
 from swarm.cli.progress import Display, display
+from swarm.cli.sending import sending
 
 if TYPE_CHECKING:
     from swarm.cli.watched import Watched
@@ -74,6 +75,11 @@ def prepare(settings: Settings) -> None:
 def execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
     """Run `work`, print its answer, and say how it went as an exit code (see `docs/cli.md`)."""
     prepare(settings)
+    with sending():
+        return _execute(settings, make, work, again)
+
+
+def _execute(settings: Settings, make: Open, work: Work, again: Again) -> int:
     stdout = sys.stdout
     with redirect_stdout(sys.stderr) if settings.json else nullcontext():
         returned, last, caught = asyncio.run(_follow(settings, make(), work, again))

@@ -22,6 +22,7 @@ from swarm.events import Event
 from swarm.graph.graph import SharedGraph
 from swarm.models.base import Model
 from swarm.observe.log import redact_text
+from swarm.observe.spans import address_in
 from swarm.source import Corpus
 from swarm.sources.gather import gather
 from swarm.store.journal import Entry, Journal
@@ -71,6 +72,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "selective": model.selective,
         "window": model.window,
         "max_output": model.max_output,
+        "address": address_in(getattr(model, "lane", "")),
         "base_url": redact_text(url) if (url := getattr(model, "base_url", None)) else None,
     }
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
 from typing import Final
 
 from swarm.store.journal import Call, Outcome
 
 UNDER_WAY, ANSWERED, FAILED, REFUSED = 0, 1, 2, 3
-"""What became of a call; one that failed may be tried again."""
+"""What became of a call; one that failed may be tried again, and then is under way anew."""
 
 
 class Names:
@@ -32,7 +31,8 @@ class Calls:
     """One row a call, in the order in which they were first begun; all columns are of the same length. `begun` and
     `ended` are seconds since the epoch (`ended` is 0 while a call is under way), of the last try; `room` is the
     window in tokens, or 0; `counted` the input as counted and the longest reply, in tokens, which is what fills
-    the window. Tokens and dollars are the sums over all tries."""
+    the window; `worst_usd` is the most that one try can come to. Tokens and other dollars are the sums over all
+    tries."""
 
     def __init__(self) -> None:
         self.seq: Final = array("q")
@@ -45,6 +45,7 @@ class Calls:
         self.output_tokens: Final = array("l")
         self.cached_tokens: Final = array("l")
         self.cost_usd: Final = array("d")
+        self.worst_usd: Final = array("d")
         self.model: Final = array("l")
         self.kind: Final = array("l")
         self.asker: Final = array("l")
@@ -70,14 +71,17 @@ class Calls:
         for column in (self.ended, self.state, self.input_tokens, self.output_tokens, self.cached_tokens):
             column.append(0)
         self.cost_usd.append(0.0)
+        self.worst_usd.append(call.cost_usd)
         self.under_way.add(row)
         return row
 
-    def settle(self, outcome: Outcome) -> int | None:
-        """What became of a try; the row of its call, or None where that is another run's."""
-        row = bisect_left(self.seq, outcome.call)
-        if row == len(self.seq) or self.seq[row] != outcome.call:
-            return None
+    def row(self, seq: int) -> int | None:
+        """The row of a call by its number in the journal; None: it is another run's."""
+        row = bisect_left(self.seq, seq)
+        return row if row < len(self.seq) and self.seq[row] == seq else None
+
+    def settle(self, row: int, outcome: Outcome) -> None:
+        """What became of a try."""
         usage = outcome.usage
         self.ended[row] = outcome.at
         self.input_tokens[row] += usage.input_tokens
@@ -87,9 +91,19 @@ class Calls:
         if outcome.failure is None:
             self.state[row] = REFUSED if outcome.refused else ANSWERED
             self.under_way.discard(row)
-        elif self.state[row] == UNDER_WAY:
+        elif outcome.begun is None or outcome.begun >= self.begun[row]:  # else a later try is under way
             self.state[row] = FAILED
-        return row
+
+    def again(self, row: int, call: Call) -> bool:
+        """A call that is known, as it stands now. Whether that is news."""
+        known = (self.begun[row], self.counted[row], self.room[row], self.worst_usd[row])
+        if call.begun < self.begun[row] or known == (call.begun, call.tokens, call.window, call.cost_usd):
+            return False
+        if call.begun > self.begun[row] and self.state[row] == FAILED:
+            self.state[row] = UNDER_WAY
+        self.begun[row] = call.begun
+        self.counted[row], self.room[row], self.worst_usd[row] = call.tokens, call.window, call.cost_usd
+        return True
 
     def row_of(self, key: str) -> int | None:
         """The row of a call by its key in the journal."""
@@ -104,11 +118,3 @@ class Calls:
 
     def asked_by(self, row: int) -> str:
         return self.askers.texts[self.asker[row]]
-
-    def since(self, at: float) -> Iterable[int]:
-        """The rows of calls that were begun at or after a moment, the last first. They are taken to have begun in
-        their order, but for what was tried again."""
-        for row in range(len(self.begun) - 1, -1, -1):
-            if self.begun[row] < at:
-                return
-            yield row

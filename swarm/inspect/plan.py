@@ -8,7 +8,7 @@ module folds records; it does not know where they come from.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 from swarm.coordinator.records import children, corpus_from, halves_of, plan_of
 from swarm.coordinator.work.state import order_id
 from swarm.coordinator.work.take import order_of, slice_of
+from swarm.observe.log import redact_text
 from swarm.source import Corpus, Source
 from swarm.store.journal import Record
 from swarm.task import Slice
@@ -26,6 +27,7 @@ State = Literal["ready", "running", "done", "failed", "dropped", "split"]
 STATES: tuple[State, ...] = ("ready", "running", "done", "failed", "dropped", "split")
 ROOT = ""
 """The key of a working run's outermost branch."""
+_LATEST = 64  # slices of a branch that were settled last
 BODIES = frozenset(
     ("corpus", "plan", "split", "closer", "unmatched", "slice", "failure", "dropped", "planned", "judged")
 )
@@ -43,10 +45,15 @@ class Seen:
     begun: float | None = None
     ended: float | None = None
     why: str = ""
-    """Why it failed or was dropped."""
+    """Why it failed or was dropped; there is no secret in it, so that it may be cut anywhere."""
     calls: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
+
+    @property
+    def plans(self) -> bool:
+        """Whether it is a planner's: it is at work as long as its branch is."""
+        return self.slice.order is not None and self.slice.order.kind == "plan"
 
     @property
     def name(self) -> str:
@@ -68,6 +75,10 @@ class Branch:
     states: Counter[State] = field(default_factory=Counter)
     plannings: int = 0
     judged: tuple[str, str] | None = None
+    failed: dict[str, None] = field(default_factory=dict)
+    """The ids of slices that failed, in the order in which they did."""
+    latest: deque[str] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    """The ids of slices that were settled last; one that was tried again may be there twice."""
 
 
 class Plan:
@@ -82,6 +93,8 @@ class Plan:
         self.states: Counter[State] = Counter()
         self.running: set[str] = set()
         """The ids of slices that are at work."""
+        self.failed: dict[str, None] = {}
+        """The ids of slices that failed, in the order in which they did."""
         self._paths: dict[str, Source] = {}
         self._sessions: list[float] = []
         self._folds: Mapping[str, Callable[[Record], None]] = {
@@ -98,6 +111,12 @@ class Plan:
             "judged": self._judged,
             "session": self._session,
         }
+
+    def begin(self, goal: str, *, works: bool) -> None:
+        """What it is for; one that `works` has its outermost branch from the start."""
+        self.goal = goal
+        if works:
+            self._branch(ROOT)
 
     def fold(self, record: Record) -> None:
         """Take in a record; those that tell nothing of the plan are passed over."""
@@ -205,11 +224,10 @@ class Plan:
         """The run goes on: what was under way when it ended begins anew, and what failed is tried again."""
         self._sessions.append(record.at)
         self.at_rest()
-        for seen in self.slices.values() if self.states["failed"] else ():
-            if seen.state == "failed":
-                seen.begun = seen.ended = None
-                seen.why = ""
-                self._move(seen, "ready")
+        for seen in [self.slices[id_] for id_ in self.failed]:
+            seen.begun = seen.ended = None
+            seen.why = ""
+            self._move(seen, "ready")
 
     # Slices
 
@@ -224,9 +242,10 @@ class Plan:
     def _settle(self, id_: str, state: State, at: float, why: str = "") -> None:
         seen = self.slices.get(id_)
         if seen is not None:
-            seen.ended, seen.why = at, why
+            seen.ended, seen.why = at, redact_text(why) if why else ""
             seen.begun = at if seen.begun is None else seen.begun
             self._move(seen, state)
+            self.branches[seen.branch].latest.append(id_)
 
     def _move(self, seen: Seen, state: State) -> None:
         branch = self.branches[seen.branch]
@@ -234,7 +253,12 @@ class Plan:
             states[seen.state] -= 1
             states[state] += 1
         seen.state = state
-        (self.running.add if state == "running" else self.running.discard)(seen.slice.id)
+        id_ = seen.slice.id
+        (self.running.add if state == "running" else self.running.discard)(id_)
+        for failed in (self.failed, branch.failed):
+            failed.pop(id_, None)
+            if state == "failed":
+                failed[id_] = None
 
 
 def branch_depth(branches: Mapping[str, Branch], key: str) -> int:

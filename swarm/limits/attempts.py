@@ -34,6 +34,7 @@ from swarm.models.base import Completion, Model
 from swarm.models.fallback import first_answer
 from swarm.observe.log import get_logger
 from swarm.observe.scope import scope, within
+from swarm.observe.telemetry import asked, tried
 from swarm.prompts.typed import Prompt
 from swarm.store.journal import Intent, Journal
 from swarm.task import Usage
@@ -107,6 +108,11 @@ class Attempts:
             PromptTooLong: the provider's count is above its window.
             CallFailed: the failure is final, or the attempts are used up; this is recorded too.
         """
+        with asked(self._run, call) as told:
+            completion: Completion = told(await self._complete(call))
+        return completion
+
+    async def _complete(self, call: Call) -> Completion:
         tries = failed = 0
         while True:
             order = _order(call.model)
@@ -234,6 +240,7 @@ class Attempts:
 
     async def _note(self, call: Call, error: RunError, usage: Usage) -> None:
         """Record a failed attempt. Its kind comes first: a replay raises the same again."""
+        tried(error, usage)
         await self._journal.fail_call(self._run, call.key, f"{type(error).__name__}: {error}", usage)
         call.noted = error
 

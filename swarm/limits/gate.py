@@ -67,6 +67,9 @@ class Gate:
         self.flights = Flights()
         """The calls that are on their way."""
         self._run = run
+        self.seen: Callable[[str, Prompt[Any]], None] | None = None
+        """Told of each prompt that is asked for, with the key of its call: prompts are not kept, and a replay
+        makes them again."""
         self._attempts = Attempts(journal, run, terms, lambda: on_spent(budget.spent), self.flights)
 
     def wait_for(self, leave: Callable[[], Awaitable[None]]) -> None:
@@ -146,6 +149,8 @@ class Gate:
                 limit=model.window - output,
             )
         key = key_of(model, prompt, attempt)
+        if self.seen is not None:
+            self.seen(key, prompt)
         if (known := await self._journal.finished_call(key)) is not None:
             budget.note(known.usage)
             return _accepted(known), True

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from swarm.errors import CallFailed, InvalidReply, Refused, Rejected, RunError
@@ -41,7 +42,8 @@ _LOOK_SECONDS = 1.0  # between two looks at the calls that are on their way
 
 @dataclass(eq=False, slots=True)
 class _Asked:
-    """A call that waits for its reply. `scope` is there as long as it does; `copy` once it was asked again."""
+    """A call that waits for its reply. `scope` is there as long as it does; `copy` once it was asked again, by the
+    same that asked first (`where`)."""
 
     model: Model
     prompt: Prompt[Any]
@@ -51,6 +53,7 @@ class _Asked:
     key: str = ""
     scope: asyncio.Timeout | None = None
     copy: asyncio.Task[Any] | None = None
+    where: Context = field(default_factory=copy_context)
 
 
 class Hedged:
@@ -158,7 +161,7 @@ class Hedged:
                 log.info("hedged", lane=flight.lane.name, kind=flight.kind, seconds=round(lasted, 1))
                 self.hedges += 1
                 self._copies += 1
-                call.copy = asyncio.get_running_loop().create_task(self._ask_again(call))
+                call.copy = asyncio.get_running_loop().create_task(self._ask_again(call), context=call.where)
 
     def _is_late(self, lasted: float, usual: float | None) -> bool:
         return usual is not None and lasted > max(TIMES_USUAL * usual, FLOOR_SECONDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from swarm.errors import ModelError, PromptTooLong, RunError, Unavailable
@@ -208,7 +209,7 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
         key = "none"  # a server on this machine seldom wants one, and the SDK sends no request without
     timeout = httpx2.Timeout(read_seconds, connect=10.0)
     try:
-        client = AsyncAnthropic(api_key=key, base_url=url, max_retries=0, timeout=timeout)
+        client = AsyncAnthropic(api_key=key, base_url=url, max_retries=0, timeout=timeout, **_untraced())
     except (AnthropicError, ValueError, OSError) as error:
         if not os.environ.get("ANTHROPIC_PROFILE"):
             raise ModelError(f"no key for anthropic: set {KEY} in the environment") from None
@@ -216,6 +217,16 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
     if client.api_key is None and client.auth_token is None and client.credentials is None:
         raise ModelError(f"no key for anthropic: set {KEY} in the environment")
     return client
+
+
+def _untraced() -> dict[str, Any]:
+    """The SDK has spans of its own, inside of those of Swarm: their tokens would count twice. So it has them only
+    where the environment asks for them."""
+    from anthropic import AsyncAnthropic
+
+    known = "open_telemetry" in signature(AsyncAnthropic).parameters
+    asked = any(name.startswith("ANTHROPIC_OPEN_TELEMETRY") for name in os.environ)
+    return {"open_telemetry": {"traces": False, "propagation": False}} if known and not asked else {}
 
 
 def _failure(error: Exception) -> Failure | None:

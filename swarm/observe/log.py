@@ -1,8 +1,8 @@
 """Logs: silent until a program asks for them, and free of secrets when it does.
 
 The library writes to the loggers below `swarm` of the standard library and configures nothing; `to_stderr` is what
-the command line calls, once. Every event passes `redact` before anything renders it. This module knows what a
-secret looks like; it does not know who logs, nor what about.
+the command line calls, once. Every event says where the program was at (`where`), and passes `redact` before
+anything renders it. This module knows what a secret looks like; it does not know who logs, nor what about.
 
 structlog takes a tenth of a second to import, so that is put off until something is logged.
 """
@@ -18,6 +18,8 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote
+
+from swarm.observe.scope import PHASES, scope
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -85,6 +87,7 @@ def _logger(name: str) -> BoundLogger:
             standard.add_log_level,
             standard.PositionalArgumentsFormatter(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            where,
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
             redact,
@@ -133,6 +136,7 @@ def to_stderr(*, level: int = logging.INFO) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         processors.TimeStamper(fmt="iso", utc=True),
+        where,
         processors.format_exc_info,
     ]
     handler = _Stderr()
@@ -150,6 +154,25 @@ def to_stderr(*, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("swarm").setLevel(level)
+
+
+def where(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: in which run, slice (or part of the coordinator) and call something was logged, and
+    in which span, where one is recorded. What the event says itself stays."""
+    at = scope()
+    if at.run:
+        event.setdefault("run", at.run)
+    if at.asker:
+        event.setdefault("asker" if at.asker in PHASES or ":" in at.asker else "slice", at.asker)
+    if at.call:
+        event.setdefault("call", at.call)
+    if (trace := sys.modules.get("opentelemetry.trace")) is not None:  # whoever has spans has imported it
+        span = trace.get_current_span()
+        if span.is_recording():
+            context = span.get_span_context()
+            event.setdefault("trace_id", f"{context.trace_id:032x}")
+            event.setdefault("span_id", f"{context.span_id:016x}")
+    return event
 
 
 def hide(secret: str | None) -> None:

@@ -6,8 +6,8 @@ a run is, and keeps nothing: a scope ends with its block, and tasks that are beg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
@@ -22,13 +22,22 @@ class Scope:
     call: str = ""
 
 
+PHASES = ("plan", "dispatch", "judge", "consolidate", "finish")
+"""The parts of the coordinator that ask, and in one of which slices are worked."""
 _NOWHERE = Scope()
 _SCOPE: ContextVar[Scope] = ContextVar("swarm_scope", default=_NOWHERE)
+_listener: Callable[[Scope], AbstractContextManager[None]] | None = None
 
 
 def scope() -> Scope:
     """Where the program is at."""
     return _SCOPE.get()
+
+
+def listen(listener: Callable[[Scope], AbstractContextManager[None]] | None) -> None:
+    """Have every scope that is entered from now on be entered with `listener`, too; None: with nobody."""
+    global _listener
+    _listener = listener
 
 
 @contextmanager
@@ -43,6 +52,10 @@ def within(*, run: str | None = None, asker: str | None = None, call: str | None
         inner = replace(_SCOPE.get(), call=call or "")
     token = _SCOPE.set(inner)
     try:
-        yield
+        if _listener is None:
+            yield
+        else:
+            with _listener(inner):
+                yield
     finally:
         _SCOPE.reset(token)

@@ -86,11 +86,13 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of one try of a call, which is named by its `seq`. `at` is in seconds since the epoch; `failure`
+    """What became of one try of a call, which is named by its `seq`. `begun` and `at` are in seconds since the
+    epoch, of when the try was sent (None: an older version did not note it) and of when this was known; `failure`
     is None where there is a reply, and `refused` where that is a refusal."""
 
     seq: int
     call: int
+    begun: float | None
     at: float
     usage: Usage
     failure: str | None
@@ -142,6 +144,10 @@ class Journal(Protocol):
 
     def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
         """The next calls of a run after the one with this `seq`, in the order in which they were first begun."""
+
+    def tried_again(self, run: str, calls: Collection[int]) -> list[Call]:
+        """Those of a run's calls, which are named by their `seq`, that were begun more than once, as they were the
+        last time."""
 
     def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
         """The next outcomes of a run's calls after the one with this `seq`, in the order in which they came."""

@@ -142,31 +142,34 @@ class PostgresJournal:
         return list(_told(run, self._read(sql, (list(bodies), seq, run, limit))))
 
     def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
-        sql = (
-            "SELECT seq, key, asker, model, kind, room, tokens, cost_usd, begun, tries FROM calls "  # noqa: S608
-            f"WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
-        )
+        return self._calls(f"seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s", (seq, run, limit))
+
+    def tried_again(self, run: str, calls: Collection[int]) -> list[Call]:
+        of_them = f"seq = ANY(%s) AND run = {_RUN} AND tries > 1 ORDER BY seq"
+        return self._calls(of_them, (list(calls), run))
+
+    def _calls(self, which: str, parameters: Row) -> list[Call]:
+        columns = "seq, key, asker, model, kind, room, tokens, cost_usd, begun, tries"
+        sql = f"SELECT {columns} FROM calls WHERE {which}"  # noqa: S608
         return [
             Call(
                 seq=seq, key=key.hex(), asker=from_bytes(asker), model=model, kind=kind, window=window,
                 tokens=tokens, cost_usd=cost_usd, begun=begun, tries=tries,
             )
-            for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in self._read(
-                sql, (seq, run, limit)
-            )
+            for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in self._read(sql, parameters)
         ]  # fmt: skip
 
     def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
         sql = (
-            "SELECT seq, call, at, failure, refusal IS NOT NULL, calls, input_tokens, output_tokens, "  # noqa: S608
+            "SELECT seq, call, begun, at, failure, refusal IS NOT NULL, calls, input_tokens, output_tokens, "  # noqa: S608
             f"cached_tokens, cost_usd FROM outcomes WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
         )
         return [
             Outcome(
-                seq=seq, call=call, at=at, usage=usage(counts), refused=refused,
+                seq=seq, call=call, begun=begun, at=at, usage=usage(counts), refused=refused,
                 failure=None if failure is None else from_bytes(failure),
             )
-            for seq, call, at, failure, refused, *counts in self._read(sql, (seq, run, limit))
+            for seq, call, begun, at, failure, refused, *counts in self._read(sql, (seq, run, limit))
         ]  # fmt: skip
 
     def keys(self, run: str, kind: str) -> list[str]:

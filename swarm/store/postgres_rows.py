@@ -37,17 +37,17 @@ _CALLS = (
 )
 # a call that was not begun has no number, and the column refuses that
 _OUTCOMES = (
-    f"INSERT INTO outcomes (call, try, run, reply, refusal, failure, mark, {_USAGE}, at) "  # noqa: S608
+    f"INSERT INTO outcomes (call, try, run, reply, refusal, failure, mark, {_USAGE}, at, begun) "  # noqa: S608
     "SELECT calls.seq, coalesce(tries, 0), new.run, reply, refusal, failure, mark, new.calls, input_tokens, "
-    "output_tokens, cached_tokens, new.cost_usd, at FROM unnest(%s::int[], %s::bytea[], %s::bytea[], %s::bytea[], "
-    "%s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::float8[], "
-    "%s::float8[]) WITH ORDINALITY AS new "
+    "output_tokens, cached_tokens, new.cost_usd, at, begun FROM unnest(%s::int[], %s::bytea[], %s::bytea[], "
+    "%s::bytea[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], "
+    "%s::float8[], %s::float8[]) WITH ORDINALITY AS new "
     f"(run, key, reply, refusal, failure, mark, {_USAGE}, at, n) LEFT JOIN calls USING (key, run) ORDER BY n "
     "ON CONFLICT DO NOTHING"
 )
 _LOST = (
-    f"INSERT INTO outcomes (call, try, run, failure, mark, {_USAGE}, at) "  # noqa: S608
-    "SELECT seq, tries, run, %s, %s, 1, tokens, 0, 0, cost_usd, %s FROM calls WHERE run = %s "
+    f"INSERT INTO outcomes (call, try, run, failure, mark, {_USAGE}, at, begun) "  # noqa: S608
+    "SELECT seq, tries, run, %s, %s, 1, tokens, 0, 0, cost_usd, %s, begun FROM calls WHERE run = %s "
     "AND NOT EXISTS (SELECT FROM outcomes WHERE call = calls.seq AND reply IS NOT NULL) "
     "AND NOT EXISTS (SELECT FROM outcomes WHERE call = calls.seq AND try = tries AND reply IS NULL) ORDER BY seq "
     "ON CONFLICT DO NOTHING"

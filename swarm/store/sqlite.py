@@ -39,8 +39,8 @@ _PAGE = 2_000  # records
 _USAGE = "sum(calls), sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost_usd)"
 _OUTCOME = (
     "INSERT INTO outcomes (call, try, run, reply, refusal, failure, calls, input_tokens, output_tokens, "
-    "cached_tokens, cost_usd, at) "
-    "SELECT seq, tries, run, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?, ? "
+    "cached_tokens, cost_usd, at, begun) "
+    "SELECT seq, tries, run, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, begun "
     "FROM calls WHERE key = ? AND run = ? ON CONFLICT DO NOTHING"
 )
 _BEGUN = "SELECT 1 FROM calls WHERE key = ? AND run = ?"
@@ -132,9 +132,16 @@ class SqliteJournal:
         ]
 
     def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
+        return self._calls("seq > ? AND run = ? ORDER BY seq LIMIT ?", (seq, self._known(run), limit))
+
+    def tried_again(self, run: str, calls: Collection[int]) -> list[Call]:
+        of_them = "seq IN (SELECT value FROM json_each(?)) AND run = ? AND tries > 1 ORDER BY seq"
+        return self._calls(of_them, (json.dumps(list(calls)), self._known(run)))
+
+    def _calls(self, which: str, parameters: tuple[Any, ...]) -> list[Call]:
         sql = (
-            "SELECT seq, hex(key), CAST(asker AS BLOB), model, kind, room, tokens, cost_usd, begun, tries "
-            "FROM calls WHERE seq > ? AND run = ? ORDER BY seq LIMIT ?"
+            "SELECT seq, hex(key), CAST(asker AS BLOB), model, kind, room, tokens, cost_usd, begun, tries "  # noqa: S608
+            f"FROM calls WHERE {which}"
         )
         return [
             Call(
@@ -142,21 +149,21 @@ class SqliteJournal:
                 tokens=tokens, cost_usd=cost_usd, begun=begun, tries=tries,
             )
             for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in self._database.read(
-                sql, (seq, self._known(run), limit)
+                sql, parameters
             )
         ]  # fmt: skip
 
     def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
         sql = (
-            "SELECT seq, call, at, CAST(failure AS BLOB), refusal IS NOT NULL, calls, input_tokens, "
+            "SELECT seq, call, begun, at, CAST(failure AS BLOB), refusal IS NOT NULL, calls, input_tokens, "
             "output_tokens, cached_tokens, cost_usd FROM outcomes WHERE seq > ? AND run = ? ORDER BY seq LIMIT ?"
         )
         return [
             Outcome(
-                seq=seq, call=call, at=at, usage=_usage(counts), refused=bool(refused),
+                seq=seq, call=call, begun=begun, at=at, usage=_usage(counts), refused=bool(refused),
                 failure=None if failure is None else from_bytes(failure),
             )
-            for seq, call, at, failure, refused, *counts in self._database.read(
+            for seq, call, begun, at, failure, refused, *counts in self._database.read(
                 sql, (seq, self._known(run), limit)
             )
         ]  # fmt: skip
@@ -245,19 +252,19 @@ class SqliteJournal:
         def settle(connection: apsw.Connection) -> Usage:
             lost: Any = connection.execute(
                 # asked in two, as the indexes are: in one, it would read all outcomes for each call
-                "SELECT seq, tries, tokens, cost_usd FROM calls WHERE run = ? "
+                "SELECT seq, tries, tokens, cost_usd, begun FROM calls WHERE run = ? "
                 "AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = calls.seq AND reply IS NOT NULL) "
                 "AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = calls.seq AND try = tries AND reply IS NULL) "
                 "ORDER BY seq",
                 (self._num(connection, run),),
             ).fetchall()
             total = Usage()
-            for seq, tries, tokens, cost_usd in lost:
+            for seq, tries, tokens, cost_usd, begun in lost:
                 usage = Usage(calls=1, input_tokens=tokens, cost_usd=cost_usd)
                 connection.execute(
                     "INSERT INTO outcomes (call, try, run, failure, calls, input_tokens, output_tokens, "
-                    "cached_tokens, cost_usd, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (seq, tries, self._num(connection, run), LOST, *_counts(usage), at),
+                    "cached_tokens, cost_usd, at, begun) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (seq, tries, self._num(connection, run), LOST, *_counts(usage), at, begun),
                 )
                 total += usage
             return total

@@ -24,6 +24,7 @@ from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
 from swarm.models.language import schema_of
 from swarm.observe.log import get_logger, redact_text
+from swarm.observe.telemetry import using
 from swarm.prompts.acting import REPORT, ActPrompt, ToolSpec, arguments_in, named, sound
 from swarm.prompts.replies import ActReply, Reply, ToolCall
 from swarm.prompts.typed import Prompt, WorkPrompt
@@ -292,7 +293,8 @@ class _Window(Generic[R]):
         async def make(interrupted: bool) -> tuple[str, bool]:
             if number:
                 self._go_on()
-            text, failed = await self._make(call, ref)
+            with using(call.name, ref) as told:
+                text, failed = told(await self._make(call, ref))
             text = sound(text if len(text) <= _LONGEST else bounded(text))
             # a subtask goes on from its own steps
             again = interrupted and known and call.name != SUBTASK and not self._reads(call.name)

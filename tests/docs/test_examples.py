@@ -17,9 +17,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PROGRAMS = sorted(ROOT.glob("examples/*.py"))
 TOLD = [path for path in sorted(ROOT.glob("swarm/**/*.py")) if ">>>" in path.read_text()]
+
+Run = Callable[[list[str], str], str]
 
 _SKIP = re.compile(r"<!--\s*skip:\s*(?P<reason>.*?)\s*-->\s*$", re.DOTALL)
 _INSTALL = re.compile(r"python3? -m venv \.venv && \.venv/bin/pip install [^&]*&&\s*")
@@ -72,9 +74,13 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(command: list[str], folder: Path, where: str) -> str:
+@pytest.fixture
+def run(copy: Path, commands: str) -> Run:
+    return partial(_run, folder=copy, path=f"{commands}{os.pathsep}{os.environ['PATH']}")
+
+
+def _run(command: list[str], where: str, *, folder: Path, path: str) -> str:
     """The standard output of a command, which must succeed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     changed = {
         "PATH": path,
         "HOME": str(folder),
@@ -82,8 +88,10 @@ def run(command: list[str], folder: Path, where: str) -> str:
         "COLUMNS": "100",
         "PYTHONSAFEPATH": "1",  # the copy holds the same modules, and none of them compiled
     }
+    program = shutil.which(command[0], path=path)
+    assert program is not None
     done = subprocess.run(
-        command,
+        [program, *command[1:]],
         cwd=folder,
         env={**os.environ, **changed},
         capture_output=True,
@@ -98,21 +106,21 @@ def bash(text: str) -> list[str]:
     return ["bash", "-euo", "pipefail", "-c", _INSTALL.sub("", text).replace(".venv/bin/", "")]
 
 
-def console(example: Example, folder: Path) -> None:
+def console(example: Example, run: Run) -> None:
     """Run each command and hold its output against what the page shows."""
     checker = doctest.OutputChecker()
     for part in re.split(r"(?m)^\$ ", example.text)[1:]:
         lines = part.split("\n")
         ends = next(n for n, line in enumerate(lines) if not line.endswith("\\"))
         command, expected = "\n".join(lines[: ends + 1]), "\n".join(lines[ends + 1 :])
-        got = run(bash(command), folder, example.where)
+        got = run(bash(command), example.where)
         assert checker.check_output(expected, got, doctest.ELLIPSIS), (
             f"{example.where}: {command}\nshows:\n{expected}\nbut prints:\n{got}"
         )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_the_examples_of_a_page_run(page: Path, copy: Path) -> None:
+def test_the_examples_of_a_page_run(page: Path, copy: Path, run: Run) -> None:
     for example in examples(page):
         assert example.skip != "", f"{example.where}: say why it is skipped"
         if example.file:
@@ -120,12 +128,12 @@ def test_the_examples_of_a_page_run(page: Path, copy: Path) -> None:
         elif example.skip is not None:
             assert len(example.skip) > 8, f"{example.where}: {example.skip!r} is no reason"
         elif example.language == "python":
-            run([sys.executable, "-W", "error", "-c", example.text], copy, example.where)
+            run(["python", "-W", "error", "-c", example.text], example.where)
         elif example.language == "bash":
             if "/pytest" not in example.text:  # the tests do not run themselves
-                run(bash(example.text), copy, example.where)
+                run(bash(example.text), example.where)
         elif example.language == "console":
-            console(example, copy)
+            console(example, run)
 
 
 def test_every_fence_has_a_language_that_says_whether_it_runs() -> None:
@@ -135,8 +143,8 @@ def test_every_fence_has_a_language_that_says_whether_it_runs() -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=[path.name for path in PROGRAMS])
-def test_an_example_program_runs_and_prints_something(program: Path, copy: Path) -> None:
-    assert run([sys.executable, "-W", "error", f"examples/{program.name}"], copy, program.name).strip()
+def test_an_example_program_runs_and_prints_something(program: Path, run: Run) -> None:
+    assert run(["python", "-W", "error", f"examples/{program.name}"], program.name).strip()
 
 
 @pytest.mark.parametrize("path", TOLD, ids=[str(path.relative_to(ROOT)) for path in TOLD])

@@ -18,6 +18,7 @@ from swarm.limits.lanes import lane_of
 from swarm.limits.rates import Rates
 from swarm.models.base import Completion, Price
 from swarm.models.scripted import Scripted
+from swarm.observe.scope import within
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, Prompt
 from swarm.store.database import Database
@@ -417,6 +418,23 @@ async def test_it_looks_by_itself_from_time_to_time(stage: Stage, monkeypatch: p
         (await stage.model.sent.get()).set_result(said("from the copy"))
     assert hedged.won == 1
     assert hedged._timer is None
+
+
+async def test_a_copy_is_asked_by_whoever_asked_the_call(stage: Stage) -> None:
+    await stage.learn()
+    hedged = stage.hedged()
+    async with asyncio.TaskGroup() as group:
+        with within(asker="another slice"):  # the first that asks starts the clock that looks for late ones
+            early = group.create_task(hedged.ask(stage.model, prompt("Who built it?")))
+            first = await stage.model.sent.get()
+        with within(asker="this slice"):
+            _, call = await stage.late(hedged, group)
+        copy = await stage.model.sent.get()
+        for one in (first, copy, call):
+            one.set_result(said("as usual"))
+            await early
+    askers = [call.asker for call in stage.journal.calls("run")]
+    assert askers[ENOUGH:] == ["another slice", "this slice", "this slice"]
 
 
 def test_there_is_a_floor_below_which_nothing_is_late(stage: Stage) -> None:

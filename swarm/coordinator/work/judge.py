@@ -57,7 +57,8 @@ async def judge_branch(desk: Desk, work: Work, branch: Branch, number: int) -> V
         return Verdict(verdict=body["verdict"], reason=body["reason"], missing=tuple(body["missing"]))
     problem = await _program_says(desk, work, number) if branch.parent is None else None
     has_check = branch.parent is None and _check(desk) is not None
-    settling = await to_settle(desk, work, branch, number)
+    with within(asker=f"judge:{key}"):
+        settling = await to_settle(desk, work, branch, number)
     if work.program is not None:
         verdict = _of_program(problem)
     elif settling:

@@ -3,7 +3,7 @@
     room      the tokens of material of a sub-agent (`work:` and the slice in its key)
     checked   what a program found wrong with a result; nothing where it found nothing
     looked    the passages that a sub-agent asked to have shown to its successor
-    tool      what a tool gave, and of which tool
+    tool      what a tool gave, of which tool, and how many seconds it took
     ran       what the user's code came to
     landing   the commit that a branch is about to be moved to
     landed    what became of work that was to land
@@ -85,8 +85,11 @@ class SliceLedger:
             others += 1  # of a run that went on with other tools, or asks something else
             at = f"{ref}~{others}"
         self._known("tool", at)
+        began = self._desk.clock()
         text, failed = await make(self._desk.session > 1)
-        body = {"tool": tool, "text": text} | ({"failed": True} if failed else {}) | ({"of": of} if of else {})
+        seconds = round(self._desk.clock() - began, 3)
+        body: dict[str, Any] = {"tool": tool, "text": text} | ({"failed": True} if failed else {})
+        body |= ({"of": of} if of else {}) | ({"seconds": seconds} if seconds else {})
         await self._keep("tool", at, body)
         self._at[ref] = at
         return text, failed

@@ -42,14 +42,17 @@ class FollowedConformance:
             assert two.begun > 1_000_000_000
             assert journal.calls("run", one.seq) == [two]
             assert journal.calls("run", limit=1) == [one]
+            assert journal.tried_again("run", [one.seq, two.seq, 999]) == [two]
+            assert journal.tried_again("other", [two.seq]) == journal.tried_again("run", []) == []
             assert journal.calls("run", two.seq) == journal.calls("nobody") == []
 
     async def test_outcomes_tell_what_became_of_each_try(self, opened: Opened) -> None:
         with opened() as journal:
             for number in (1, 2, 3):
-                await journal.begin_call(intent("run", number))
+                await journal.begin_call(replace(intent("run", number), begun=10.0 * number))
             await journal.begin_call(intent("other", 1))
             await journal.fail_call("run", call_key(2), "cut off: é", Usage(calls=1, input_tokens=4, cost_usd=0.5))
+            await journal.begin_call(replace(intent("run", 2), begun=25.0))
             await journal.finish_call("other", call_key(1), reply("elsewhere"))
             await journal.finish_call("run", call_key(2), reply("a"))
             await journal.finish_call("run", call_key(1), reply("", refusal="no"))
@@ -63,8 +66,11 @@ class FollowedConformance:
             assert failed.usage == Usage(calls=1, input_tokens=4, cost_usd=0.5)
             assert answered.usage == reply("").usage
             assert failed.at > 1_000_000_000
+            assert (failed.begun, answered.begun, refused.begun) == (20.0, 25.0, 10.0)
+            await journal.settle_lost("run")
+            assert [one.begun for one in journal.outcomes("run", refused.seq)] == [30.0]
             assert journal.outcomes("run", failed.seq, limit=1) == [answered]
-            assert journal.outcomes("run", refused.seq) == journal.outcomes("nobody") == []
+            assert journal.outcomes("nobody") == []
 
     async def test_a_call_that_is_begun_late_tells_when_it_was_sent(self, opened: Opened) -> None:
         with opened() as journal:
