@@ -3,6 +3,7 @@
 In reading order, as data flows from a task to its answer; a module imports only from those above it:
 
     errors  source  orders  task      the words of the project, and text counted as tokens and as terms
+    display  cards                    how they show themselves in a notebook
     equipment  program  events  issues  reviewing
     tokens  terms  names  claims
     prompts/                          what a model is asked, and the shape of what it answers
@@ -12,7 +13,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     sources/                          from paths to text with offsets, and from text to slices
     graph/                            the shared graph: what was found, merged, compared and summarised
     agenda/                           a plan on its way: what may enter it, what is ready
-    observe/                          logs
+    observe/                          where the program is at, for logs, traces and metrics
     checks                            checks that are programs: a command, a metric
     workspace/                        a place to work in: files, commands, worktrees, and how work lands
     tools/                            what a sub-agent may do: functions, LangChain, MCP, and what comes with Swarm

@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 from swarm.display import Card, Grid, Line, Lines, Mood, clip
-from swarm.observe.log import redact_text
 
 _MOOD: dict[str, Mood] = {"answered": "good", "running": "good", "no_evidence": "bad", "partial": "bad"}
 _CITATIONS, _ROWS, _FEW = 60, 40, 6
@@ -25,7 +24,7 @@ def answer_card(answer: Any) -> Card:
     stopped = answer.stopped or ("slices failed" if answer.failures else "")
     return Card(
         title=answer.short or {"answered": "Answer", "partial": "Answer so far"}.get(answer.status, "No evidence"),
-        tag=f"{answer.status}: {_reason(stopped, 200)}" if stopped else answer.status,
+        tag=f"{answer.status}: {clip(stopped, 200)}" if stopped else answer.status,
         mood=_MOOD[answer.status],
         facts=_answer_facts(answer),
         parts=[*_held(answer), *_undone(answer)],
@@ -94,7 +93,7 @@ def _quotes(answer: Any) -> Iterator[Lines]:
 
 def _undone(answer: Any) -> Iterator[Lines]:
     lines = [
-        Line(text=f"slice {one.name or one.slice[:12]}", note=_reason(one.reason, 300))
+        Line(text=f"slice {one.name or one.slice[:12]}", note=clip(one.reason, 300))
         for one in answer.failures[:_FEW]
     ]
     if lines:
@@ -105,12 +104,7 @@ def _undone(answer: Any) -> Iterator[Lines]:
 
 
 def _skips(skipped: Sequence[Any]) -> list[Line]:
-    return [Line(text=one.source, note=_reason(one.reason, 200)) for one in skipped[:_FEW]]
-
-
-def _reason(text: str, most: int) -> str:
-    """What an error, a provider or a setting says, without the secrets in it: these go before it is cut."""
-    return clip(redact_text(text), most)
+    return [Line(text=one.source, note=clip(one.reason, 200)) for one in skipped[:_FEW]]
 
 
 def estimate_card(estimate: Any) -> Card:
@@ -153,7 +147,7 @@ def run_card(run: Any) -> Card:
     """How a run stands."""
     return Card(
         title=clip(run.asked, 300) or run.id,
-        tag=f"{run.status}: {_reason(run.why, 200)}" if run.why else run.status,
+        tag=f"{run.status}: {clip(run.why, 200)}" if run.why else run.status,
         mood=_MOOD.get(run.status, ""),
         facts=_run_facts(run),
         foot=run.id,
@@ -187,7 +181,7 @@ def shown_card(shown: Any) -> Card:
         added = [Line(text=clip(text, 400)) for text in shown.instructions[-_FEW:]]
         parts.append(Lines(heading="Added on the way", form="list", lines=added, total=len(shown.instructions)))
     if shown.failures:
-        lines = [Line(text=f"slice {id_[:12]}", note=_reason(why, 300)) for id_, why in shown.failures[:_FEW]]
+        lines = [Line(text=f"slice {id_[:12]}", note=clip(why, 300)) for id_, why in shown.failures[:_FEW]]
         parts.append(Lines(heading="Not done", form="list", lines=lines, total=len(shown.failures)))
     facts = [*card.facts, ("sessions", f"{len(shown.sessions):,}")]
     return Card(title=card.title, tag=card.tag, mood=card.mood, facts=facts, parts=parts, foot=card.foot)

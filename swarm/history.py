@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -252,8 +252,8 @@ def status_of(
     ended = answer is not None and (session is None or session.key == answer.key)
     if answer is not None and ended:
         status: RunStatus = answer.body["status"]
-        stopped = answer.body["stopped"]
-        return status, redact_text(stopped) if stopped else "slices failed" if status == "partial" else None
+        why = "slices failed" if status == "partial" else None
+        return status, redact_text(answer.body["stopped"] or "") or why
     if not journal.held(run):
         return "interrupted", None
     return ("paused" if _is_paused(journal, run, session) else "running"), None
@@ -304,9 +304,11 @@ def _answer(record: Record) -> Answer | None:
     from swarm.coordinator.records import ANSWER
 
     try:
-        return ANSWER.validate_python(record.body)
+        answer = ANSWER.validate_python(record.body)
     except ValidationError:
         return None
+    failures = tuple(replace(one, reason=redact_text(one.reason)) for one in answer.failures)
+    return replace(answer, stopped=redact_text(answer.stopped or "") or None, failures=failures)
 
 
 def session_of(record: Record) -> Session:
@@ -387,12 +389,9 @@ def _compact(path: Path) -> None:
     """Write the file anew, without what was deleted. The caller has the store for itself."""
     import apsw
 
-    connection = apsw.Connection(str(path))
-    try:
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
 
 
 def _size(store: Store) -> int:

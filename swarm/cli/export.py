@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarm.cli.plain import plural
+from swarm.cli.ending import tidied
+from swarm.cli.plain import one_line, plural
 
 if TYPE_CHECKING:
     from swarm.inspect.files import Write
@@ -75,9 +76,14 @@ def _tables(opened: Opened, output: Path, write: Write, *, as_json: bool) -> int
     from swarm.inspect.look import Look
     from swarm.inspect.tables import tables
 
-    rows = write_folder(output, tables(Look(opened)), write)
+    with tidied():
+        rows = write_folder(output, tables(Look(opened)), write)
     told = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-    _say({"run": opened.run, "path": str(output), "rows": rows}, f"wrote {output}: {told}", as_json=as_json)
+    _say(
+        {"run": opened.run, "path": str(output), "rows": rows},
+        f"wrote {one_line(str(output))}: {told}",
+        as_json=as_json,
+    )
     return 0
 
 
@@ -88,10 +94,10 @@ def _trace(opened: Opened, output: Path, *, as_json: bool) -> int:
     if str(output) == "-":
         write_otlp(opened, sys.stdout.buffer)
         return 0
-    with new_file(output) as out:
+    with tidied(), new_file(output) as out:
         spans = write_otlp(opened, out)
     document = {"run": opened.run, "path": str(output), "spans": spans}
-    _say(document, f"wrote {output}: {plural(spans, 'span')}", as_json=as_json)
+    _say(document, f"wrote {one_line(str(output))}: {plural(spans, 'span')}", as_json=as_json)
     return 0
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swarm.cli.ending import tidied
+from swarm.cli.plain import one_line
+
 if TYPE_CHECKING:
     from swarm.inspect.report.write import Written
 
@@ -24,7 +27,10 @@ _Title = Annotated[
     str, typer.Option("--title", metavar="TEXT", show_default=False, help="Its heading; else what was asked.")
 ]
 _Most = Annotated[
-    float, typer.Option("--max-mb", metavar="N", min=2, help="How long it may be; what matters least is left out.")
+    float,
+    typer.Option(
+        "--max-mb", metavar="N", min=2, max=10_000, help="How long it may be; what matters least is left out."
+    ),
 ]
 _Store = Annotated[str | None, typer.Option("--store", metavar="FILE|URL", help="The store of the run.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -59,7 +65,7 @@ def report(
 
 def lines(output: Path, written: Written) -> list[str]:
     """What was written, and what is not in it."""
-    said = [f"wrote {output}: {written.bytes / 1e6:.1f} MB, {written.findings:,} findings"]
+    said = [f"wrote {one_line(str(output))}: {written.bytes / 1e6:.1f} MB, {written.findings:,} findings"]
     return said + [f"  not in it: {line}" for line in written.left_out]
 
 
@@ -72,7 +78,7 @@ def _write(run: str, store: str | None, output: Path | None, title: str, max_mb:
 
     with open_run(run, store) as opened:
         place = nullcontext(sys.stdout.buffer) if output is None else new_file(output)
-        with place as out:
+        with tidied(), place as out:
             return write_report(opened, out, title=title, most_mb=max_mb)
 
 

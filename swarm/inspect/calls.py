@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from typing import Final
 
-from swarm.store.journal import Call, Outcome
+from swarm.store.journal import LOST, Call, Outcome
 
 UNDER_WAY, ANSWERED, FAILED, REFUSED = 0, 1, 2, 3
 """What became of a call; one that failed may be tried again, and then is under way anew."""
@@ -31,8 +31,8 @@ class Calls:
     """One row a call, in the order in which they were first begun; all columns are of the same length. `begun` and
     `ended` are seconds since the epoch (`ended` is 0 while a call is under way), of the last try; `room` is the
     window in tokens, or 0; `counted` the input as counted and the longest reply, in tokens, which is what fills
-    the window; `worst_usd` is the most that one try can come to. Tokens and other dollars are the sums over all
-    tries."""
+    the window; `worst_usd` is the most that one try can come to; `sent` how many tries were
+    billed, or may have been. Tokens and other dollars are the sums over all tries."""
 
     def __init__(self) -> None:
         self.seq: Final = array("q")
@@ -41,6 +41,7 @@ class Calls:
         self.state: Final = array("b")
         self.room: Final = array("l")
         self.counted: Final = array("l")
+        self.sent: Final = array("l")
         self.input_tokens: Final = array("l")
         self.output_tokens: Final = array("l")
         self.cached_tokens: Final = array("l")
@@ -57,8 +58,8 @@ class Calls:
     def __len__(self) -> int:
         return len(self.seq)
 
-    def add(self, call: Call) -> int:
-        """A call that was begun; its row."""
+    def add(self, call: Call, asker: str = "") -> int:
+        """A call that was begun; its row. `asker` is its name as it is kept already, if it is."""
         row = len(self.seq)
         self.seq.append(call.seq)
         self.begun.append(call.begun)
@@ -66,10 +67,11 @@ class Calls:
         self.counted.append(call.tokens)
         self.model.append(self.models.number(call.model))
         self.kind.append(self.kinds.number(call.kind))
-        self.asker.append(self.askers.number(call.asker))
+        self.asker.append(self.askers.number(asker or call.asker))
         self.keys.append(bytes.fromhex(call.key))
-        for column in (self.ended, self.state, self.input_tokens, self.output_tokens, self.cached_tokens):
+        for column in (self.state, self.sent, self.input_tokens, self.output_tokens, self.cached_tokens):
             column.append(0)
+        self.ended.append(0.0)
         self.cost_usd.append(0.0)
         self.worst_usd.append(call.cost_usd)
         self.under_way.add(row)
@@ -83,7 +85,10 @@ class Calls:
     def settle(self, row: int, outcome: Outcome) -> None:
         """What became of a try."""
         usage = outcome.usage
-        self.ended[row] = outcome.at
+        # of one that was lost nobody knows how long it took: it is told when the run goes on, days later maybe
+        lost = outcome.failure == LOST
+        self.ended[row] = (outcome.begun or self.begun[row]) if lost else outcome.at
+        self.sent[row] += usage.calls
         self.input_tokens[row] += usage.input_tokens
         self.output_tokens[row] += usage.output_tokens
         self.cached_tokens[row] += usage.cached_tokens
@@ -93,6 +98,15 @@ class Calls:
             self.under_way.discard(row)
         elif outcome.begun is None or outcome.begun >= self.begun[row]:  # else a later try is under way
             self.state[row] = FAILED
+
+    def at_rest(self) -> None:
+        """Nobody is at the run: what was under way came to nothing, as far as is known."""
+        for row in self.under_way:
+            self.state[row] = FAILED
+
+    def over(self, row: int) -> float | None:
+        """When the last try came to its end; None: it is under way, or nobody knows."""
+        return None if self.state[row] == UNDER_WAY or not self.ended[row] else self.ended[row]
 
     def again(self, row: int, call: Call) -> bool:
         """A call that is known, as it stands now. Whether that is news."""

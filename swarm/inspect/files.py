@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 _BATCH = 10_000
-_FORMULA = re.compile("[\\s\0\ufeff\u200b]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\0-\x1f\x7f-\x9f]")
-"""What a spreadsheet may take for the beginning of a formula, also behind blanks, and in the wide letters that
-some of them read as the others."""
+_FORMULA = re.compile(
+    "[\\s\0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\0-\x1f\x7f-\x9f]"
+)
+"""What a spreadsheet may take for the beginning of a formula, also behind blanks and what is not seen, and in the
+wide letters that some of them read as the others."""
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 Write = Callable[[Path, Table], int]

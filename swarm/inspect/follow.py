@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any
 
+from swarm.errors import StoreError
 from swarm.history import RunStatus, Session, session_of, status_of, task_of
 from swarm.inspect.calls import UNDER_WAY, Calls
 from swarm.inspect.names import Names
 from swarm.inspect.opened import Opened
 from swarm.inspect.plan import BODIES, Plan
 from swarm.observe.log import get_logger, redact_text
-from swarm.store.journal import Call, Outcome, Record
+from swarm.store.journal import LOST, Call, Outcome, Record
 from swarm.task import Limits, Task, Usage
 
 log = get_logger("inspect")
@@ -130,13 +131,14 @@ class Follower:
         self._read_records()
         outcomes = journal.outcomes(run, self._outcome, limit=_AT_ONCE)
         for call in calls:
-            self.calls.add(call)
+            self.calls.add(call, self.plan.known(call.asker))
             self.plan.at_work(call.asker, call.begun)
             self._call = call.seq
         begun = [self._begin_again(call) for call in again]
         for outcome in outcomes:
             self._outcome = outcome.seq
-            self._note(outcome)
+            if outcome.failure != LOST:
+                self._note(outcome)
         ahead, self._ahead = [*self._ahead, *outcomes], []
         for outcome in ahead:
             self._settle(outcome, fresh)
@@ -240,9 +242,19 @@ class Follower:
             self.status, self.why = status_of(self.opened.journal, self.run, session, self._answer)
         if not self.live:
             self.plan.at_rest()
+            self.calls.at_rest()
 
     def _fold(self, record: Record) -> None:
+        try:
+            self._take(record)
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"the record {' '.join(filter(None, (record.kind, record.key)))} of {self.run} is not as this version of Swarm reads it "
+                f"({type(error).__name__}: {error}): it is damaged, or another version wrote it"
+            ) from error
         self._seq = record.seq
+
+    def _take(self, record: Record) -> None:
         self.begun = self.begun or record.at
         self.last = record.at
         self.counts[record.kind] = self.counts.get(record.kind, 0) + 1
@@ -254,6 +266,7 @@ class Follower:
             self._session = record
             self.sessions.append(session_of(record))
         elif record.kind == "answer":
+            _ = record.body["status"], record.body["stopped"]  # which tell how the run stands
             self._answer, self.answer = record, record.body
         elif record.kind == "instruction":
             self.instructions.append(redact_text(record.body["text"]))
@@ -304,7 +317,7 @@ class Follower:
         cost.output_tokens += usage.output_tokens
         cost.cached_tokens += usage.cached_tokens
         cost.cost_usd += usage.cost_usd
-        cost.seconds += max(0.0, outcome.at - max(begun, before))
+        cost.seconds += max(0.0, calls.ended[row] - max(begun, before))
         if (seen := self.plan.slices.get(asker)) is not None:
             seen.calls += usage.calls
             seen.tokens += usage.tokens

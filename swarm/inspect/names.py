@@ -15,6 +15,7 @@ class Names:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._sources: dict[str, tuple[str, int]] = {}
+        self._folder = ""
         self._known = 0
 
     def of(self, seen: Seen) -> str:
@@ -37,22 +38,32 @@ class Names:
     def source(self, id_: str) -> tuple[str, int]:
         """The path of a source, without the folders that all share, and its characters; the beginning of its id
         and 0 where it is not known."""
+        self._look()
+        return self._sources.get(id_, (id_[:12], 0))
+
+    @property
+    def folder(self) -> str:
+        """The folders that the paths of all sources begin with, up to a `/`; empty where that is not worth it."""
+        self._look()
+        return self._folder
+
+    def _look(self) -> None:
         corpus = self._plan.corpus
         if corpus is not None and len(corpus.sources) != self._known:
             self._known = len(corpus.sources)
-            base = folder_of([one.path for one in corpus.sources])
+            self._folder = _folder_of([one.path for one in corpus.sources])
+            base = len(self._folder)
             self._sources = {one.id: (one.path[base:], one.chars) for one in corpus.sources}
-        return self._sources.get(id_, (id_[:12], 0))
 
 
-def folder_of(paths: list[str]) -> int:
-    """How many characters of all of these paths are the folder that they share, with more than one part."""
+def _folder_of(paths: list[str]) -> str:
+    """The folder that all of these paths share, with more than one part."""
     if len(paths) < 2:
-        return 0
+        return ""
     first, last = min(paths), max(paths)
     same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
     folder = first.rfind("/", 0, same) + 1
-    return folder if first.count("/", 0, folder) > 1 else 0
+    return first[:folder] if first.count("/", 0, folder) > 1 else ""
 
 
 def _part(start: int, end: int, chars: int) -> str:

@@ -145,6 +145,11 @@ class Plan:
             self.slices[id_].begun = None
             self._move(self.slices[id_], "ready")
 
+    def known(self, asker: str) -> str:
+        """The same name, but of a slice the text that is kept of it already."""
+        seen = self.slices.get(asker)
+        return asker if seen is None else seen.slice.id
+
     def branch_of(self, asker: str) -> str:
         """The key of the branch that an asker belongs to; the coordinator's own calls belong to `ROOT`."""
         if (seen := self.slices.get(asker)) is not None:
@@ -234,7 +239,7 @@ class Plan:
     def _add(self, slice_: Slice, branch: str) -> None:
         if slice_.id in self.slices:
             return
-        self.slices[slice_.id] = Seen(slice_, branch)
+        self.slices[slice_.id] = Seen(slice_, self.branches[branch].key)  # a text for all of them
         self.states["ready"] += 1
         self.branches[branch].slices.append(slice_.id)
         self.branches[branch].states["ready"] += 1

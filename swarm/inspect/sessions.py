@@ -13,7 +13,6 @@ from itertools import groupby
 from typing import Any
 
 from swarm.coordinator.work.state import order_id
-from swarm.inspect.calls import UNDER_WAY
 from swarm.inspect.follow import Follower
 from swarm.inspect.opened import Opened
 from swarm.observe.scope import PHASES
@@ -168,7 +167,7 @@ class Sorted:
         for row in range(len(calls)):
             tried = failures.get(calls.seq[row], [])
             if not tried:
-                if calls.state[row] != UNDER_WAY:
+                if calls.over(row) is not None:
                     self._sort_call(row, self.session(calls.begun[row]), [], calls.ended[row])
                 continue
             for at, outcomes in groupby(tried, lambda one: self.session(one.at).number):
@@ -191,7 +190,8 @@ class Sorted:
         begun = self.followed.calls.begun[row]
         if not tried:
             return begun
-        return min(begun, tried[0].at) if self.session(begun) is session else tried[0].at
+        first = min(begun, tried[0].at) if tried[0].begun is None else tried[0].begun
+        return first if self.session(first) is session else tried[0].at
 
     def _sort_slices(self) -> None:
         slices = self.followed.plan.slices

@@ -310,7 +310,7 @@ def _calls(followed: Follower) -> Iterator[tuple[Any, ...]]:
     calls, plan = followed.calls, followed.plan
     for row in range(len(calls)):
         asker = calls.asked_by(row)
-        begun, ended = calls.begun[row], calls.ended[row] or None
+        begun, ended = calls.begun[row], calls.over(row)
         yield (
             calls.keys[row].hex(), asker if asker in plan.slices else None, asker, plan.branch_of(asker),
             calls.models.texts[calls.model[row]], calls.kinds.texts[calls.kind[row]], _STATES[calls.state[row]],

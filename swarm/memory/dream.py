@@ -28,6 +28,7 @@ from swarm.memory.log import Line
 from swarm.memory.parts import Episode, Part, Retired, Told
 from swarm.memory.records import episode_entry, retired_entry
 from swarm.observe.log import get_logger
+from swarm.observe.scope import within
 from swarm.prompts.typed import ConsolidatePrompt, Shown
 from swarm.store.journal import Entry
 from swarm.task import Finding, Usage
@@ -144,7 +145,8 @@ async def _ask(
     words = sum(len(item.finding.claim.split()) for item in items)
     most = max(20, min(_WORDS, int(words * _SHARE)))
     try:
-        reply = await gate.ask(model, ConsolidatePrompt(question="", shown=tuple(items), words=most))
+        with within(run=run, asker="consolidate"):
+            reply = await gate.ask(model, ConsolidatePrompt(question="", shown=tuple(items), words=most))
     except PromptTooLong:
         if len(items) == 1:
             return ()

@@ -33,7 +33,8 @@ _SECRET_KEY = re.compile(
 _SECRET_VALUE = re.compile(
     r"""
       \bsk-[A-Za-z0-9_\-]{8,}                             # OpenAI (sk-, sk-proj-) and Anthropic (sk-ant-)
-    | (?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=\-]{8,}   # an Authorization header
+    | (?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{8,}             # an Authorization header
+    | (?i:\bbasic\s+)(?=[A-Za-z._~+/\-]*(?:[0-9=]|[a-z][A-Z]))[A-Za-z0-9._~+/=\-]{8,}  # and no basic principles
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                       # AWS access key ids
     | (?i:aws_secret_access_key["']?\s*[=:]\s*["']?)[A-Za-z0-9/+=]{30,}
     | \bgh[pousr]_[A-Za-z0-9]{20,}                        # GitHub tokens

@@ -309,6 +309,8 @@ class Library:
     def _block(self, num: int, at: int) -> tuple[int, int, str]:
         """The block that holds character `at`: its offset, its first line and its text."""
         starts = self._starts(num)
+        if not starts:
+            raise StoreError(f"{self.database.path} is damaged (the text of a source is gone): name another --store")
         return self._load(num, starts[bisect_right(starts, at) - 1])
 
     def _load_starts(self, num: int) -> Sequence[int]:

@@ -9,10 +9,14 @@ writes three rows that whoever watches reads: the call, what came of it, and the
 calls are a little more than 1,000 events a second; how many were written is counted.
 
 The watchers are the real commands. `swarm watch` runs in a terminal of 120 by 40 whose output is taken away;
-`swarm view` has one client that listens to `/api/changes` and, as the page does, fetches what it shows after each
-change. It is one run all the time, in which stretches of so many seconds are watched in this way or that, in
-another order each round: what else the machine does changes slower than that, and falls on all alike. Each begins
-when its watchers stand. CPU is user and system time of all threads of the run. Compared is within a round.
+`swarm view` has one client that listens to `/api/changes` and, as the page does, fetches what it shows after
+each change. It is one run all the time, in which stretches of so many seconds are watched in this way or that,
+in another order each round; each begins when its watchers stand. CPU is user and system time of all threads of
+the run. Compared is within a round.
+
+A run that is held up writes more at a time, which takes less CPU: what else the machine does may move the figures
+more than any watcher does. So replies come some at a time, the run goes before others where it may (as root), and
+the spread is told.
 
 `tests/bench/watching.py` tells more of what the terminal itself takes, over a staged run.
 """
@@ -35,7 +39,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -49,10 +53,13 @@ from swarm.prompts.typed import Prompt
 from swarm.run import Swarm
 
 WAYS = ("nobody", "watch", "view", "both")
-SETTLE_SECONDS = 4.0  # until those who have come have read what there is, and those who went have gone
+SETTLE_SECONDS = 6.0  # until those who have come have read what there is, and those who went have gone
 PAGE = "overview"  # what the page that is open first fetches after a change
 SWARM = [sys.executable, "-m", "swarm"]
 EVENTS = ("records", "calls", "outcomes")
+TOGETHER = 9
+"""Replies that come at the same moment, as they do from a network: so the run writes as many rows at a time
+whatever else the machine does, which one reply after the other would leave to chance."""
 SAID = bytearray()
 """The last that the terminal was sent."""
 HEARD: list[float] = []
@@ -72,12 +79,15 @@ class Paced(Silent):
             self.began = time.monotonic()
             self.asked.touch()
         number, self.sent = self.sent, self.sent + 1
-        await asyncio.sleep(max(0.0, self.began + number / self.rate - time.monotonic()))
+        due = self.began + number // TOGETHER * TOGETHER / self.rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
         return await super().call(prompt, max_output=max_output)
 
 
 async def run(folder: Path, rate: float, calls: int) -> None:
     """The run that is watched, in this process."""
+    with suppress(OSError):  # where it may not, it is held up as others are
+        os.nice(-15)
     write_records(folder / "records.jsonl", calls)
     model = Paced(rate, folder)
     await Swarm(model, store=folder / "swarm.db", concurrency=IN_FLIGHT).run(task_of(folder))
@@ -96,8 +106,10 @@ def terminal(store: Path) -> Iterator[subprocess.Popen[bytes]]:
     watcher = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
     threading.Thread(target=_drain, args=(ours,), daemon=True).start()
-    yield watcher
-    watcher.terminate()
+    try:
+        yield watcher
+    finally:
+        watcher.terminate()
 
 
 def _drain(terminal: int) -> None:
@@ -117,8 +129,10 @@ def page(store: Path) -> Iterator[subprocess.Popen[bytes]]:
     address = next(line for line in iter(server.stdout.readline, b"") if b"token=" in line).decode()
     threading.Thread(target=_listen, args=(address[address.index("http") :].split()[0],), daemon=True).start()
     threading.Thread(target=lambda: SAID.extend(server.stdout.read()), daemon=True).start()
-    yield server
-    server.terminate()
+    try:
+        yield server
+    finally:
+        server.terminate()
 
 
 def _listen(address: str) -> None:
@@ -129,14 +143,15 @@ def _listen(address: str) -> None:
     changes.request("GET", "/api/changes", headers=with_token)
     answer = changes.getresponse()
     assert answer.status == 200, answer.status
-    while line := answer.readline():
-        if line.startswith(b"data:") and b"version" in line:
-            fetches = http.client.HTTPConnection(url.netloc)
-            fetches.request("GET", f"/api/{PAGE}", headers=with_token)
-            reply = fetches.getresponse()
-            assert json.loads(reply.read())["live"], "the run is at work"
-            fetches.close()
-            HEARD.append(time.monotonic())
+    with suppress(OSError, http.client.HTTPException):  # the server ends; how often it was heard is looked at
+        while line := answer.readline():
+            if line.startswith(b"data:") and b"version" in line:
+                fetches = http.client.HTTPConnection(url.netloc)
+                fetches.request("GET", f"/api/{PAGE}", headers=with_token)
+                reply = fetches.getresponse()
+                assert json.loads(reply.read())["live"], "the run is at work"
+                fetches.close()
+                HEARD.append(time.monotonic())
 
 
 def used(process: subprocess.Popen[bytes]) -> float:

@@ -67,8 +67,10 @@ def served(store: Path) -> Iterator[tuple[str, float]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         assert server.stdout is not None
         said = next(line for line in server.stdout if "token=" in line)
-        yield next(word for word in said.split() if word.startswith("http")), time.monotonic() - began
-        server.terminate()
+        try:
+            yield next(word for word in said.split() if word.startswith("http")), time.monotonic() - began
+        finally:
+            server.terminate()
 
 
 @contextmanager

@@ -65,10 +65,12 @@ def viewed(browser: Any, store: Path) -> Iterator[Any]:
         assert server.stdout is not None
         said = next(line for line in server.stdout if "token=" in line)
         page = browser.new_page(viewport=SIZE, reduced_motion="reduce")
-        page.goto(next(word for word in said.split() if word.startswith("http")))
-        yield page
-        page.close()
-        server.terminate()
+        try:
+            page.goto(next(word for word in said.split() if word.startswith("http")))
+            yield page
+        finally:
+            page.close()
+            server.terminate()
 
 
 def taken(browser: Any, page: Any, path: Path) -> None:

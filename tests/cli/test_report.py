@@ -83,3 +83,12 @@ def test_what_cannot_be_is_said_on_one_line(
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize("size", ["inf", "nan", "1", "1e9"])
+def test_a_size_that_no_file_can_have_is_refused_in_one_line(swarm, store: str, tmp_path: Path, size: str) -> None:
+    done = swarm("report", "last", "-o", "r.html", "--store", store, "--max-mb", size)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "--max-mb" in done.stderr
+    assert not (tmp_path / "r.html").exists()

@@ -1,6 +1,6 @@
-"""Real runs to be looked into, of every kind, by models that say what they are told to (SIMULATED), are slow by dice
-and fail now and then. Each leaves the run `run` in a store, and stops to be looked into whenever nobody is at it:
-with the answer of a session, or None where its process ended before."""
+"""Real runs to be looked into, of every kind, by models that say what they are told to (SIMULATED), are slow by
+dice and fail now and then. Each leaves the run `run` in a store, and stops to be looked into whenever nobody is
+at it: with the answer of a session, or None where its process ended before."""
 
 from __future__ import annotations
 
@@ -205,11 +205,12 @@ async def closer(folder: Path, seed: int) -> Seen:
 
 async def hedging(folder: Path, seed: int) -> Seen:
     """Some replies are late, and a copy is sent."""
+    reads: list[bool] = []
 
     class Late(Unsteady):
         async def call(self, prompt: Prompt[Any], *, max_output: int) -> Completion:
-            late = self.sent % 6 == 5 and isinstance(prompt, ReadPrompt)
-            await asyncio.sleep(3.0 if late else 0.01)
+            reads.append(isinstance(prompt, ReadPrompt))
+            await asyncio.sleep(3.0 if reads[-1] and sum(reads) % 6 == 5 else 0.01)
             return await super().call(prompt, max_output=max_output)
 
     with pytest.MonkeyPatch.context() as patched:

@@ -21,6 +21,7 @@ from swarm.models.scripted import Scripted
 from swarm.prompts.typed import AnswerPrompt, ConsolidatePrompt, Prompt, ReadPrompt
 from swarm.run import Swarm
 from swarm.source import Span
+from swarm.store.journal import Entry
 from swarm.task import Answer, Cell, Finding, Limits, Statement, Task
 from swarm.testing.staged import MODEL, READER, Script, Stage, staged
 
@@ -245,3 +246,16 @@ def test_lists_are_cut_and_what_is_left_is_counted(mills: Path, reworded: Path) 
     assert len(found.answers.only_a) + len(found.answers.reworded) <= 4
     long = compared(answer(*(f"Sentence {n} of many." for n in range(900))), answer("One."), 3)
     assert (len(long.only_a), long.uncompared) == (3, 500)
+
+
+async def test_a_run_that_has_just_begun_is_compared_as_one_that_has_nothing_yet(
+    mills: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "begun.db"
+    task = Task(questions=("Which mills?",), paths=("mills",))
+    async with Stage(path, Script()) as stage:
+        await stage.journal.append("staged", Entry(kind="task", key="", body={"task": asdict(task)}))
+    with open_run("last", mills) as a, open_run("last", path) as b:
+        told = diff(a, b)
+    assert (told.b.worked_seconds, told.b.findings, told.b.sources) == (0, 0, 0)
+    assert told.findings.only_a == told.a.claims

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from swarm.errors import StoreError
 from swarm.history import show
 from swarm.inspect.follow import Follower
 from swarm.inspect.opened import open_run
@@ -128,3 +131,16 @@ def test_windows_are_told_by_call(mills: Path) -> None:
     fills = [calls.fill(row) for row in range(len(calls))]
     assert all(fill is not None and 0 < fill <= 1 for fill in fills)
     assert {calls.asked_by(row) for row in range(len(calls))} >= {"plan", "finish"}
+
+
+@pytest.mark.parametrize("kind", ["task", "session", "plan", "answer"])
+def test_a_record_that_cannot_be_read_is_named(mills: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "damaged.db"
+    path.write_bytes(mills.read_bytes())
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("UPDATE records SET body = '{}' WHERE kind = ?", (kind,))
+    with open_run("last", path) as opened:
+        follower = Follower(opened)
+        for _ in range(2):  # it is not passed over by who looks again
+            with pytest.raises(StoreError, match=f"the record {kind}.* of staged is not as this version"):
+                follower.catch_up()

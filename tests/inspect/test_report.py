@@ -124,7 +124,7 @@ def test_the_figures_are_those_of_the_run(of_mills: Report, mills: Path) -> None
     assert told["Tokens"].startswith(f"{run.usage.input_tokens:,} in")
     assert told["Cost"] == "$0.0595"
     assert told["Slices"] == f"{run.slices_done} done, 1 failed, 0 left"
-    assert told["Read"] == "19,830 of 20,848 characters (95.1 %)"
+    assert told["Read"] == "19,830 of 20,848 characters (95%)"
     assert told["Contradictions"] == "16"
     plots = inside(of_mills.paper, 'figure/svg[@role="img"]')
     captions = [one.text_content() for one in inside(of_mills.paper, "figcaption")]

@@ -9,7 +9,7 @@ import socket
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from swarm.errors import NoSuchRun
+from swarm.history import forget
 from swarm.inspect.data import ENDPOINTS
 from swarm.inspect.look import Look
 from swarm.inspect.opened import open_run
-from swarm.inspect.served import serve
-from swarm.testing.staged import HOSTILE, Script, Stage
+from swarm.inspect.served import LISTENERS, serve
+from swarm.testing.staged import HOSTILE, Script, Stage, staged
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -120,9 +122,11 @@ def test_a_page_of_another_place_or_port_may_not_ask_even_with_the_cookie(
     for site in ("cross-site", "same-site"):
         reply = client.get(f"{page}/api/overview", headers={**KNOWN, "Sec-Fetch-Site": site})
         assert refused(reply, 403)
-    assert "access-control-allow-origin" not in client.get(
-        f"{page}/api/overview", headers={**KNOWN, "Origin": "http://example.org"}
-    ).headers  # fmt: skip
+    for origin in ("http://example.org", "null", "http://127.0.0.1:9"):
+        reply = client.get(f"{page}/api/overview", headers={**KNOWN, "Origin": origin})
+        assert refused(reply, 403)
+        assert "access-control-allow-origin" not in reply.headers
+    assert client.get(f"{page}/api/overview", headers={**KNOWN, "Origin": page}).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"])
@@ -170,6 +174,7 @@ def test_what_is_asked_wrongly_is_told_in_one_line(page: str, client: httpx2.Cli
         ("slice?id=zz", 404, "no slice"),
         ("nodes?kind=thing", 404, "no nodes of the kind"),
         ("nothing", 404, "nothing is at /api/nothing"),
+        ("overview/", 404, "nothing is at /api/overview/"),
         ("nodes?q=" + "x" * 10_000, 414, "longer than"),
     ):
         reply = client.get(f"{page}/api/{path}", headers=KNOWN)
@@ -198,6 +203,21 @@ def test_each_endpoint_is_there_and_tells_what_its_function_tells(
             reply = client.get(f"{page}/api/{name}", params=given, headers=KNOWN)
             told = endpoint(look, **{"from_" if one == "from" else one: value for one, value in given.items()})
             assert {**reply.json(), "now": 0} == {**told, "now": 0}, name
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400", "-1", "0", "9" * 400])
+def test_no_number_breaks_a_reply(page: str, client: httpx2.Client, number: str) -> None:
+    for path in (
+        "timeline?from=",
+        "timeline?to=",
+        "nodes?offset=",
+        "nodes?limit=",
+        "source?id=x&at=",
+        "calls?offset=",
+    ):
+        reply = client.get(f"{page}/api/{path}{number}", headers=KNOWN)
+        assert reply.status_code in (200, 400, 404), reply.text
+        assert "NaN" not in reply.text
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
@@ -249,6 +269,46 @@ def test_who_knows_what_there_is_hears_nothing_until_it_changes(page: str, clien
     address = f"{page}/api/changes?version={known}"
     with client.stream("GET", address, headers=KNOWN, timeout=0.5) as reply, pytest.raises(httpx2.ReadTimeout):
         pytest.fail(f"heard {next(events(reply.iter_lines()))}")
+
+
+def test_of_many_who_listen_at_once_those_beyond_the_most_are_told_so(mills: Path, client: httpx2.Client) -> None:
+    asked = f"GET /api/changes HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    with served(mills) as url, ExitStack() as stack:
+        port = int(url.rpartition(":")[2])
+        listeners = []
+        for _ in range(LISTENERS + 3):
+            listeners.append(stack.enter_context(socket.create_connection(("127.0.0.1", port))))
+            listeners[-1].sendall(asked)
+        heard = [_until(one, b"}\n\n") for one in listeners]
+        assert sum(b"event: change" in one for one in heard) == LISTENERS
+        assert sum(b"64 pages listen already" in one for one in heard) == 3
+        for one in listeners:
+            one.close()
+        with client.stream("GET", f"{url}/api/changes", headers=KNOWN) as reply:  # they made room
+            for name, _ in events(reply.iter_lines()):
+                assert name == "change"
+                break
+
+
+def _until(connection: socket.socket, said: bytes) -> bytes:
+    connection.settimeout(10)
+    heard = b""
+    while said not in heard and (more := connection.recv(65_536)):
+        heard += more
+    return heard
+
+
+async def test_a_run_that_is_forgotten_is_not_shown_from_memory(tmp_path: Path) -> None:
+    path, now = tmp_path / "swarm.db", [0.0]
+    await staged(path, Script(findings=40))
+    with open_run("last", path) as opened:
+        look = Look(opened, watch=lambda: now[0])
+        assert ENDPOINTS["plan"](look)["total"] == 0
+        await forget("staged", path)
+        now[0] += 60
+        for name in ("overview", "plan", "calls", "timeline"):
+            with pytest.raises(NoSuchRun, match="somebody had it forgotten"):
+                ENDPOINTS[name](look)
 
 
 def test_hostile_text_is_data_that_no_browser_takes_for_markup(hostile: Path, client: httpx2.Client) -> None:

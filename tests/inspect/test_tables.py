@@ -121,7 +121,22 @@ def test_parquet_has_the_same_rows_with_types(of_mills: Read, mills: Path, tmp_p
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n+1", "\x01x", "\ufeff=1", "\uff1d1", "\u200b@x"],
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        " =1",
+        "\r=1",
+        "\n+1",
+        "\x01x",
+        "\ufeff=1",
+        "\uff1d1",
+        "\u200b@x",
+        "\u2060=1",
+        "\xad+1",
+    ],
 )
 def test_no_text_begins_as_a_formula(tmp_path: Path, text: str) -> None:
     table = Table("t", (Column("claim"), Column("cost_usd", "number")), lambda: iter([(text, -0.5)]))

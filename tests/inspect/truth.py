@@ -1,5 +1,5 @@
-"""What must hold of whatever is shown of a run, of any kind and at any moment; and runs on tape, to be followed once
-more in pieces."""
+"""What must hold of whatever is shown of a run, of any kind and at any moment; and runs on tape, to be followed
+once more in pieces."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from swarm.cli.watching.look import Look as Watching
 from swarm.history import show
 from swarm.inspect import follow
 from swarm.inspect.calls import UNDER_WAY
@@ -22,6 +23,7 @@ from swarm.inspect.data.coverage import coverage, totals
 from swarm.inspect.data.lanes import lanes
 from swarm.inspect.data.timeline import timeline
 from swarm.inspect.data.windows import windows
+from swarm.inspect.diff.sides import side_of
 from swarm.inspect.follow import Follower
 from swarm.inspect.look import Look
 from swarm.inspect.opened import Opened, open_run
@@ -49,8 +51,9 @@ def picture(follower: Follower) -> dict[str, Any]:
         "calls": [
             (
                 calls.keys[row], calls.begun[row], calls.ended[row], calls.state[row], calls.room[row],
-                calls.counted[row], calls.input_tokens[row], calls.output_tokens[row], calls.cached_tokens[row],
-                calls.cost_usd[row], calls.models.texts[calls.model[row]], calls.kinds.texts[calls.kind[row]],
+                calls.counted[row], calls.sent[row], calls.input_tokens[row], calls.output_tokens[row],
+                calls.cached_tokens[row], calls.cost_usd[row],
+                calls.models.texts[calls.model[row]], calls.kinds.texts[calls.kind[row]],
                 calls.asked_by(row), row in calls.under_way,
             )
             for row in range(len(calls))
@@ -88,6 +91,7 @@ def holds_now(follower: Follower) -> None:
     assert at_work <= of, (plan.running, follower.status)
     if not follower.live:
         assert (busy, follower.phase, plan.states["running"]) == (0, "", 0)
+        assert UNDER_WAY not in calls.state
     for seen in plan.slices.values():
         assert (seen.begun is None) == (seen.state == "ready"), seen
         assert (seen.ended is None) == (seen.state in ("ready", "running")), seen
@@ -102,7 +106,7 @@ def holds_now(follower: Follower) -> None:
 
 
 def sums_hold(follower: Follower) -> None:
-    """Costs by branch, model and kind are what was spent, and those of a branch's slices are those of its calls."""
+    """Costs by branch, model and kind are what was spent, and slices are charged with their own calls."""
     plan, calls, spent = follower.plan, follower.calls, follower.spent
     costs = list(follower.costs.values())
     assert sum(one.calls for one in costs) == spent.calls
@@ -110,6 +114,7 @@ def sums_hold(follower: Follower) -> None:
     assert sum(one.output_tokens for one in costs) == spent.output_tokens == sum(calls.output_tokens)
     assert sum(one.cost_usd for one in costs) == pytest.approx(spent.cost_usd)
     assert sum(calls.cost_usd) == pytest.approx(spent.cost_usd)
+    assert sum(calls.sent) == spent.calls
     by_slice: Counter[str] = Counter()
     for row in range(len(calls)):
         by_slice[calls.asked_by(row)] += calls.input_tokens[row] + calls.output_tokens[row]
@@ -119,7 +124,7 @@ def sums_hold(follower: Follower) -> None:
 
 
 def holds_at_last(store: Path | str, run: str, answer: Answer | None = None) -> None:
-    """What holds of a run that nobody is at: what is shown is what its journal, its history and its answer tell."""
+    """What holds of a run that nobody is at: it is shown as its journal, its history and its answer tell it."""
     with open_run(run, store) as opened:
         look = Look(opened)
         follower = look.fresh()
@@ -175,6 +180,14 @@ def drawings_hold(look: Look) -> None:
     assert sum(row["calls"] for row in told["rows"]) == told["total"]["calls"] == follower.spent.calls
     if told["over_time"]:
         assert told["over_time"][-1][1:] == pytest.approx([follower.spent.cost_usd, follower.spent.tokens])
+    side = side_of(look.opened, follower, None)
+    assert (side.calls, side.cost_usd) == (follower.spent.calls, follower.spent.cost_usd)
+    assert side.mean_busy is None or side.mean_busy <= max(one.places or 0 for one in follower.sessions) + 1e-6
+    assert 0 <= side.worked_seconds <= follower.last - follower.begun + 1.0
+    frame = Watching(follower).next()
+    assert dict(frame.states) == {state: count for state, count in follower.plan.states.items() if count}
+    assert [one.used for one in frame.gauges if one.name == "cost_usd"] == [follower.spent.cost_usd]
+    assert not frame.places.workers
     drawn, bars = timeline(look), lanes(look)
     assert all(bar[1] <= bar[2] and bar[3] not in ("ready", "running") for bar in drawn["bars"])
     assert drawn["lanes"]["places"] <= max([one.places or 0 for one in follower.sessions], default=0)
@@ -258,7 +271,7 @@ def taped(monkeypatch: pytest.MonkeyPatch, run: str = "run") -> Iterator[Tape]:
 
 
 class Played:
-    """A journal that grows while it is read, by the dice of `seed`: before each look a few more writes are there."""
+    """A journal that grows while it is read, by dice: before each look a few more writes are there."""
 
     def __init__(self, tape: Tape, journal: Any, seed: int) -> None:
         self.tape, self.journal, self.dice = tape, journal, random.Random(seed)

@@ -118,6 +118,8 @@ def test_importing_the_module_imports_no_logging_library() -> None:
         ("host=h password='a b\\' c' dbname=x", "host=h [redacted] dbname=x"),
         ("http://h:8080/a@b.org and mail@b.org", "http://h:8080/a@b.org and mail@b.org"),
         ("http://h/?page=2&monkey=3", "http://h/?page=2&monkey=3"),
+        ("basic principles, Basic authentication", "basic principles, Basic authentication"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [redacted]"),
     ],
 )
 def test_an_address_is_shown_without_its_secrets_and_otherwise_as_it_is(text: str, shown: str) -> None:

@@ -86,7 +86,7 @@ def _calls(calls: Calls, asker: str) -> Iterator[Line]:
     yield from _title("calls")
     for row in rows[-_CALLS:]:
         fill = calls.fill(row)
-        took = calls.ended[row] - calls.begun[row] if calls.ended[row] else None
+        took = over - calls.begun[row] if (over := calls.over(row)) is not None else None
         kind, model = calls.kinds.texts[calls.kind[row]], calls.models.texts[calls.model[row]]
         told = [
             f"{shown(kind, 20)} by {shown(model, 60)}",

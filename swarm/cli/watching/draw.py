@@ -76,10 +76,10 @@ def head(frame: Frame, width: int) -> list[Line]:
         _slices(frame, width),
         spread(((" · ".join(facts), "dim"),), ((went, "dim"),), width),
     ]
-    if one.again:
-        lines.insert(1, fit((("go on with: ", "dim"), (one.again, "title")), width))
     if one.answer:
         lines.insert(2, fit((("answer: ", "dim"), (one.answer, "")), width))
+    if one.again:
+        lines.insert(1, fit((("go on with: ", "dim"), (one.again, "title")), width))
     return lines
 
 

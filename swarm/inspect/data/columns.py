@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from swarm.inspect.calls import UNDER_WAY
 from swarm.inspect.look import Look
 
 
@@ -40,13 +41,14 @@ def columns(look: Look) -> Columns:
 
 def _columns(look: Look) -> Columns:
     calls, slices = look.follower.calls, look.follower.plan.slices
+    state, ended = np.array(calls.state, np.int8), np.array(calls.ended, np.float64)
     room = np.array(calls.room, np.float64)
     room[room <= 0] = np.nan
     askers = calls.askers.texts
     return Columns(
         begun=np.array(calls.begun, np.float64),
-        ended=np.array(calls.ended, np.float64),
-        state=np.array(calls.state, np.int8),
+        ended=np.where(state == UNDER_WAY, 0.0, ended),
+        state=state,
         fill=np.array(calls.counted, np.float64) / room,
         tokens=np.array(calls.input_tokens, np.int64) + np.array(calls.output_tokens, np.int64),
         cost_usd=np.array(calls.cost_usd, np.float64),

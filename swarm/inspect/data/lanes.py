@@ -97,10 +97,9 @@ def _asked(look: Look) -> list[Bar]:
     rows = np.flatnonzero(~known.worker[known.asker]) if len(known.asker) else np.empty(0, np.int64)
     found = []
     for row in rows.tolist():
-        lost = known.state[row] == UNDER_WAY
-        ended = (inf if live else known.begun[row]) if lost else known.ended[row]
-        state = BAR_STATES.index("failed") if lost and not live else number[known.state[row]]
-        found.append((float(known.begun[row]), float(ended), state, calls.asked_by(row)))
+        begun = float(known.begun[row])
+        ended = inf if known.state[row] == UNDER_WAY and live else max(begun, float(known.ended[row]))
+        found.append((begun, ended, number[known.state[row]], calls.asked_by(row)))
     return sorted(found)
 
 

@@ -14,7 +14,6 @@ from swarm.inspect.data.bounds import TEXT_CHARS, clipped, short
 from swarm.inspect.data.rows import named, placed, slice_row, told_of
 from swarm.inspect.data.tree import trail_of
 from swarm.inspect.look import Look, Unknown
-from swarm.observe.log import redact_text
 from swarm.source import Span
 
 _EVIDENCE = 16
@@ -62,8 +61,7 @@ def _more(row: Row) -> dict[str, Any]:
             for text, ids in whole.more.get("statements", ())[:_STATEMENTS]
         ]
     elif row.kind == "slice":
-        told = whole.more.get("summary", "")  # of one that failed, why it did
-        more["summary"] = short(redact_text(told) if more.get("failed") else told, TEXT_CHARS)
+        more["summary"] = short(whole.more.get("summary", ""), TEXT_CHARS)
     return more
 
 

@@ -35,6 +35,7 @@ def overview(look: Look) -> dict[str, Any]:
         "questions": [short(one, 4_000) for one in task.questions[:100]] if task is not None else [],
         "asked": short("; ".join(task.questions[:100]) if task is not None else "", 4_000),
         "paths": [short(redact_text(one)) for one in task.paths[:100]] if task is not None else [],
+        "folder": followed.names.folder,
         "begun": followed.begun,
         "last": followed.last,
         "sessions": sessions(look),

@@ -92,7 +92,7 @@ def call_row(look: Look, row: int) -> dict[str, Any]:
     calls = look.follower.calls
     asker = calls.asked_by(row)
     name = look.follower.names.called(asker)
-    ended = calls.ended[row] or None
+    ended = calls.over(row)
     return {
         "key": calls.keys[row].hex(),
         "asker": asker,

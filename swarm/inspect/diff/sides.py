@@ -29,6 +29,8 @@ _CITED = (
 def side_of(opened: Opened, followed: Follower, answer: Answer | None) -> Side:
     """The figures of a run. It costs as much as the run is long."""
     plan, calls, spent = followed.plan, followed.calls, followed.spent
+    if followed.live or followed.status == "interrupted":
+        answer = None  # it went on since
     graph = opened.graph
     corpus = plan.corpus
     chars = corpus.chars if corpus is not None else 0
@@ -137,7 +139,7 @@ def _worked(followed: Follower) -> float:
     """Seconds in which a process was at the run: from the beginning of each session to the last that is known of
     it."""
     begun = [session.at for session in followed.sessions]
-    ends = [*begun[1:], float("inf")]
+    ends = [*begun[1:], float("inf")][: len(begun)]
     last = [at for at in followed.calls.ended if at]
     last += [seen.ended for seen in followed.plan.slices.values() if seen.ended is not None]
     last.append(followed.last)
@@ -149,11 +151,11 @@ def _worked(followed: Follower) -> float:
 
 def _busy(followed: Follower) -> float | None:
     """How many slices were worked at once, on average, from the first that was begun to the last that ended; times
-    in which none was at work left out."""
+    in which none was at work left out, and planners, who wait for their branches."""
     worked = [
         (seen.begun, seen.ended)
         for seen in followed.plan.slices.values()
-        if seen.begun is not None and seen.ended is not None and seen.ended > seen.begun
+        if seen.begun is not None and seen.ended is not None and seen.ended > seen.begun and not seen.plans
     ]
     if not worked:
         return None

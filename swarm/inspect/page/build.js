@@ -21,7 +21,7 @@ function built(made, attributes, children) {
     else if (name.startsWith("on")) throw new TypeError(`${name} is no function`);
     else if (name === "dataset") Object.assign(made.dataset, value);
     else if (name === "style") for (const [key, one] of Object.entries(value)) made.style.setProperty(key, one);
-    else if (name === "href" && !/^(#|\/(?!\/))/.test(value)) throw new TypeError("a link leads to this page only");
+    else if (name === "href" && !/^#/.test(value)) throw new TypeError("a link leads to this page only");
     else made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
@@ -97,7 +97,7 @@ const fmt = {
   },
   dollars(value) {
     const all = value ?? 0;
-    const digits = all === 0 || all >= 1 ? 2 : all >= 0.01 ? 3 : 4;
+    const digits = all === 0 || all >= 0.1 ? 2 : 4; // as in the terminal
     return all > 0 && all < 0.0001 ? "< $0.0001" : "$" + all.toLocaleString(LOCALE, { minimumFractionDigits: Math.min(2, digits), maximumFractionDigits: digits });
   },
   // How long: "0.4 s", "12 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"

@@ -38,7 +38,7 @@ const COORDINATOR = {
 const PART_OF_BRANCH = /^(plan|judge):(.*):(\d+)$/s;
 function askerInWords(name) {
   const [, part, branch] = PART_OF_BRANCH.exec(name) || [];
-  return part ? `${part === "plan" ? "planner" : "judge"} of ${branch || "the whole"}` : COORDINATOR[name] || name;
+  return part ? `${part === "plan" ? "planner" : "judge"} of ${branch || "the whole"}` : Object.hasOwn(COORDINATOR, name) ? COORDINATOR[name] : name;
 }
 
 function askedBy(row, most) {

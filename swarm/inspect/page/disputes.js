@@ -76,7 +76,7 @@ function side(one, name, mood) {
   return h("div", { class: "pair-side" },
     h("p", { class: "kind" }, tag(name, mood), value && text("b", clip(value, 80)), one.time && text("span", clip(one.time, 60), { class: "soft" })),
     h("p", null, findingLink(one, 400)),
-    quotes.length ? quotes.slice(0, 1).map((each) => quoted(each, 70)) : one.source && h("p", { class: "soft" }, h("a", { href: sourceAt(one) }, text("span", one.where || "its source"))),
+    quotes.length ? quotes.slice(0, 1).map((each) => quoted(each, 70)) : one.source && h("p", { class: "soft" }, h("a", { href: sourceAt(one) }, text("span", placeOf(one.where) || "its source"))),
     one.earlier?.length > 0 && h("div", { class: "earlier" }, h("p", { class: "soft" }, "Held before"), h("ul", { class: "links" }, one.earlier.map((each) =>
       h("li", null, findingLink(each), h("span", { class: "soft" }, [each.value, each.time].filter(Boolean).map((words_) => text("span", clip(words_, 60)))))))));
 }

@@ -4,6 +4,7 @@
 
 // Of slices. `split`: halves took its place.
 const STATE_WORDS = { ready: "ready", running: "running", done: "done", failed: "failed", dropped: "dropped", split: "split" };
+const CALL_WORDS = { running: "under way", done: "answered", failed: "failed", refused: "refused" };
 // Of text, in the letters of the bins.
 const READ_WORDS = {
   x: "read, with findings",
@@ -20,15 +21,15 @@ const CALL_MARKS = { answered: "done", failed: "failed", refused: "dropped", "un
 // A small square that looks like what it stands for; the word beside it says the same.
 const swatch = (mark) => h("span", { class: `swatch mark-${mark}`, "aria-hidden": "true" });
 
-function stateTag(state) {
-  return h("span", { class: `state state-${state}` }, swatch(CALL_MARKS[state] || state), STATE_WORDS[state] || state);
+function stateTag(state, words = STATE_WORDS) {
+  return h("span", { class: `state state-${state}` }, swatch(CALL_MARKS[state] || state), words[state] || state);
 }
 
 // A call that is on its way while nobody is at the run will not be answered.
 function callState(state) {
   return state === "running" && !data.overview?.live
     ? h("span", { class: "state" }, swatch("dropped"), "no reply")
-    : stateTag(state);
+    : stateTag(state, CALL_WORDS);
 }
 
 // A key to what is drawn: [[mark, words], …]

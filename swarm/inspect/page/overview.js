@@ -66,10 +66,10 @@ function figures(now) {
   const tokens = spent.input_tokens + spent.output_tokens;
   const rate = now.rate && now.live ? `${fmt.number(now.rate.requests)} calls a minute` : `${fmt.number(spent.calls)} calls`;
   return h("section", null, h("h2", { class: "unseen" }, "Figures"), h("dl", { class: "figures" },
-    one("Findings", fmt.number(now.graph.counts?.finding ?? now.graph.findings), now.graph.claims !== undefined && `${fmt.number(now.graph.claims)} different claims`, href("findings")),
-    one("Contradictions", `${now.graph.contradictions_exact === false ? "up to " : ""}${fmt.number(now.graph.contradictions)}`, "that nothing has settled", href("disputes")),
+    one("Findings", fmt.number(now.graph.counts?.finding ?? now.graph.findings), now.graph.claims !== undefined && count(now.graph.claims, "different claim"), href("findings")),
+    one("Contradictions", `${now.graph.contradictions_exact === false ? "at most " : ""}${fmt.number(now.graph.contradictions)}`, "that nothing has settled", href("disputes")),
     one("Slices done", `${fmt.number(slices.done)} of ${fmt.number(all)}`, going, href("plan"), all && slices.done / all),
-    one("Read", fmt.percent(share(cover.read)), `of ${fmt.tokens(cover.chars)} characters; ${fmt.percent(share(cover.cited))} cited`, href("coverage"), share(cover.read)),
+    cover.chars === 0 && !now.live ? one("Read", "–", "no files were given", href("coverage")) : one("Read", fmt.percent(share(cover.read)), `of ${fmt.tokens(cover.chars)} characters; ${fmt.percent(share(cover.cited))} cited`, href("coverage"), share(cover.read)),
     one("Spent", fmt.dollars(spent.cost_usd), most ? `of at most ${fmt.dollars(most)}` : "no limit", href("cost"), most ? spent.cost_usd / most : undefined),
     one("Tokens", fmt.tokens(tokens), limits.tokens ? `of at most ${fmt.tokens(limits.tokens)}` : rate, href("calls")),
     one(now.live ? "Running for" : "Took", fmt.seconds(end - now.begun), h("span", null, "since ", when(now.begun)), href("timeline")),
@@ -96,7 +96,7 @@ async function answerOf(section, now) {
 async function best() {
   const { rows: found } = await data.get("nodes", { limit: 8 });
   if (!found.length) return empty("No findings yet.");
-  return h("ol", { class: "links" }, found.map((one) => h("li", null, findingLink(one), h("span", { class: "soft" }, text("span", one.where || "")))));
+  return h("ol", { class: "links" }, found.map((one) => h("li", null, findingLink(one), h("span", { class: "soft" }, text("span", placeOf(one.where) || "")))));
 }
 
 // Until there is an answer: new findings may bear more on the question than those that are shown.
@@ -158,7 +158,7 @@ function reference(one, n) {
 
 function citation(one, n) {
   return h("li", { value: n + 1 }, h("span", { class: "number", "aria-hidden": "true" }, `[${n + 1}]`), h("div", null,
-    h("a", { href: cited(one) }, text("span", one.where || one.source)),
+    h("a", { href: cited(one), title: shown(one.where || one.source) }, text("span", placeOf(one.where || one.source))),
     one.finding && [" · ", h("a", { class: "quiet", href: href("node", one.finding) }, "finding")],
     text("blockquote", clip(one.quote, 400))));
 }
@@ -168,13 +168,13 @@ function cells(answer, refs) {
   const items = [...new Set(answer.cells.map((one) => one.item))];
   const found = new Map(answer.cells.map((one) => [`${one.item}\u0000${one.question}`, one]));
   const head = h("thead", null, h("tr", null, h("th", { scope: "col" }, "Item"), columns.map((one) => h("th", { scope: "col" }, text("span", clip(one, 80))))));
-  const row = (item) => h("tr", null, h("th", { scope: "row" }, text("span", clip(item, 120))), columns.map((question) => {
+  const row = (item) => h("tr", null, h("th", { scope: "row" }, text("span", clip(placeOf(item), 120))), columns.map((question) => {
     const one = found.get(`${item}\u0000${question}`);
-    return h("td", null, one ? [text("span", clip(one.text, 400)), refs(one.citations)] : h("span", { class: "soft" }, "—"));
+    return h("td", null, one?.text ? [text("span", clip(one.text, 400)), refs(one.citations)] : h("span", { class: "soft" }, "—"));
   }));
   const body = h("tbody");
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answer as a table" },
-    h("table", null, head, body), stepped(body, items, row, 100).lastChild);
+  const rest = stepped(body, items, row, 100); // it holds the rows, until the table takes them
+  return h("div", { class: "scroll cells", tabindex: "0", role: "region", "aria-label": "Answer as a table" }, h("table", null, head, body), rest);
 }
 
 function offerAnswer(main, section, now) {
@@ -195,7 +195,7 @@ function latest(now) {
   const list = h("ul", { class: "links", id: "latest" }, now.latest.map(lately));
   const button = h("button", { type: "button", class: "fresh", hidden: true }, "");
   return h("section", { class: "latest" }, h("div", { class: "head-row" }, h("h2", null, "Latest findings"), button),
-    now.latest.length ? list : [list, empty("None yet.")]);
+    now.latest.length ? list : [list, empty(now.live ? "None yet." : "None.")]);
 }
 
 const lately = (one) => h("li", null, h("a", { href: href("node", one.id) }, text("span", clip(one.claim, 180))), h("span", { class: "soft" }, when(one.at)));

@@ -8,7 +8,7 @@ const OPEN = new WeakMap(); // what a view remembers of the place that it was dr
 function notes(one) {
   const value = one.value && [one.value, one.unit].filter(Boolean).join(" ");
   switch (one.kind) {
-    case "finding": return [one.where, value, one.time, one.relevance !== undefined && `relevance ${one.relevance.toFixed(2)}`];
+    case "finding": return [placeOf(one.where), value, one.time, one.relevance !== undefined && `relevance ${one.relevance.toFixed(2)}`];
     case "summary": return [one.level && `level ${one.level}`, one.findings && count(one.findings, "finding")];
     case "entity": return [one.findings && count(one.findings, "finding")];
     case "source": return [one.chars !== undefined && count(one.chars, "character"), one.media];
@@ -28,12 +28,18 @@ const findingLink = (one, most = 300) => h("a", { href: addressOf(one) }, text("
 // The last part of a path, which tells most.
 const fileOf = (path) => String(path).replace(/\/+$/, "").split("/").pop() || path;
 
+// A path, and a place in it, without the folders that the paths of all sources begin with: what tells them apart stays.
+function placeOf(where) {
+  const folder = data.overview?.folder;
+  return folder && where?.startsWith(folder) ? where.slice(folder.length) : where;
+}
+
 // Where a quote stands in its source, as an address.
 const sourceAt = (one) => href("source", one.source, { at: one.start, end: one.end });
 
 // A quote of a source, marked between the words around it, of which `most` characters are shown on each side.
 function quoted(one, most = 400) {
-  const where = text("span", one.where || one.path || `${one.start}–${one.end}`);
+  const where = text("span", placeOf(one.where || one.path) || `${one.start}–${one.end}`, { title: shown(one.where || one.path || "") });
   if (one.quote === null || one.quote === undefined) {
     return h("figure", { class: "quote" }, h("p", { class: "empty" }, text("span", one.missing || "The text of this source is not here.")), h("figcaption", null, where));
   }

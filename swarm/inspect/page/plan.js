@@ -14,7 +14,7 @@ view("plan", {
 });
 
 async function planView(main, branch, query) {
-  const state = { offset: Number(query.offset) || 0, only: STATE_WORDS[query.state] ? query.state : "" };
+  const state = { offset: Number(query.offset) || 0, only: Object.hasOwn(STATE_WORDS, query.state || "") ? query.state : "" };
   const about = h("div", { class: "branch-about" });
   const inside = h(
     "section",

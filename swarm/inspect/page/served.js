@@ -30,8 +30,9 @@ function trouble(words, status) {
   return Object.assign(new Error(words || `The server answered ${status}.`), { status });
 }
 
-// Hear of changes for as long as the page is open. A stream that broke off is begun again; what went wrong is found
-// out by asking for something else.
+// Hear of changes for as long as the page is looked at: a browser has six connections to one place, and pages that
+// nobody sees would keep them. A stream that broke off is begun again; what went wrong is found out by asking for
+// something else.
 function heed(changed, lost) {
   let stream = null, timer = 0, told = null;
   const again = () => {
@@ -45,6 +46,7 @@ function heed(changed, lost) {
   function listen() {
     clearTimeout(timer);
     stream?.close();
+    if (document.hidden) return;
     stream = new EventSource(`/api/changes?version=${data.overview?.version ?? 0}`);
     stream.addEventListener("open", () => {
       if (told !== null) changed();
@@ -62,7 +64,8 @@ function heed(changed, lost) {
       again();
     });
   }
-  addEventListener("pagehide", () => stream.close());
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => stream?.close());
   addEventListener("pageshow", (event) => event.persisted && listen());
   listen();
 }

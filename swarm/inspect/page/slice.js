@@ -185,7 +185,7 @@ function spanList(reply) {
       h(
         "a",
         { href: href("source", span.source, { at: span.start, end: span.end }) },
-        text("span", span.where || span.path || span.source),
+        text("span", placeOf(span.where || span.path || span.source)),
       ),
       h("span", { class: "soft" }, `${fmt.number(span.end - span.start)} characters`),
     ),

@@ -12,8 +12,8 @@ from swarm.inspect.report.markup import Markup, element, words
 from swarm.inspect.report.sheet import (
     NOTHING,
     and_more,
+    between,
     dollars,
-    moment,
     numbers,
     percent,
     section,
@@ -24,6 +24,7 @@ from swarm.inspect.report.sheet import (
 
 _BARS, _LANES = 1_500, 40
 _SOURCES, _COSTS = 30, 20
+_ITSELF = "the coordinator and the plan itself"
 _STRIPS = (
     "Each strip is a source from its beginning to its end: full height where findings rest on it, or where "
     "reading it failed (framed); half height where it was read and bears none; pale where it was not read."
@@ -39,7 +40,7 @@ def in_figures(overview: Mapping[str, Any]) -> Markup:
         ("Sources", f"{coverage['inputs']:,}"),
         ("Read", f"{coverage['read']:,} of {coverage['chars']:,} characters ({percent(share)})"),
         ("Cited", f"{coverage['cited']:,} characters"),
-        ("Findings", f"{graph['findings']:,}, {graph['claims']:,} apart"),
+        ("Findings", f"{graph['findings']:,} ({graph['claims']:,} different claims)"),
         ("Contradictions", contradictions),
         ("Slices", f"{states['done']:,} done, {states['failed']:,} failed, {states['ready']:,} left"),
         ("Calls", f"{spent['calls']:,}"),
@@ -65,9 +66,13 @@ def _worked(look: Look) -> Markup:
     told = ENDPOINTS["timeline"](look)
     if not told["bars"]:
         return NOTHING
-    ends = (moment(told["from"]), f"{moment(told['to'])} UTC")
+    ends = between(told["from"], told["to"])
     idle = told["idle"]
-    idly = "" if idle is None else f" Once files were read in, {percent(idle)} of the time of all {told['of']:,} places was idle."
+    idly = (
+        ""
+        if idle is None
+        else f" Of the time of all {told['of']:,} places {percent(idle)} was idle, once files were read in."
+    )
     places, others = told["lanes"]["places"], told["lanes"]["coordinator"]
     if told["exact"] and len(told["bars"]) <= _BARS and places + others <= _LANES:
         bars = [(bar[0], bar[1], bar[2], bar[3]) for bar in told["bars"]]
@@ -90,7 +95,7 @@ def _spent(look: Look) -> Markup:
         return NOTHING
     total = dollars(told["total"]["cost_usd"]) if by_cost else f"{points[-1][1]:,.0f} tokens"
     high = total if by_cost else f"{points[-1][1] / 1_000:,.0f}k"
-    ends = (moment(points[0][0]), f"{moment(points[-1][0])} UTC")
+    ends = between(points[0][0], points[-1][0])
     caption = f"{'Dollars' if by_cost else 'Tokens'} over time: {total} in the end."
     return _figure(charts.curve(points, caption, ends, high), caption)
 
@@ -103,23 +108,26 @@ def _filled(look: Look) -> Markup:
         f"How full the windows of {told['total']:,} calls were counted to be: {percent(told['mean'])} on average, "
         f"{percent(told['peak'])} at the most."
     )
-    return _figure(charts.columns(told["histogram"], caption, ("0 % of the window", "100 %")), caption)
+    return _figure(charts.columns(told["histogram"], caption, ("0% of the window", "100%")), caption)
 
 
 def what_was_read(look: Look) -> Markup:
     told = ENDPOINTS["coverage"](look, limit=_SOURCES, sort="findings")
+    folder = look.follower.names.folder
     rows = []
     for one in told["sources"]:
         share = one["read"] / one["chars"] if one["chars"] else 1.0
-        said = f"{percent(share)} read, {one['findings']:,} findings"
+        said = f"{percent(share)} read, {one['findings']:,} finding{'' if one['findings'] == 1 else 's'}"
         drawn = element("td", {"class": "drawn"}, charts.strip(one["bins"], said))
-        rows.append(element("tr", None, words("td", one["path"]), drawn, element("td", None, said)))
+        path = words("td", one["path"].removeprefix(folder))
+        rows.append(element("tr", None, path, drawn, element("td", None, said)))
     left = and_more(told["total"] - len(rows), "sources")
     skipped = [
         element("li", None, words("span", one["path"]), ": ", words("span", one["reason"]))
         for one in told["skipped_inputs"][:_SOURCES]
     ]
-    parts = [soft(_STRIPS), table(("source", "from beginning to end", ""), rows), left] if rows else []
+    parts = [soft(_STRIPS), words("p", f"All are in {folder}", "soft") if folder else None] if rows else []
+    parts += [table(("source", "from beginning to end", ""), rows), left] if rows else []
     if skipped:
         parts += [soft("Not read at all:"), element("ul", None, skipped)]
         parts.append(and_more(told["skipped_total"] - len(skipped), "inputs"))
@@ -131,7 +139,7 @@ def what_it_cost(look: Look) -> Markup:
     rows = []
     for one in told["rows"][:_COSTS]:
         sums = (f"{one['calls']:,}", f"{one['input_tokens']:,}", f"{one['output_tokens']:,}")
-        names = [words("td", text) for text in (one["model"], one["kind"], one["asked"] or "the run as a whole")]
+        names = [words("td", text) for text in (one["model"], one["kind"], one["asked"] or _ITSELF)]
         rows.append(element("tr", None, names, numbers(*sums, dollars(one["cost_usd"]))))
     if not rows:
         return NOTHING

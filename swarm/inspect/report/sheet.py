@@ -40,11 +40,19 @@ def moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}"
 
 
+def between(begun: float, ended: float) -> tuple[str, str]:
+    """The ends of a stretch of time, with seconds where it is short."""
+    if ended - begun >= 3_600:
+        return moment(begun), f"{moment(ended)} UTC"
+    seconds = [f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}" for at in (begun, ended)]
+    return seconds[0], f"{seconds[1]} UTC"
+
+
 def percent(share: float) -> str:
-    """Never 100 % where something is left, and never 0 % where there is something."""
-    if share in (0.0, 1.0):
-        return f"{100 * share:.0f} %"
-    return f"{min(99.9, max(0.1, 100 * share)):.1f} %"
+    """Never 100% where something is left, and never 0% where there is something."""
+    if 0.0 < share < 0.01:
+        return "< 1%"
+    return "> 99%" if 0.99 < share < 1.0 else f"{share:.0%}"
 
 
 def dollars(value: float) -> str:
@@ -52,8 +60,9 @@ def dollars(value: float) -> str:
 
 
 def took(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7_200:
-        return f"{seconds / 60:.0f} min"
-    return f"{int(seconds // 3_600)} h {int(seconds % 3_600 // 60)} min"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60} min"

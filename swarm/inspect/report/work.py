@@ -113,7 +113,7 @@ def pack_calls(look: Look, blocks: Blocks, keep: int) -> tuple[int, int]:
             "calls",
             [
                 calls.keys[row].hex(), places.get(asker, asker), calls.model[row], calls.kind[row],
-                _after(look, calls.begun[row]), _after(look, calls.ended[row] or None), calls.input_tokens[row],
+                _after(look, calls.begun[row]), _after(look, calls.over(row)), calls.input_tokens[row],
                 calls.output_tokens[row], calls.cached_tokens[row], round(calls.cost_usd[row], 9),
                 calls.counted[row], calls.room[row], state,
             ],

@@ -44,7 +44,7 @@ def usage_of(calls: Calls, rows: Iterable[int]) -> Usage:
     """What calls came to, all their tries."""
     told = list(rows)
     return Usage(
-        calls=sum(calls.state[row] in (ANSWERED, REFUSED) for row in told),
+        calls=sum(calls.sent[row] for row in told),
         input_tokens=sum(calls.input_tokens[row] for row in told),
         output_tokens=sum(calls.output_tokens[row] for row in told),
         cached_tokens=sum(calls.cached_tokens[row] for row in told),
@@ -83,7 +83,7 @@ def _asked(followed: Follower, row: int, call: Call, shared: bool, failure: str)
         shared=shared,
         state=_STATES.get(calls.state[row], "under way"),
         begun=call.begun,
-        seconds=max(0.0, calls.ended[row] - calls.begun[row]) if calls.ended[row] else 0.0,
+        seconds=max(0.0, (calls.over(row) or 0.0) - calls.begun[row]),
         usage=usage_of(calls, [row]),
         window=call.window,
         counted=call.tokens,

@@ -1,5 +1,5 @@
 """The page in a real Chromium: Debian's, driven by Playwright. One for all tests of this folder, which are written
-without async: Playwright keeps a loop of its own on this thread for as long as it is there.
+without async: Playwright keeps a loop of its own on this thread, and goes before a test of another folder comes.
 
 A page that is looked at complains, and its test fails, of errors on its console (what its policy blocks is one),
 of errors of its script, of dialogs and windows that open, and of every request that leaves this machine, as the
@@ -16,7 +16,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CHROMIUM is None and here in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+
+
+class Shared:
+    """What the tests of this folder have in common, each thing made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self.stack, self.made = ExitStack(), dict[Any, Any]()
+
+    def get(self, name: Any, make: Callable[[], AbstractContextManager[Any]]) -> Any:
+        if name not in self.made:
+            self.made[name] = self.stack.enter_context(make())
+        return self.made[name]
+
+    def close(self) -> None:
+        self.made.clear()
+        self.stack.close()
+
+
+SHARED = Shared()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """A loop that stands on this thread lets no other begin there."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        SHARED.close()
 
 
 # What is shown
@@ -91,7 +117,7 @@ def served(store: Path) -> Iterator[str]:
         await serve(look, listening, TOKEN, ended, begun.set)
 
     with open_run("last", store) as opened, socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=lambda: asyncio.run(serving(Look(opened), listening)))
+        thread = threading.Thread(target=lambda: asyncio.run(serving(Look(opened), listening)), daemon=True)
         thread.start()
         assert begun.wait(20)
         try:
@@ -102,21 +128,13 @@ def served(store: Path) -> Iterator[str]:
             assert not thread.is_alive()
 
 
-@pytest.fixture(scope="package")
-def address(mills: Path, hostile: Path, odd: Path) -> Iterator[Callable[[Path], str]]:
+@pytest.fixture
+def address(mills: Path, hostile: Path, odd: Path) -> Callable[[Path], str]:
     """Where the run of a store is served: one server each."""
-    with ExitStack() as stack:
-        known: dict[Path, str] = {}
-
-        def serving(store: Path) -> str:
-            if store not in known:
-                known[store] = stack.enter_context(served(store))
-            return known[store]
-
-        yield serving
+    return lambda store: SHARED.get(store, lambda: served(store))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
     """The address of the report of a run, as a file. Each is written once, on another thread: on this one stands
     Playwright's loop."""
@@ -142,7 +160,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
     def __call__(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -171,7 +189,7 @@ class Outside:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
         self.heard: list[str] = []
-        self.thread = threading.Thread(target=self._hear)
+        self.thread = threading.Thread(target=self._hear, daemon=True)
         self.thread.start()
 
     def _hear(self) -> None:
@@ -190,16 +208,8 @@ class Outside:
         self.thread.join(10)
 
 
-@pytest.fixture(scope="package")
-def outside() -> Iterator[Outside]:
-    one = Outside()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="package")
-def chromium(mills: Path, hostile: Path, odd: Path) -> Iterator[Any]:
-    """What needs a loop on this thread is made before."""
+@contextmanager
+def a_browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -207,6 +217,18 @@ def chromium(mills: Path, hostile: Path, odd: Path) -> Iterator[Any]:
         yield browser
         browser.close()
     gc.collect()  # what greenlets are left: Python 3.11 miscounts its depth where they end while it parses
+
+
+@pytest.fixture
+def outside() -> Outside:
+    one: Outside = SHARED.get("outside", lambda: closing(Outside()))
+    return one
+
+
+@pytest.fixture
+def chromium(mills: Path, hostile: Path, odd: Path) -> Any:
+    """What needs a loop on this thread is made before."""
+    return SHARED.get("chromium", a_browser)
 
 
 Visit = Callable[..., Any]

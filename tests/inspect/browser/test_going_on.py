@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,11 @@ def test_figures_change_as_the_run_goes_on_and_what_is_read_stays_where_it_is(
     tmp_path: Path, elsewhere: Elsewhere, visit: Any
 ) -> None:
     store = tmp_path / "swarm.db"
-    stage = Stage(store, Script(findings=400, left=0, failing=0))
-    elsewhere(stage.open())
-    elsewhere(stage.work(8))
-    elsewhere(stage.begin_call(12))
-    with served(store) as url:
+    with closing(Stage(store, Script(findings=400, left=0, failing=0))) as stage, ExitStack() as stack:
+        elsewhere(stage.open())
+        elsewhere(stage.work(8))
+        elsewhere(stage.begin_call(12))
+        url = stack.enter_context(served(store))
         page = visit(url)
         page.evaluate("window.stays = 'since the beginning'")
         findings = page.locator("dl.figures dd").first
@@ -48,7 +50,6 @@ def test_figures_change_as_the_run_goes_on_and_what_is_read_stays_where_it_is(
         page.locator(".answer a.ref").first.wait_for()
         page.locator("#status", has_text="answered").wait_for()
         assert page.evaluate("window.stays") == "since the beginning"
-    stage.close()
 
 
 def _in_sight(page: Any) -> list[list[Any]]:
@@ -87,3 +88,28 @@ def test_without_the_token_there_is_nothing_to_see(mills: Path, visit: Any, addr
     assert "mill" not in page.content().lower()
     context.close()
     shown(known, "overview")
+
+
+def test_pages_that_nobody_sees_leave_their_connections_to_those_that_are_seen(
+    mills: Path, address: Callable[[Path], str], visit: Any
+) -> None:
+    """A browser has six connections to one place, and each page that listens keeps one."""
+    hides = """let hidden = false;
+        Object.defineProperty(document, "hidden", { get: () => hidden });
+        window.hide = (is) => { hidden = is; document.dispatchEvent(new Event("visibilitychange")); };
+        window.streams = [];
+        const Real = window.EventSource;
+        window.EventSource = class extends Real {
+            constructor(...all) { super(...all); window.streams.push(this); }
+        };"""
+    page = visit(address(mills))
+    for _ in range(7):
+        other = page.context.new_page()
+        other.add_init_script(hides)
+        other.goto(page.url.partition("#")[0])
+        shown(other)
+        assert other.evaluate("window.streams.map((one) => one.readyState)") != [2]
+        other.evaluate("hide(true)")
+        assert other.evaluate("window.streams.map((one) => one.readyState)") == [2]
+    other.evaluate("hide(false)")
+    assert other.evaluate("window.streams.map((one) => one.readyState)") in ([2, 0], [2, 1])

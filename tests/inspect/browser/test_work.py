@@ -39,14 +39,14 @@ def test_all_views_tell_the_figures_of_the_run(mills: Path, address: Callable[[P
         fills = [run.calls.fill(row) or 0.0 for row in range(len(run.calls))]
         costs, askers = run.costs, [run.calls.asked_by(row) for row in range(len(run.calls))]
         failed = [one for one in run.plan.slices.values() if one.state == "failed"]
-        names = [one.name for one in run.plan.slices.values()]
+        names = [run.names.of(one) for one in run.plan.slices.values()]
         sources = run.plan.corpus.sources if run.plan.corpus is not None else ()
     page = visit(address(mills))
 
     told = figures(page)
     assert number(told["Findings"]) == findings
     assert told["Slices done"] == f"{states['done']} of {sum(states.values())}"
-    assert told["Spent"] == f"${spent.cost_usd:.2f}"
+    assert told["Spent"] == f"${spent.cost_usd:.4f}"
 
     to(page, "#/plan")
     assert page.locator('#plan-states [data-state="done"]').inner_text().endswith(str(states["done"]))
@@ -84,7 +84,7 @@ def test_all_views_tell_the_figures_of_the_run(mills: Path, address: Callable[[P
     page.locator("details.numbers td", has_text="place 8").first.wait_for()
     sight = {row[0]: row for row in rows(page, "What is in sight")}
     assert set(names) <= set(sight)
-    assert sight[failed[0].name][2] == "failed"
+    assert sight[run.names.of(failed[0])][2] == "failed"
 
     to(page, "#/coverage")
     strips = page.locator("#coverage-sources > li")
