@@ -248,9 +248,10 @@ class Follower:
         try:
             self._take(record)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
+            name = f"{record.kind} {record.key}".strip()
             raise StoreError(
-                f"the record {' '.join(filter(None, (record.kind, record.key)))} of {self.run} is not as this version of Swarm reads it "
-                f"({type(error).__name__}: {error}): it is damaged, or another version wrote it"
+                f"the record {name} of {self.run} is not as this version of Swarm "
+                f"reads it ({type(error).__name__}: {error}): it is damaged, or another version wrote it"
             ) from error
         self._seq = record.seq
 

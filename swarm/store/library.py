@@ -310,7 +310,7 @@ class Library:
         """The block that holds character `at`: its offset, its first line and its text."""
         starts = self._starts(num)
         if not starts:
-            raise StoreError(f"{self.database.path} is damaged (the text of a source is gone): name another --store")
+            raise StoreError(f"{self.database.path} is damaged (a source has no text): name another --store")
         return self._load(num, starts[bisect_right(starts, at) - 1])
 
     def _load_starts(self, num: int) -> Sequence[int]:

@@ -79,8 +79,8 @@ async def test_a_run_is_watched_while_it_goes_on_and_to_its_end(tmp_path: Path) 
             assert lines(main, "findings") == ["nothing was found yet"]
             await stage.work(4)
             await stage.begin_call(6)
-            await until(pilot, lambda: lines(main, "places")[1].startswith("▶ mills/volume-0001.md"))
-            assert "1 of 8 places busy" in lines(main, "places")[0]
+            await until(pilot, lambda: "1 of 8 places busy" in lines(main, "places")[0])
+            assert lines(main, "places")[1].startswith("▶ mills/volume-0001.md")
             assert lines(main, "plan")[1].lstrip().startswith("▶ mills/volume-0001.md")
             assert len(lines(main, "findings")) == 40
             assert lines(main, "failures")[0] == "✗ mills/volume-0001.md 0–12%"
