@@ -15,7 +15,7 @@ from swarm.cli.ending import tidied
 from swarm.cli.plain import one_line, plural
 
 if TYPE_CHECKING:
-    from swarm.inspect.files import Write
+    from swarm.inspect.export.files import Write
     from swarm.inspect.opened import Opened
 
 FORMATS = ("csv", "parquet", "otlp-json")
@@ -58,7 +58,7 @@ def _writer(format_: str) -> Write | None:
         UsageError: pyarrow is not installed.
     """
     from swarm.errors import UsageError
-    from swarm.inspect.files import write_csv, write_parquet
+    from swarm.inspect.export.files import write_csv, write_parquet
 
     if format_ == "otlp-json":
         return None
@@ -72,9 +72,9 @@ def _writer(format_: str) -> Write | None:
 
 
 def _tables(opened: Opened, output: Path, write: Write, *, as_json: bool) -> int:
-    from swarm.inspect.files import write_folder
+    from swarm.inspect.export.files import write_folder
+    from swarm.inspect.export.tables import tables
     from swarm.inspect.look import Look
-    from swarm.inspect.tables import tables
 
     with tidied():
         rows = write_folder(output, tables(Look(opened)), write)
@@ -88,7 +88,7 @@ def _tables(opened: Opened, output: Path, write: Write, *, as_json: bool) -> int
 
 
 def _trace(opened: Opened, output: Path, *, as_json: bool) -> int:
-    from swarm.inspect.otlp import write_otlp
+    from swarm.inspect.export.otlp import write_otlp
     from swarm.inspect.whole import new_file
 
     if str(output) == "-":

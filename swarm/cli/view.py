@@ -37,7 +37,7 @@ def view(run: _Run, store: _Store = None, port: _Port = 0, no_open: _NoOpen = Fa
     from swarm.inspect.data import ENDPOINTS
     from swarm.inspect.look import Look
     from swarm.inspect.opened import open_run
-    from swarm.inspect.served import serve
+    from swarm.inspect.page.served import serve
     from swarm.observe.log import hide, to_stderr
 
     with open_run(run, store) as opened, _listening(port) as listening:

@@ -6,10 +6,10 @@ import json
 import re
 from importlib.resources import files
 
-from swarm.inspect.page import FILE, SERVED, SOURCES, STYLES, TOOLS, VIEWS, document, policy, to_json
+from swarm.inspect.page.joined import FILE, SERVED, SOURCES, STYLES, TOOLS, VIEWS, document, policy, to_json
 from swarm.testing.staged import HOSTILE
 
-PARTS = files("swarm.inspect").joinpath("page")
+PARTS = files("swarm.inspect.page").joinpath("parts")
 _DANGEROUS = (
     "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser",
     "createContextualFragment", "import(", "@import", "</script", "</style",

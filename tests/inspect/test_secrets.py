@@ -23,12 +23,12 @@ from swarm.cli.watching.told import document, picture
 from swarm.cli.watching.words import shown
 from swarm.inspect.data import ENDPOINTS
 from swarm.inspect.diff import diff
+from swarm.inspect.export.otlp import write_otlp
+from swarm.inspect.export.tables import tables
 from swarm.inspect.follow import Follower
 from swarm.inspect.look import Look
 from swarm.inspect.opened import Opened, open_run
-from swarm.inspect.otlp import write_otlp
 from swarm.inspect.report.write import write_report
-from swarm.inspect.tables import tables
 from swarm.inspect.why import why
 from swarm.store.journal import Entry
 from swarm.task import Usage

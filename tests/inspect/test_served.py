@@ -22,7 +22,7 @@ from swarm.history import forget
 from swarm.inspect.data import ENDPOINTS
 from swarm.inspect.look import Look
 from swarm.inspect.opened import open_run
-from swarm.inspect.served import LISTENERS, serve
+from swarm.inspect.page.served import LISTENERS, serve
 from swarm.testing.staged import HOSTILE, Script, Stage, staged
 
 TOKEN = "a-token-that-nobody-guesses"

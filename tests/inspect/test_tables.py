@@ -12,10 +12,10 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.history import show
-from swarm.inspect.files import plain, write_csv, write_folder, write_parquet
+from swarm.inspect.export.files import plain, write_csv, write_folder, write_parquet
+from swarm.inspect.export.tables import Column, Table, tables
 from swarm.inspect.look import Look
 from swarm.inspect.opened import open_run
-from swarm.inspect.tables import Column, Table, tables
 from swarm.inspect.whole import new_file, new_folder
 
 Read = dict[str, list[dict[str, str]]]

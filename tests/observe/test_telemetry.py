@@ -26,8 +26,8 @@ from opentelemetry.util._once import Once
 
 from swarm.cli import sending
 from swarm.coordinator.work.state import order_id
+from swarm.inspect.export.otlp import write_otlp
 from swarm.inspect.opened import open_run
-from swarm.inspect.otlp import write_otlp
 from swarm.limits import attempts
 from swarm.models.base import Completion, Price
 from swarm.models.registry import connect

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from swarm.inspect.data import ENDPOINTS
 from swarm.inspect.look import Look
 from swarm.inspect.opened import Opened
-from swarm.inspect.page import document, to_json
+from swarm.inspect.page.joined import document, to_json
 from swarm.inspect.report import findings, others, work
 from swarm.inspect.report.blocks import Blocks
 from swarm.inspect.report.findings import Packed

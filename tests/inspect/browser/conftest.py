@@ -24,8 +24,8 @@ import pytest
 
 from swarm.inspect.look import Look
 from swarm.inspect.opened import Opened, open_run
+from swarm.inspect.page.served import serve
 from swarm.inspect.report.write import write_report
-from swarm.inspect.served import serve
 from swarm.testing.staged import Script, Stage
 
 CHROMIUM = shutil.which("chromium")

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from swarm.inspect.page import to_json
+from swarm.inspect.page.joined import to_json
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 

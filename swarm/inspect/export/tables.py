@@ -1,5 +1,5 @@
 """A run as tables: what its rows are, one batch in memory at a time. Who writes them where is the business of
-`swarm/inspect/files.py`.
+`swarm/inspect/export/files.py`.
 
     with open_run("last") as opened:
         for table in tables(Look(opened)):

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from swarm.inspect.calls import REFUSED
+from swarm.inspect.export.sessions import INNER, Part, Session, Sorted, phase_at
 from swarm.inspect.follow import Follower
 from swarm.inspect.opened import Opened
-from swarm.inspect.sessions import INNER, Part, Session, Sorted, phase_at
 from swarm.observe import spans as named
 from swarm.observe.log import redact_text
 from swarm.observe.scope import PHASES

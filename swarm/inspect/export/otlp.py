@@ -14,8 +14,8 @@ import json
 from collections.abc import Iterator
 from typing import Protocol
 
+from swarm.inspect.export.spans import Span, spans_of
 from swarm.inspect.opened import Opened
-from swarm.inspect.spans import Span, spans_of
 from swarm.observe.spans import ERROR, Attributes, Value
 
 _AT_ONCE = 500  # spans that are written together

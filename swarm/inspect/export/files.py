@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.inspect.tables import Column, Table
+from swarm.inspect.export.tables import Column, Table
 from swarm.inspect.whole import new_folder
 
 if TYPE_CHECKING:

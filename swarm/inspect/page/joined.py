@@ -4,7 +4,7 @@ has all data in it.
     sys.stdout.writelines(document(None))
 
 Its policy lets nothing run and nothing load but its own script and style, by their hashes; a served page may ask
-its own server, and a file nobody. This module does not know how the page looks and moves: the parts in `page/` do.
+its own server, and a file nobody. This module does not know how the page looks and moves: those in `parts/` do.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _script(source: str) -> str:
 
 @lru_cache(maxsize=64)
 def _part(name: str) -> str:
-    return files("swarm.inspect").joinpath("page", name).read_text("utf-8")
+    return files("swarm.inspect.page").joinpath("parts", name).read_text("utf-8")
 
 
 def _hashed(text: str) -> str:

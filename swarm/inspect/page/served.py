@@ -26,9 +26,9 @@ from starlette.exceptions import HTTPException
 from swarm.errors import SwarmError
 from swarm.inspect.data import ENDPOINTS
 from swarm.inspect.data.overview import changes
-from swarm.inspect.guard import Guard
 from swarm.inspect.look import Look, Unknown
-from swarm.inspect.page import document, policy, to_json
+from swarm.inspect.page.guard import Guard
+from swarm.inspect.page.joined import document, policy, to_json
 from swarm.observe.log import get_logger, told
 
 log = get_logger("inspect")
