@@ -61,8 +61,8 @@ class Command:
 
     async def _run(self, given: bytes, environment: Mapping[str, str]) -> str | None:
         loop = asyncio.get_running_loop()
-        try:
-            transport, watch = await loop.subprocess_exec(
+        starting = asyncio.ensure_future(
+            loop.subprocess_exec(
                 _Watch,
                 *self.argv,
                 stderr=asyncio.subprocess.STDOUT,
@@ -70,6 +70,14 @@ class Command:
                 env=environment,
                 start_new_session=True,
             )
+        )
+        try:
+            # cancelled in the middle of it, asyncio would kill the process alone, and wait for all that it started
+            transport, watch = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(OSError, ValueError):
+                await _end(*await starting)
+            raise
         except (OSError, ValueError) as error:
             raise UsageError(f"{self!r} cannot be run: {error}") from None
         try:

@@ -137,6 +137,29 @@ async def test_cancelled_it_is_killed_with_all_that_it_started(tmp_path: Path) -
     assert await gone(pids)
 
 
+async def test_cancelled_while_it_is_begun_it_is_killed_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+    begin = loop.subprocess_exec
+
+    async def slowly(*arguments: Any, **more: Any) -> Any:
+        made = await begin(*arguments, **more)
+        begun.set()
+        await asyncio.sleep(0.05)
+        return made
+
+    monkeypatch.setattr(loop, "subprocess_exec", slowly)
+    task = asyncio.ensure_future(_awaited(script(FAMILY, tmp_path)))
+    await begun.wait()
+    pids = await written(tmp_path / "pids")
+    assert all(map(alive, pids))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await gone(pids)
+
+
 async def _awaited(check: Command) -> str | None:
     return await check()
 

@@ -106,6 +106,7 @@ def encoded(lines: np.ndarray, palette: np.ndarray) -> bytes:
 
 def main() -> None:
     out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="swarm-pictures-") as name, sync_playwright() as playwright:
         folder = Path(name)
         real, simulated = folder / "asked.db", folder / "staged.db"
