@@ -1,6 +1,6 @@
 """What it takes to say why, and to hold two runs against each other, as runs grow. On staged runs: SIMULATED.
 
-    python tests/bench/compare.py --work-dir /tmp/compare --findings 1000 10000 100000
+    python tests/bench/compare.py --work-dir DIR --findings 1000 10000 100000
 
 Run B is asked the same and says half of it in other words, and a tenth of that half with another year. Each figure
 is the best of three, in milliseconds of processor time, the stores opened anew; the growth is that for ten times
