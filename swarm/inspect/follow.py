@@ -24,11 +24,9 @@ from swarm.inspect.calls import UNDER_WAY, Calls
 from swarm.inspect.names import Names
 from swarm.inspect.opened import Opened
 from swarm.inspect.plan import BODIES, Plan
-from swarm.observe.log import get_logger, redact_text
+from swarm.observe.log import redact_text
 from swarm.store.journal import LOST, Call, Outcome, Record
 from swarm.task import Limits, Task, Usage
-
-log = get_logger("inspect")
 
 _AT_ONCE = 10_000  # rows of a table that are read together
 _AGAIN = 2_000  # calls without a reply of which it is asked whether they were tried again: the last ones

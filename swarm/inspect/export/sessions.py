@@ -86,7 +86,6 @@ class Sorted:
         self.run, self.followed = opened.run, followed
         self.sessions: list[Session] = []
         self._ats: list[float] = []
-        self._uses: list[Use] = []
         self._settled: list[tuple[str, str, float]] = []
         self._read(opened)
         for session in self.sessions:
