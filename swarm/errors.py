@@ -7,7 +7,8 @@
     │   ├── WindowTooSmall         the window does not hold the prompt and one passage
     │   ├── RecipeError            a recipe that does not load or is called wrong
     │   └── StoreError             a store from a newer version, corrupt, or not writable
-    │       └── StoreInUse         another process, that is alive, has the store or the run
+    │       ├── StoreInUse         another process, that is alive, has the store or the run
+    │       └── StaleLease         a slice is another's by now: nothing more of it is written here
     └── RunError                   the run went wrong: recorded, retried, and in the end reported
         ├── PromptTooLong          more tokens than the window holds: split and go on
         ├── ReplayDiffers          a run came out otherwise than it was recorded
@@ -58,6 +59,10 @@ class StoreError(UsageError):
 
 class StoreInUse(StoreError):
     """Another process, that is alive, has the store, or the run in it."""
+
+
+class StaleLease(StoreError):
+    """The lease of a slice is over: another has it by now, or it is settled. What was to be written is refused."""
 
 
 class NoSuchRun(StoreError):

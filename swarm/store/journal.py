@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import apsw
 
 from swarm.models.base import Completion
+from swarm.store.claims import Lease
 from swarm.task import Usage
 
 Body = Mapping[str, Any]
@@ -100,6 +101,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """What was known of a call when it was begun: nothing (`new`), its reply (`done`: it is not to be sent), or that
+    it was sent before and nobody knows what became of it (`unknown`): it is sent again, and may be paid twice."""
+
+    state: Literal["new", "done", "unknown"]
+    reply: Completion | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
     """A run from outside: `begun` and `last` are seconds since the epoch, of its first and last record."""
 
@@ -169,8 +179,9 @@ class Journal(Protocol):
         """Whether `finish_call` takes an intent: that of a call which is answered in this process, so that nothing
         can have been billed before its reply is there."""
 
-    async def begin_call(self, intent: Intent) -> None:
-        """Record that a call is about to be sent."""
+    async def begin_call(self, intent: Intent) -> Begun:
+        """Record that a call is about to be sent, unless a reply to it is known by now: that is told then, and
+        nothing is recorded."""
 
     async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         """Record a reply as it came, before it is used, as paid by `run`, which has begun the call, or begins it
@@ -196,6 +207,10 @@ class Journal(Protocol):
 
     def accounts(self) -> list[Account]:
         """All runs, oldest first."""
+
+    def under(self, lease: Lease) -> Journal:
+        """The same journal for whoever has claimed a slice of a run: what it writes to that run is refused with
+        StaleLease once the lease is over, and needs no hold on the run. Reads are as before. It is not closed."""
 
     def hold(self, run: str) -> None:
         """Take a run for this process, until `let_go` or `close`. On a server, whoever writes to a run holds it.

@@ -7,6 +7,7 @@ the sources (their text and index, the graphs) is in a file on this machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -14,8 +15,11 @@ from typing import Any
 
 from swarm.errors import StoreInUse
 from swarm.observe.log import redact_text
+from swarm.store.blobs import Blobs
+from swarm.store.claims import Claims
 from swarm.store.database import Database
 from swarm.store.journal import Journal
+from swarm.store.machines import Machines
 from swarm.store.mailbox import FileMailbox, Mailbox
 from swarm.store.sqlite import SqliteJournal
 
@@ -25,15 +29,51 @@ DEFAULT_STORE = Path(".swarm/swarm.db")
 _SCHEMES = ("postgresql://", "postgres://")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Store:
-    """An open store: the journal, and the file with all that can be made again."""
+    """An open store: the journal, and the file with all that can be made again. What machines share is opened when
+    it is first asked for, and closed with the store."""
 
     journal: Journal
     database: Database
+    url: str | None = None
+    """Of the server, where the store is on one."""
+
+    @cached_property
+    def claims(self) -> Claims:
+        if self.url is None:
+            from swarm.store.sqlite_claims import SqliteClaims
+
+            return SqliteClaims(self.database)
+        from swarm.store.postgres_claims import PostgresClaims
+
+        return PostgresClaims(self.url)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        if self.url is None:
+            from swarm.store.sqlite_blobs import SqliteBlobs
+
+            return SqliteBlobs(self.database)
+        from swarm.store.postgres_blobs import PostgresBlobs
+
+        return PostgresBlobs(self.url)
+
+    @cached_property
+    def machines(self) -> Machines:
+        if self.url is None:
+            from swarm.store.sqlite_machines import SqliteMachines
+
+            return SqliteMachines(self.database)
+        from swarm.store.postgres_machines import PostgresMachines
+
+        return PostgresMachines(self.url)
 
     def close(self) -> None:
         """Safe to call twice."""
+        for shared in ("claims", "blobs", "machines"):
+            if shared in vars(self):
+                vars(self)[shared].close()
         self.journal.close()
         self.database.close()
 
@@ -61,7 +101,7 @@ def open_store(where: str | Path | None = None, *, read_only: bool = False) -> S
 
     database = _beside(str(where))
     try:
-        return Store(PostgresJournal.open(str(where), database), database)
+        return Store(PostgresJournal.open(str(where), database), database, str(where))
     except BaseException:
         database.close()
         raise
