@@ -19,7 +19,8 @@ from swarm.experiments.lab import BASELINE, EXPERIMENT, Lab, Setup
 from swarm.experiments.ledger import Ledger
 from swarm.experiments.measure import told_command, yardstick
 from swarm.experiments.study import Study, all_but, bundled, copied
-from swarm.workspace.repository import Repository, find
+from swarm.workspace.opening import find
+from swarm.workspace.repository import Repository
 
 INSTRUCTIONS = """\
 You are a completely autonomous researcher: you try things out. The one file that you may change is {edit}; read
@@ -80,6 +81,8 @@ async def autoresearch(
         network: Let the command reach the network.
         unconfined: Run the command without a sandbox where bubblewrap is not there.
     """
+    if swarm.joining or swarm._engine != "local":
+        raise RecipeError("experiments and their ledger are on one machine: run it without --engine")
     repository = await asyncio.to_thread(_repository, paths)
     yard = yardstick(metric, better)
     if not 0 < seconds < inf or replicates < 0 or proposers < 1 or (experiments is not None and experiments < 1):

@@ -20,8 +20,8 @@ from swarm.coordinator.work.fit import fit_to_work
 from swarm.equipment import Tool, ToolFailed, Workspace
 from swarm.issues import Issue, goal_of, read_issues
 from swarm.reviewing import REVIEWER
-from swarm.workspace.account import account_of, check_at_tip, in_lines, said
-from swarm.workspace.repository import find
+from swarm.workspace.account import account_of, check_at_tip, in_lines, place_of, said
+from swarm.workspace.opening import find
 from swarm.workspace.suite import Ratchet, Suite
 
 READING = ("list_files", "read_file", "search_files", "search_graph", "open_finding")
@@ -90,12 +90,14 @@ FOLDERS = {"test", "tests", "spec", "__tests__", "testdata"}
 @recipe
 async def codebase(
     swarm: Swarm,
-    paths: list[str],
+    paths: list[str] | None = None,
+    *,
     check: str,
     goal: str = "",
     spec: Path | None = None,
     issues: Path | None = None,
     done_when: str = "",
+    remote: str = "",
     branch: str = "green",
     protect: list[str] | None = None,
     keep_tests: bool = False,
@@ -115,6 +117,7 @@ async def codebase(
         spec: A file that says what is to be made.
         issues: A list of what is to be resolved, as Markdown, JSON or JSON lines.
         done_when: How anyone can tell that it is done.
+        remote: In place of PATH: the address of a repository that all machines reach, where work lands.
         branch: Where work lands; it begins at HEAD.
         protect: What nobody may change, a pattern as in a .gitignore; may be repeated.
         keep_tests: Nobody may change the tests that are there, nor add a conftest.py or the like; new tests may be
@@ -126,15 +129,16 @@ async def codebase(
         network: Let commands reach the network.
         unconfined: Run commands without a sandbox where bubblewrap is not there.
     """
-    asked = goal_of(goal, spec, issues) or (f"Make the check `{check}` pass." if allow_red else "")
-    if not asked:
+    asked = goal_of(goal, None if swarm.joining else spec, issues)
+    asked = asked or (f"Make the check `{check}` pass." if allow_red else "")
+    if not asked and not swarm.joining:
         raise RecipeError("nothing is asked for: say it with --goal, or give a file with --spec or --issues")
     if not 0 <= reviewers <= len(LENSES):
         raise RecipeError(
             f"--reviewers {reviewers}: there are 0 to {len(LENSES)}, each with an eye on something else"
         )
     workspace = Workspace(
-        repository=_folder(paths),
+        **place_of(paths, remote),
         branch=branch,
         check=check.replace("{report}", "report.xml"),
         protected=(".git*", *(protect or ())),
@@ -147,13 +151,14 @@ async def codebase(
         workspace = replace(workspace, protected=(*workspace.protected, *STEERING, *await _tests(workspace)))
     material = (str(spec),) if spec is not None else ()
     task = Task(questions=(asked,), paths=material, mode="work", done_when=done_when)
-    fit_to_work(task, None, swarm._model, swarm._reader)  # the check may take minutes
-    ran = await check_at_tip(workspace)
-    if not ran.ok and not allow_red:
-        raise RecipeError(
-            f"the check `{check}` does not pass on {branch} before any work ({said(ran)}): mend that first, or "
-            "give --allow-red"
-        )
+    if not swarm.joining:
+        fit_to_work(task, None, swarm._model, swarm._reader)  # the check may take minutes
+        ran = await check_at_tip(workspace)
+        if not ran.ok and not allow_red:
+            raise RecipeError(
+                f"the check `{check}` does not pass on {branch} before any work ({said(ran)}): mend that first, "
+                "or give --allow-red"
+            )
     listed = read_issues(issues) if issues is not None else ()
     more = (*_issue_tools(listed), *(MATERIAL if spec is not None else ()))
     told = PLANNER.format(check=check, issues=ISSUES if listed else "")
@@ -195,12 +200,6 @@ async def codebase(
     answer = await swarm.run(task, plan=program)
     text = await account_of(answer, workspace)
     return replace(answer, text=text, short=None, statements=(), citations=())
-
-
-def _folder(paths: list[str]) -> str:
-    if len(paths) != 1:
-        raise RecipeError(f"one repository at a time, and these are {len(paths)}: {' '.join(paths)}")
-    return paths[0]
 
 
 def _reported(check: str) -> str:

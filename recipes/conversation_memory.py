@@ -45,6 +45,8 @@ async def conversation_memory(
         read_cost_usd: The most that this reading may cost.
         mirror: Also mirror the memory into this folder of Markdown files, and read back what was edited there.
     """
+    if swarm.joining:
+        return await swarm.run(Task(questions=(question,), paths=()))
     files = [file for path in paths or () for file in files_in(Path(path))]
     if not files and not name:
         raise RecipeError("nothing is named: give files of conversations, or the --name of a memory")

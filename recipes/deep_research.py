@@ -83,7 +83,8 @@ async def deep_research(
         words: About how long the report is to be.
         out: Where it goes, as Markdown.
     """
-    can_be_made(out)
+    if not swarm.joining:
+        can_be_made(out)
     if words < 50:
         raise RecipeError(f"--words {words} is too short for a report: ask for 50 or more")
     if swarm._model.selective or swarm._reader.selective:
@@ -94,7 +95,7 @@ async def deep_research(
         raise RecipeError("nothing to search: name files or folders, --functions FILE or --mcp FILE")
 
     async with given_tools(functions, mcp, changing=all_tools) as given:
-        if given.left_out:
+        if given.left_out and not swarm.joining:
             told = ", ".join(given.left_out)
             print(
                 f"not given to the searchers, since it may change something (--all-tools): {told}", file=sys.stderr

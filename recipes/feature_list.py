@@ -32,7 +32,7 @@ from swarm.features import (
     wrong_with,
 )
 from swarm.issues import goal_of
-from swarm.workspace.account import account_of, check_at_tip, in_lines, said
+from swarm.workspace.account import account_of, check_at_tip, in_lines, place_of, said
 
 TOOLS = (
     "list_files", "read_file", "search_files", "edit_file", "write_file", "remove_file", "run_command", "changes",
@@ -74,11 +74,12 @@ what to mind, and what you would do next; it goes into {progress}."""
 @recipe
 async def feature_list(
     swarm: Swarm,
-    paths: list[str],
+    paths: list[str] | None = None,
     goal: str = "",
     spec: Path | None = None,
     check: str = "",
     at_once: int = 1,
+    remote: str = "",
     branch: str = "green",
     protect: list[str] | None = None,
     readable: list[str] | None = None,
@@ -95,19 +96,20 @@ async def feature_list(
         spec: A file that says what is to be made.
         check: A command that has to pass as well for anything to land, such as a linter.
         at_once: How many features are made side by side.
+        remote: In place of PATH: the address of a repository that all machines reach, where work lands.
         branch: Where work lands; it begins at HEAD.
         protect: What nobody may change, a pattern as in a .gitignore; may be repeated.
         readable: A path outside of the repository that commands may read; may be repeated.
         network: Let commands reach the network.
         unconfined: Run commands without a sandbox where bubblewrap is not there.
     """
-    asked = goal_of(goal, spec)
-    if not asked:
+    asked = goal_of(goal, None if swarm.joining else spec)
+    if not asked and not swarm.joining:
         raise RecipeError("nothing is asked for: say it with --goal, or give a file with --spec")
-    if len(paths) != 1 or at_once < 1:
-        raise RecipeError(f"one repository ({' '.join(paths)}), and at least one feature at once ({at_once})")
+    if at_once < 1:
+        raise RecipeError(f"at least one feature at once ({at_once})")
     workspace = Workspace(
-        repository=paths[0],
+        **place_of(paths, remote),
         branch=branch,
         check=check,
         protected=(".git*", *(protect or ())),
@@ -117,11 +119,12 @@ async def feature_list(
     )
     material = (str(spec),) if spec is not None else ()
     task = Task(questions=(asked,), paths=material, mode="work")
-    fit_to_work(task, None, swarm._model, swarm._reader)  # the check may take minutes
-    if check and not (ran := await check_at_tip(workspace)).ok:
-        raise RecipeError(f"the check `{check}` does not pass on {branch} before any work ({said(ran)})")
-    book = Book(workspace, at_once)
-    there = bool(await book.read())
+    book, there = Book(workspace, at_once), False
+    if not swarm.joining:
+        fit_to_work(task, None, swarm._model, swarm._reader)  # the check may take minutes
+        if check and not (ran := await check_at_tip(workspace)).ok:
+            raise RecipeError(f"the check `{check}` does not pass on {branch} before any work ({said(ran)})")
+        there = bool(await book.read())
     first = Order(
         name=INITIALISE, objective="Lay the ground, and write the list.", sources=material, role=INITIALISE
     )

@@ -29,6 +29,7 @@ In reading order, as data flows from a task to its answer; a module imports only
     run  sync  knowledge              the facades: run, wait for it, look into it,
     playback  history                 run again from the journal, list and forget
     steer                             a word to a run that is at work in another process
+    remote/                           a machine that works slices of runs which are coordinated elsewhere
     recipe                            scripts that shape a task
     memory/                           the memory of a conversation: messages, facts, blocks, and views of them
     embed/                            Swarm as tools of an agent that is there already: SDKs, LangChain, MCP

@@ -6,9 +6,10 @@ workspace is made and commands are confined in `swarm/workspace/`. This module k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from swarm.errors import UsageError
 
@@ -78,6 +79,9 @@ class Ran:
 class Workspace:
     """A git repository that sub-agents work on, each in a worktree of its own, and how their work lands.
 
+    It is the folder of a `repository` on this machine, or a `remote` that all machines of a run reach (an https or
+    ssh address, or the full path of a bare repository), of which each process has a clone.
+
     What a sub-agent leaves in its worktree becomes one commit on `branch`, which begins at `base`, once `check`
     passes on exactly that commit: a command that exits with 0, as a shell would take it but without one. An empty
     check passes. No slice may change what the `protected` patterns name (as in a .gitignore), so that nobody makes
@@ -86,10 +90,10 @@ class Workspace:
     the network. Where bubblewrap is not there, nothing runs unless `unconfined` says that it may all the same.
 
     Raises:
-        UsageError: a setting that makes no sense.
+        UsageError: a setting that makes no sense, or an address with a password in it.
     """
 
-    repository: str
+    repository: str = ""
     branch: str = "green"
     base: str = "HEAD"
     check: str = ""
@@ -101,9 +105,55 @@ class Workspace:
     unconfined: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that commands find, beside PATH, HOME, LANG and the like. Nothing of this process's own is."""
+    remote: str = ""
 
     def __post_init__(self) -> None:
-        if not self.repository:
-            raise UsageError("the workspace names no repository: give it the folder of one")
+        if self.remote:
+            fit_remote(self.remote)
+        if self.repository and self.remote:
+            raise UsageError("the workspace names a repository and a remote: give it one of the two")
+        if not self.repository and not self.remote:
+            raise UsageError("the workspace names no repository: give it the folder of one, or a remote")
         if not self.branch or self.branch.startswith("-") or ".." in self.branch or self.branch == "HEAD":
             raise UsageError(f"{self.branch!r} cannot be the branch that work lands on: name one, such as green")
+
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::[0-9]+)?")
+_SHORT = re.compile(r"(?:[A-Za-z0-9._~-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^:/-][^:]*")  # user@host:path, by ssh
+
+
+def fit_remote(remote: str) -> Literal["https", "ssh", "file"]:
+    """How a remote is reached. What is wrong with one is said without it: there may be a secret in it.
+
+    Raises:
+        UsageError: it is no address that git is let go to, or it has a password in it.
+    """
+    if not remote.isprintable() or remote.startswith("-"):
+        raise UsageError("the workspace's remote is no address of a repository")
+    if remote.startswith("/"):
+        return "file"
+    scheme, found, rest = remote.partition("://")
+    if not found:
+        if _SHORT.fullmatch(remote):
+            return "ssh"
+        raise UsageError(_UNFIT)
+    host, slash, path = rest.partition("/")
+    if "@" in host and (":" in host.rpartition("@")[0] or scheme == "https"):
+        raise UsageError(_TOLD_ALONG)
+    if "@" in path.partition("/")[0] and scheme != "file":  # of a password with a slash in it
+        raise UsageError(_TOLD_ALONG)
+    if scheme == "file" and slash and not host:
+        return "file"
+    if scheme in ("https", "ssh") and path and _HOST.fullmatch(host) and "?" not in path and "#" not in path:
+        return "https" if scheme == "https" else "ssh"
+    raise UsageError(_UNFIT)
+
+
+_UNFIT = (
+    "the workspace's remote cannot be used: name an https or ssh address without a query, or the full path of a "
+    "bare repository"
+)
+_TOLD_ALONG = (
+    "the workspace's remote has a user or a password in it, which would be kept and shown: leave it out, git asks "
+    "its credential helper, its ssh agent or GIT_ASKPASS"
+)

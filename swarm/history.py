@@ -9,6 +9,7 @@ itself. This module reads the journal; it begins nothing and goes on with nothin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from swarm.errors import NoSuchRun, StoreError, UsageError
 from swarm.observe.log import redact_text
 from swarm.store.journal import LOST, Account, Journal, Record
 from swarm.store.opening import Store, open_mailbox, open_store, shown
+from swarm.store.published import drop
 from swarm.task import Answer, Limits, Task, Usage
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ def show(name: str, store: str | Path | None = None) -> Shown:
 
 async def forget(name: str, store: str | Path | None = None) -> Forgotten:
     """Delete a run: its records, the calls that it paid for, its graph, and the text of the sources that no other
-    run reads. Nothing of it is left in the files of this machine.
+    run reads. Nothing of it is left in the files of this machine, nor on the server that the store is on.
 
     Raises:
         StoreError: as `find`, or somebody is at the run or in the store.
@@ -189,17 +191,13 @@ async def forget(name: str, store: str | Path | None = None) -> Forgotten:
         await forget_places(journal, run)
         with suppress(StoreError), closing(open_mailbox(store)) as mailbox:
             mailbox.clear(run)
+        if opened.url is not None:  # before the run: whoever is broken off here can be asked once more
+            await asyncio.to_thread(drop, opened.blobs, only)
         await journal.forget(run)
         chars, sources = await opened.database.write(lambda connection: _clear(connection, run, read, only))
         _compact(opened.database.path)
-        return Forgotten(
-            run=run,
-            calls=usage.calls,
-            sources=sources,
-            chars=chars,
-            kept=len(read) - len(only),
-            bytes=max(0, before - _size(opened)),
-        )
+        kept, freed = len(read) - len(only), max(0, before - _size(opened))
+        return Forgotten(run=run, calls=usage.calls, sources=sources, chars=chars, kept=kept, bytes=freed)
 
 
 # Looking

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm.cards import knowledge_card, opened_card
+from swarm.coordinator.kept import library_of
 from swarm.display import Displayed
 from swarm.errors import StoreError, UsageError
 from swarm.graph.disputes import disputed
@@ -28,7 +29,6 @@ from swarm.graph.search import search
 from swarm.graph.show import edges_of
 from swarm.source import Location, Span
 from swarm.store.journal import Entry, Journal
-from swarm.store.library import Library
 from swarm.store.opening import DEFAULT_STORE, Store, is_url, open_store, shown
 from swarm.task import Finding
 from swarm.views.view import View, view
@@ -68,7 +68,7 @@ class Knowledge(Displayed, card=knowledge_card):
     def __init__(self, store: Store, run: str) -> None:
         self._database, self._journal = store.database, store.journal
         self.graph = SharedGraph(store.database, run)
-        self._library = Library(store.database)
+        self._library = library_of(store, run)
 
     def __len__(self) -> int:
         """Findings, those that say the same counted once."""

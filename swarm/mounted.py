@@ -68,7 +68,8 @@ class _Lent:
 @dataclass(kw_only=True)
 class Mount:
     """What the invocations of one graph have in common. `task` holds where the input says nothing; `begin` opens a
-    run on a store, `end` records its answer, and `models` is entered while the models are used."""
+    run on a store, `coordinating` is entered while a phase of it works, `end` records its answer, and `models` is
+    entered while the models are used."""
 
     store: Path | str
     task: Task
@@ -76,6 +77,7 @@ class Mount:
     ask_at_limit: bool
     new_id: Callable[[], str]
     begin: Callable[[Task, str, Store, Emit], Awaitable[Desk | Answer]]
+    coordinating: Callable[[Store, Desk], AbstractAsyncContextManager[None]]
     end: Callable[[Desk, Answer], Awaitable[None]]
     models: Callable[[], AbstractAsyncContextManager[None]]
     begun: dict[str, Task] = field(default_factory=dict)
@@ -153,9 +155,10 @@ class Invocation:
     async def at_work(self) -> AsyncIterator[None]:
         from swarm.coordinator.listen import listening
 
-        desk = self._desk
+        desk, opened = self._desk, self._opened
         assert desk is not None
-        async with listening(desk, self._lent):
+        assert opened is not None
+        async with self._mount.coordinating(opened.store, desk), listening(desk, self._lent):
             yield
         desk.steering.ended = False  # of the phase alone; the invocation goes on
 

@@ -13,9 +13,10 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
@@ -27,6 +28,7 @@ from swarm.errors import (
     Refused,
     ReplayDiffers,
     RunError,
+    SourceError,
     StoreError,
 )
 from swarm.limits.budget import Budget
@@ -36,6 +38,7 @@ from swarm.models.base import Completion
 from swarm.models.told import Told
 from swarm.program import Program
 from swarm.prompts.typed import Prompt
+from swarm.store.claims import Lease
 from swarm.store.cuts import Cuts
 from swarm.store.database import Database
 from swarm.store.journal import Account, Call, Entry, Intent, Outcome, Projection, Record, to_json
@@ -46,7 +49,7 @@ from swarm.task import Answer, Limits, Usage
 
 _LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
 _INPUTS = {"task", "session", "corpus", "room", "pairs", "removal", "instruction", "request", "tool", "ran"}
-_INPUTS |= {"landing", "landed", "tools", "found", "job"}
+_INPUTS |= {"landing", "landed", "tools", "found", "job", "posture", "placed"}
 """Kinds of records that are taken as they are: what they hold came from outside, or from the clock."""
 _GIVEN = {"room", "pairs", "kept", "looked", "checked", "tool", "ran", "landed", "tools", "found"}
 """Kinds that may be looked up before the record of them is due: another slice may have been first."""
@@ -72,12 +75,26 @@ async def replay(
     """
     with open_store(store, read_only=True) as opened:
         played = Played(opened.journal, run, plan)
+        await _fetch_texts(opened, run)
         with tempfile.TemporaryDirectory(prefix="swarm-replay-") as folder:
             scratch = Database.open(Path(folder) / "replay.db")
             try:
                 return await _play(played, opened, scratch, seen)
             finally:
                 scratch.close()
+
+
+async def _fetch_texts(store: Store, run: str) -> None:
+    """Bring the text of a run on a server that this machine did not read. What is not there may not be needed."""
+    from swarm.coordinator.records import corpus_of
+    from swarm.store.texts import fetch
+
+    corpus = corpus_of(store.journal, run)
+    if store.url is not None and corpus is not None:
+        library = Library(store.database)
+        with suppress(SourceError):
+            if not library.holds(corpus):
+                await fetch(library, store.blobs, corpus.sources)
 
 
 async def _play(played: Played, store: Store, scratch: Database, seen: Seen | None) -> Answer:
@@ -172,12 +189,11 @@ class _Checked:
             return  # its name was taken in an earlier session: what is written again changes nothing
         if record is None:
             self._missing(f"this version makes a {entry.kind} record {entry.key}, which the journal does not hold")
-        assert record is not None
         if json.loads(to_json(entry.body)) != record.body:
             raise ReplayDiffers(_differs(record), record.seq)
         self._seen.add(name)
 
-    def _missing(self, said: str) -> None:
+    def _missing(self, said: str) -> NoReturn:
         if self._session.answer is None:
             raise Ended
         after = self._unseen()
@@ -214,7 +230,10 @@ class _Checked:
         ]
         return min(left, key=lambda record: record.seq, default=None)
 
-    async def begin_call(self, intent: Intent) -> None:
+    def under(self, lease: Lease) -> _Checked:  # noqa: ARG002
+        return self
+
+    async def begin_call(self, intent: Intent) -> NoReturn:
         """A call that has no reply: what became of it, as far as the journal tells."""
         reason = self._played.failed_calls.get(intent.key)
         if reason is not None:

@@ -26,7 +26,6 @@ from swarm.observe.telemetry import traced
 from swarm.program import Program
 from swarm.source import Corpus
 from swarm.store.cuts import Cuts
-from swarm.store.journal import Entry
 from swarm.store.library import Library
 from swarm.store.mailbox import request
 from swarm.store.opening import DEFAULT_STORE, Store, open_mailbox, open_store
@@ -35,7 +34,9 @@ from swarm.task import Answer, Limits, Task, Usage
 
 if TYPE_CHECKING:
     from swarm.coordinator.desk import Desk
+    from swarm.coordinator.distributed import EngineName
     from swarm.coordinator.machine import Mounted
+    from swarm.engine.base import Engine
     from swarm.index.base import Embed, Index
     from swarm.task import Estimate
 
@@ -56,6 +57,8 @@ class Swarm:
     vectors: with it, findings that may say the same in other words are proposed to the model, which judges them.
     `index` is searched beside the library where something is looked for in the sources, which are put into it; one
     that fails costs its hits and not the run. Whoever made it closes it.
+    `engine` says where slices are worked: in this process, or, with `postgres` and a store there, by whoever
+    serves it with `swarm worker`; `concurrency` counts over all of them.
     `approve` is shown what a run with a model that costs money is estimated to come to, before anything is sent:
     where it returns False, nothing is.
 
@@ -63,8 +66,8 @@ class Swarm:
         ModelError: an unknown name, or a missing key.
     """
 
-    _clock: Callable[[], float] = staticmethod(time.monotonic)
-    """In seconds: a rehearsal goes by its own."""
+    joining = False  # whether nothing is run: a worker calls a recipe to learn its plan
+    _clock: Callable[[], float] = staticmethod(time.monotonic)  # in seconds: a rehearsal goes by its own
 
     def __init__(
         self,
@@ -78,15 +81,15 @@ class Swarm:
         embed: Embed | None = None,
         index: Index | None = None,
         approve: Approve | None = None,
+        engine: EngineName | Engine = "local",
     ) -> None:
         self._model = connect(model, window=window, base_url=base_url) if isinstance(model, str) else model
-        if reader is None:
-            self._reader = self._model
-        else:
-            self._reader = connect(reader, window=window, base_url=base_url) if isinstance(reader, str) else reader
+        if isinstance(reader, str):
+            reader = connect(reader, window=window, base_url=base_url)
+        self._reader = reader or self._model
         self._store = store if store is not None else DEFAULT_STORE
         self._concurrency = concurrency or _PLACES
-        self._embed, self._index, self._approve = embed, index, approve
+        self._embed, self._index, self._approve, self._engine = embed, index, approve, engine
         self._settings: dict[str, Any] = {
             "model": self._model.name,
             "reader": self._reader.name,
@@ -214,6 +217,8 @@ class Swarm:
         (`plan`); with `on_limit="ask"` so does a limit that is reached. Both need a checkpointer: this one, or
         that of the graph that this is mounted in.
         """
+        from swarm.coordinator.begin import end
+        from swarm.coordinator.distributed import coordinating
         from swarm.coordinator.machine import mounted
         from swarm.mounted import Invocation, Mount
 
@@ -224,7 +229,8 @@ class Swarm:
             ask_at_limit=on_limit == "ask",
             new_id=_new_id,
             begin=lambda asked, run_id, store, emit: self._begin(asked, run_id, store, emit, plan),
-            end=_end,
+            coordinating=lambda store, desk: coordinating(self._engine, store, desk),
+            end=end,
             models=self._models,
         )
         return mounted(lambda: Invocation(mount), checkpointer)
@@ -257,6 +263,8 @@ class Swarm:
     async def _run(
         self, task: Task, run_id: str, emit: Emit, plan: Program | None, corpus: Corpus | None = None
     ) -> Answer:
+        from swarm.coordinator.begin import end
+        from swarm.coordinator.distributed import coordinating
         from swarm.coordinator.listen import listening
 
         async with self._models():
@@ -265,28 +273,27 @@ class Swarm:
                 if isinstance(begun, Answer):
                     return begun
                 trace.begun(begun)
-                async with listening(begun, lambda: open_mailbox(self._store)):
+                async with (
+                    coordinating(self._engine, opened.store, begun),
+                    listening(begun, lambda: open_mailbox(self._store)),
+                ):
                     answer = await self._work(begun)
-                await _end(begun, answer)
+                await end(begun, answer)
                 trace.answered(answer)
                 return answer
 
     async def _begin(
-        self,
-        task: Task,
-        run_id: str,
-        store: Store,
-        emit: Emit,
-        plan: Program | None = None,
-        given: Corpus | None = None,
+        self, task: Task, run_id: str, store: Store, emit: Emit, plan: Program | None, given: Corpus | None = None
     ) -> Desk | Answer:
         """The desk of a run that begins or goes on, brought to where the journal leaves off; its answer, where
         nothing is left to do."""
         from swarm.coordinator.begin import answer_of, begin, forget_unread
+        from swarm.coordinator.distributed import checked
         from swarm.coordinator.kept import bring_back
         from swarm.coordinator.restore import catch_up, restore
         from swarm.coordinator.work.fit import fit_to_work
 
+        checked(self._engine, self._store)
         began = self._clock()
         window = max(self._model.window, self._reader.window)
         emit(RunStarted(run_id=run_id, model=self._model.name, reader=self._reader.name, window=window))
@@ -385,13 +392,6 @@ class Swarm:
                 await self._model.close()
                 if self._reader is not self._model:
                     await self._reader.close()
-
-
-async def _end(desk: Desk, answer: Answer) -> None:
-    from swarm.coordinator.records import ANSWER
-
-    body = ANSWER.dump_json(answer)
-    await desk.journal.append(desk.run, Entry(kind="answer", key=str(desk.session), body=body))
 
 
 def _new_id() -> str:

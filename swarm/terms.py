@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 import Stemmer
@@ -18,6 +19,9 @@ WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
 _CJK = re.compile(r"([぀-ヿ㐀-䶿一-鿿가-힣豈-﫿])")
 _stemmers = threading.local()
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|(.))", re.DOTALL)
+_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
+_ESCAPED = ("json", "jsonl")  # media whose text is escaped
 
 STOP = frozenset(
     """
@@ -34,6 +38,27 @@ STOP = frozenset(
 def spaced(text: str) -> str:
     """`text` with blanks around each Chinese, Japanese and Korean character, which no blank separates."""
     return _CJK.sub(r" \1 ", text) if _CJK.search(text) else text
+
+
+def unescaped(text: str) -> str:
+    """JSON as the search should see it: with the characters that its escapes stand for."""
+    return _ESCAPE.sub(_character, text) if "\\" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    if match[3]:
+        return _SIMPLE.get(match[3], match[3])
+    high = int(match[1], 16)
+    if not 0xD800 <= high <= 0xDFFF:
+        return chr(high) + (unescaped(f"\\u{match[2]}") if match[2] else "")
+    if match[2] and high < 0xDC00:
+        return chr(0x10000 + ((high - 0xD800) << 10) + (int(match[2], 16) - 0xDC00))
+    return "\ufffd"
+
+
+def seen_in(media: str) -> Callable[[str], str] | None:
+    """What makes of a text in this media what the search is to see; None: it sees the text itself."""
+    return unescaped if media in _ESCAPED else None
 
 
 @lru_cache(maxsize=200_000)

@@ -55,6 +55,7 @@ FLOORS = (
         "invocation",
         "memory",
         "embed",
+        "remote",
     },
     {"inspect"},
     {"testing"},

@@ -45,6 +45,7 @@ def _kept(settings: Settings) -> list[str]:
     from swarm.observe.log import redact_text
 
     words = ["--store", settings.store] if settings.store else []
+    words += ["--engine", settings.engine] if settings.engine != "local" else []
     words += ["--prices", str(settings.prices)] if settings.prices else []
     if settings.base_url and redact_text(settings.base_url) != settings.base_url:
         words += ["--base-url", settings.base_url]

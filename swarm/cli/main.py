@@ -22,7 +22,7 @@ from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.export import export
 from swarm.cli.graph import graph
 from swarm.cli.memory import memory
-from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, WHOLE, Settings, argument, command, option
+from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, STANDBY, WHOLE, Settings, argument, command, option
 from swarm.cli.plain import one_line
 from swarm.cli.recalled import allow_address, allowed, recalled
 from swarm.cli.recipes import estimated_recipes, recipes
@@ -34,6 +34,8 @@ from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
 from swarm.cli.view import view
 from swarm.cli.watch import watch
 from swarm.cli.why import why
+from swarm.cli.worker import worker
+from swarm.cli.workers import workers
 from swarm.errors import SwarmError, UsageError
 from swarm.recipe import load, shipped
 
@@ -111,11 +113,34 @@ def _estimate(settings: Settings, question: str, paths: list[str]) -> int:
     return execute_estimate(settings, lambda it: recipe.run(it, paths, question=question))
 
 
-def _resume(settings: Settings, run: str) -> int:
+def _resume(settings: Settings, run: str, standby: bool) -> int:
     prepare(settings)
+    from swarm.errors import StoreInUse
     from swarm.history import find
 
     id_ = find(run, settings.store)
+    while standby:
+        _stand_by(settings, id_)
+        try:
+            return _go_on(settings, id_)
+        except StoreInUse:  # another was faster
+            continue
+    return _go_on(settings, id_)
+
+
+def _stand_by(settings: Settings, id_: str) -> None:
+    import asyncio
+
+    from swarm.remote.standby import stand_by
+
+    def tell(text: str) -> None:
+        if not settings.quiet:
+            sys.stderr.write(f"swarm: {text}\n")
+
+    asyncio.run(stand_by(id_, settings.store, tell))
+
+
+def _go_on(settings: Settings, id_: str) -> int:
     if (code := steering.go_on_if_paused(id_, settings.store, as_json=settings.json)) is not None:
         return code
     allow_address(settings, id_)
@@ -153,7 +178,9 @@ app.command()(
     command(_work, _WORK, WHOLE, name="work", text="Work towards a goal by a plan; needs a language model.")
 )
 app.command()(
-    command(_resume, (RUN,), WHOLE, name="resume", text="Go on with a run that was stopped, or is partial.")
+    command(
+        _resume, (RUN, STANDBY), WHOLE, name="resume", text="Go on with a run that was stopped, or is partial."
+    )
 )
 estimates = typer.Typer(cls=Estimates, subcommand_metavar="QUESTION PATH... | run RECIPE PATH...")
 estimates.command()(
@@ -179,7 +206,9 @@ app.command(name="forget")(forget)
 app.command(name="replay")(replay)
 app.command(name="graph")(graph)
 app.command(name="serve")(serve)
+app.command(name="worker")(worker)
 app.add_typer(memory, name="memory")
+app.add_typer(workers, name="workers")
 app.command()(mcp.command)
 
 

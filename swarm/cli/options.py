@@ -38,6 +38,8 @@ class Settings:
     output_tokens_per_minute: int | None = None
     store: str | None = None
     """A file, or the URL of a database."""
+    engine: str = "local"
+    """Where slices are worked."""
     prices: Path | None = None
     yes: bool = False
     json: bool = False
@@ -85,6 +87,9 @@ PATHS_IF_ANY = Parameter(
     ],
 )
 RUN = argument("run", str, metavar="RUN", help="The id of the run, the beginning of it, or last.")
+STANDBY = _common(
+    "standby", bool, False, help="Wait until whoever coordinates the run has died, and take over; with --engine."
+)
 
 SHAPE = (
     _common(
@@ -130,7 +135,15 @@ JSON = _common("json", bool, False, help="Print one JSON object, and nothing els
 _QUIET = _common("quiet", bool, False, help="Show no progress.")
 _LOG = _common("log_json", bool, False, help="Write the log to stderr, one JSON object a line.")
 
-MANNER = (STORE, PRICES, YES, JSON, _QUIET, _LOG)
+ENGINE = _common(
+    "engine",
+    str,
+    "local",
+    metavar="ENGINE",
+    help="Where slices are worked: local, or postgres, by each `swarm worker` on the --store.",
+)
+
+MANNER = (STORE, ENGINE, PRICES, YES, JSON, _QUIET, _LOG)
 """What is told anew each time."""
 
 WHOLE = (*SHAPE, *LIMITS, *MANNER)

@@ -55,7 +55,7 @@ def go_on(settings: Settings, run: str) -> Open:
 
 def options_of(settings: Settings) -> dict[str, Any]:
     """What of the settings a swarm is made with, as far as it was given."""
-    names = ("model", "reader", "store", "window", "concurrency", "base_url")
+    names = ("model", "reader", "store", "window", "concurrency", "base_url", "engine")
     given = {name: getattr(settings, name) for name in names}
     return {name: value for name, value in given.items() if value is not None or name == "store"}
 

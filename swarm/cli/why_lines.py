@@ -151,7 +151,8 @@ def _step(step: Step) -> Iterator[str]:
         yield from _wrapped(f"began from: {', '.join(one_line(need, 40) for need in step.needs)}", 2)
     when = _when(step.begun, step.ended)
     who = f", by {one_line(', '.join(step.models))}" if step.models else ""
-    yield from _wrapped(f"when: {when}{who}", 2)
+    where = f", on {one_line(', then '.join(step.machines), 200)}" if step.machines else ""
+    yield from _wrapped(f"when: {when}{who}{where}", 2)
     rejected = f", {plural(step.rejected, 'quote')} rejected" if step.rejected else ""
     yield from _wrapped(f"reported: {plural(step.findings, 'finding')}{rejected}", 2)
     if step.summary:

@@ -48,7 +48,7 @@ def question(asks: Asks, desk: Desk, expected: Estimate | None) -> dict[str, Any
         "run_id": desk.run,
         "questions": list(desk.task.questions),
         "sources": len(desk.corpus.sources),
-        "spent": usage(desk.gate.budget.spent),
+        "spent": usage(desk.spent),
         "limits": said_limits(desk.limits),
     }
     if expected is not None:

@@ -6,6 +6,7 @@ but for those that are given.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from swarm.coordinator.desk import Desk
 from swarm.coordinator.records import ANSWER, TASK, corpus_entry, corpus_of
 from swarm.errors import SourceError, StoreError
 from swarm.events import Event
@@ -28,6 +30,8 @@ from swarm.sources.gather import gather
 from swarm.store.journal import Entry, Journal
 from swarm.store.library import Library
 from swarm.store.opening import Store, shown
+from swarm.store.published import Absent, Damaged, drop
+from swarm.store.texts import fetch, publish
 from swarm.task import Answer, Limits, Task
 
 LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
@@ -114,33 +118,70 @@ async def gathered(
     given: Corpus | None = None,
 ) -> Corpus:
     """The sources of a run: as they were when it began, wherever the store holds their text; those `given`, which
-    it holds already; or what the paths of the task lead to.
+    it holds already; or what the paths of the task lead to. On a server their text is kept there too.
 
     Raises:
         SourceError: as `gather`, or a source that is read again is not what it was.
     """
     library = Library(store.database)
     known = corpus_of(store.journal, run_id) if run_id is not None else None
-    if known is not None and library.holds(known):
-        return known
-    if given is not None and library.holds(given):
+    if known is not None:
+        await _had_again(known, task, library, store, emit)
+        corpus = known
+    elif given is not None and library.holds(given):
         corpus = given
     elif task.paths or task.mode != "work":
         corpus = await gather(task.paths, library, on_source=emit)
     else:
         corpus = Corpus(sources=())
-    if known is not None:
-        changed = {source.id: source.path for source in known.sources}.keys() - {one.id for one in corpus.sources}
-        for source in known.sources:
-            if source.id in changed:
-                raise SourceError(
-                    f"{source.path} is not what it was when the run began, and the store does not hold its text: "
-                    "restore the file, or begin a new run"
-                )
-        return known
     if run_id is not None:
-        await store.journal.append(run_id, corpus_entry(corpus))
+        if known is None:
+            await store.journal.append(run_id, corpus_entry(corpus))
+        await _shared(corpus, task, library, store)  # what no record names, nobody would ever delete
     return corpus
+
+
+async def _had_again(
+    known: Corpus, task: Task, library: Library, store: Store, emit: Callable[[Event], None]
+) -> None:
+    """Have the text of a run that goes on: from here, from the server, or from its paths."""
+    damaged: list[str] = []
+    if await _held(known, library, store, damaged):
+        return
+    try:
+        again = await gather(task.paths, library, on_source=emit)
+    except SourceError as error:
+        raise SourceError(f"the store does not hold the text with which the run began, and {error}") from None
+    left = {source.id for source in again.sources}
+    for source in known.sources:
+        if source.id not in left:
+            raise SourceError(
+                f"{source.path} is not what it was when the run began, and the store does not hold its text: "
+                "restore the file, or begin a new run"
+            )
+    if damaged:
+        await asyncio.to_thread(drop, store.blobs, damaged)  # and sent anew
+
+
+async def _held(corpus: Corpus, library: Library, store: Store, damaged: list[str]) -> bool:
+    """Whether the text of a corpus is here, be it from the server. What is `damaged` there is told."""
+    if library.holds(corpus) or store.url is None:
+        return library.holds(corpus)
+    try:
+        await fetch(library, store.blobs, corpus.sources)
+    except Absent:
+        return False
+    except Damaged as error:
+        damaged.append(error.source)
+        return False
+    return True
+
+
+async def _shared(corpus: Corpus, task: Task, library: Library, store: Store) -> None:
+    """Keep the text on the server, where the store is on one, so that any machine may work on the run and look
+    into it. Text that was handed over, and was read from no path, stays here."""
+    if store.url is not None and task.paths:
+        await publish(library, store.blobs, corpus.sources)
 
 
 def settings_of(journal: Journal, run_id: str, store: Path | str | None) -> dict[str, Any]:
@@ -172,3 +213,9 @@ def task_of(journal: Journal, run_id: str, limits: Limits | None, store: Path | 
 
 def _no_run(store: Path | str | None, run_id: str) -> StoreError:
     return StoreError(f"{shown(store)} holds no run {run_id}: check the id, or name another --store")
+
+
+async def end(desk: Desk, answer: Answer) -> None:
+    """Record what a run came to this time."""
+    body = ANSWER.dump_json(answer)
+    await desk.journal.append(desk.run, Entry(kind="answer", key=str(desk.session), body=body))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from swarm.coordinator.indexed import Indexed
 from swarm.coordinator.kept import PathsOf, Sources
+from swarm.coordinator.offers import Offer, Outcome
 from swarm.coordinator.records import Plan
 from swarm.coordinator.steering import Steering
 from swarm.errors import LimitReached
@@ -29,7 +31,7 @@ from swarm.source import Corpus, Source
 from swarm.store.cuts import Cuts
 from swarm.store.journal import Journal, Record
 from swarm.store.library import Library
-from swarm.task import Answer, Limits, Slice, SliceFailure, Task
+from swarm.task import Answer, Limits, Slice, SliceFailure, Task, Usage
 from swarm.worker.read import Brief
 
 if TYPE_CHECKING:
@@ -92,6 +94,19 @@ class Recorded(Protocol):
         before."""
 
 
+class Elsewhere(Protocol):
+    """Machines that work slices; see `swarm.coordinator.away`."""
+
+    async def attempt(self, offer: Offer) -> Outcome:
+        """What a slice comes to, or why it comes to nothing."""
+
+    def settle(self, ref: str) -> None:
+        """What became of a slice is in the journal."""
+
+    def at_work(self, desk: Desk, is_open: Callable[[str], bool]) -> AbstractAsyncContextManager[None]:
+        """While slices are worked; `is_open` tells those that are still to be settled."""
+
+
 @dataclass(kw_only=True)
 class Desk:
     """One run. `began` is the clock's reading in seconds at its start. `session` counts how often the run began or
@@ -123,6 +138,10 @@ class Desk:
     """An index of the user's, where they gave one: what it finds in the sources is fused with what the library
     does."""
 
+    follow: Callable[[], None] | None = None
+    """Brings the graph up to date with what others record of the run, where that is not this process. Blocks."""
+    away: Elsewhere | None = None
+    """Where slices are worked, if that is not in this process."""
     recorded: Recorded | None = None
     """What is known beforehand, where a run is replayed."""
     program: Program | None = None
@@ -151,6 +170,8 @@ class Desk:
     """Follow-up questions so far."""
     settling: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Contradictions that the sources are asked about, by the question: the ids of both findings."""
+    left: dict[str, Limits] = field(default_factory=dict)
+    """What is left of the share of a slice that was read on another machine."""
     shares: dict[str, Budget] = field(default_factory=dict)
     """What each slice of a round, with all that it is cut into, may spend, where the limits say so."""
     stopped: str | None = None
@@ -158,6 +179,11 @@ class Desk:
     limit: str | None = None
     """The name of the limit that was reached, as in `Limits`."""
     answer: Answer | None = None
+
+    @property
+    def spent(self) -> Usage:
+        """What the run has spent so far, wherever."""
+        return self.gate.budget.spent if self.away is None else self.journal.spent(self.run)
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -219,6 +245,19 @@ class Desk:
             self.shares[slice_.id] = self.gate.budget.share(self.limits.each_slice)
         return self.shares[slice_.id]
 
+    def left_for(self, slice_: Slice) -> Limits | None:
+        """What a slice may spend on another machine: its own share, or half of what its parent left of it."""
+        each = self.limits.each_slice
+        if each is None or slice_.parent is None:
+            return each
+        left = self.left.get(slice_.parent, each)
+        return replace(
+            left,
+            cost_usd=None if left.cost_usd is None else left.cost_usd / 2,
+            tokens=None if left.tokens is None else left.tokens // 2,
+            calls=None if left.calls is None else left.calls // 2,
+        )
+
     def add(self, plan: Plan) -> int:
         """Take a plan's slices up, and count the new ones: one that asks the same of the same text as an earlier
         one is left out."""
@@ -229,3 +268,8 @@ class Desk:
         self.slices |= {slice_.id: slice_ for slice_ in new}
         self.planned += [slice_.id for slice_ in new]
         return len(new)
+
+
+def elsewhere(desk: Desk, is_open: Callable[[str], bool]) -> AbstractAsyncContextManager[None]:
+    """While slices are worked, be it here or on other machines; see `Elsewhere.at_work`."""
+    return nullcontext() if desk.away is None else desk.away.at_work(desk, is_open)

@@ -8,8 +8,9 @@ handing out, while what is in flight finishes.
 from __future__ import annotations
 
 from swarm.agenda.agenda import Agenda
-from swarm.coordinator.desk import Desk
+from swarm.coordinator.desk import Desk, Elsewhere, elsewhere
 from swarm.coordinator.listen import hear
+from swarm.coordinator.offers import NotBegun, Offer, raised, told
 from swarm.coordinator.plan import CLOSELY, brief_for, brief_of
 from swarm.coordinator.records import DROPPED, REPORT, Half, children, halves_entry
 from swarm.coordinator.steering import CANCELLED
@@ -49,7 +50,7 @@ async def dispatch(desk: Desk) -> None:
 
 async def _serve(desk: Desk, agenda: Agenda) -> None:
     """Work what is planned, and what becomes of it, on all places."""
-    engine = LocalEngine(desk.concurrency)
+    engine = LocalEngine(desk.concurrency, agenda)
     resumed = desk.session > 1 and desk.reader.remote
     gate = Hedged(desk.gate, lambda: _spare(desk, agenda, engine), ahead=lambda: len(agenda), resumed=resumed)
     begun = len(desk.done | desk.split | desk.failures.keys())
@@ -72,6 +73,7 @@ async def _serve(desk: Desk, agenda: Agenda) -> None:
             desk.emit(SliceStarted(slice=desk.slices[ref]))
             with desk.steering.under_way(ref):
                 await _work(desk, agenda, gate, desk.slices[ref])
+                _settle_away(desk, ref)
         if desk.stopped is not None:
             agenda.clear()
         agenda.settle(ref)
@@ -80,12 +82,13 @@ async def _serve(desk: Desk, agenda: Agenda) -> None:
         if not _settled(desk, ref):
             _add(agenda, desk.slices[ref])
     agenda.wake = engine.wake
-    await engine.serve(agenda, work)
+    async with elsewhere(desk, lambda ref: ref in desk.slices and not _settled(desk, ref)):
+        await engine.serve(work)
 
 
 def _spare(desk: Desk, agenda: Agenda, engine: LocalEngine) -> int:
     """Places for which there is nothing to do."""
-    return 0 if agenda.ready or desk.steering.paused or desk.stopping.is_set() else engine.spare
+    return 0 if agenda.ready or desk.steering.paused or desk.stopping.is_set() else engine.free_slots()
 
 
 def _add(agenda: Agenda, slice_: Slice) -> None:
@@ -141,6 +144,8 @@ async def _work(desk: Desk, agenda: Agenda, gate: Hedged, slice_: Slice) -> None
     try:
         _fail_again(desk, slice_)
         report = await desk.steering.work(slice_.id, lambda: _read(desk, gate, slice_))
+    except NotBegun:
+        return
     except SliceCancelled as error:
         await _drop(desk, slice_, str(error))
     except PromptTooLong as error:
@@ -165,10 +170,28 @@ async def _work(desk: Desk, agenda: Agenda, gate: Hedged, slice_: Slice) -> None
 
 
 async def _read(desk: Desk, gate: Hedged, slice_: Slice) -> Report:
+    if desk.away is not None:
+        return await _read_away(desk, desk.away, slice_)
     brief, share = brief_for(desk, slice_), desk.share_of(slice_)
     with within(asker=slice_.id):
         reading = read(slice_, brief, desk.library, gate, desk.reader, share)
         return await in_time(reading, share if desk.recorded is None else None)
+
+
+async def _read_away(desk: Desk, away: Elsewhere, slice_: Slice) -> Report:
+    reading, share = told(brief_for(desk, slice_), slice_), desk.left_for(slice_)
+    outcome = await away.attempt(Offer(session=desk.session, slice=slice_, told=reading, share=share))
+    desk.gate.peak = max(desk.gate.peak, outcome.peak)
+    if share is not None:
+        desk.left[slice_.id] = share.left(outcome.usage)
+    if outcome.report is None:
+        raise raised(outcome.failed)
+    return outcome.report
+
+
+def _settle_away(desk: Desk, ref: str) -> None:
+    if desk.away is not None:
+        desk.away.settle(ref)
 
 
 def _fail_again(desk: Desk, slice_: Slice) -> None:

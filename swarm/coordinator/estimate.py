@@ -60,7 +60,7 @@ def _estimate(ahead: Ahead) -> Estimate:
         most=sum(_most(ahead), Usage()),
         minutes=minutes,
         limits=ahead.desk.limits,
-        spent=ahead.desk.gate.budget.spent,
+        spent=ahead.desk.spent,
         prices=tuple(dict.fromkeys(priced(model) for model in (ahead.desk.model, ahead.desk.reader))),
         assumptions=_assumptions(ahead),
         over_limit=_over_limit(ahead, reading, total, minutes),
@@ -197,7 +197,7 @@ def _bound(model: Model, replies: int, input_tokens: int, tries: int) -> Usage:
 
 def _over_limit(ahead: Ahead, reading: Usage, total: Usage, minutes: float) -> OverLimit | None:
     """The limit that comes first, where one comes before the end. A part of some is held back from the reading."""
-    limits, spent = ahead.desk.limits, ahead.desk.gate.budget.spent
+    limits, spent = ahead.desk.limits, ahead.desk.spent
     wanted = (
         ("cost_usd", limits.cost_usd, HELD_SHARE, spent.cost_usd, reading.cost_usd, total.cost_usd),
         ("tokens", limits.tokens, HELD_SHARE, spent.tokens, reading.tokens, total.tokens),

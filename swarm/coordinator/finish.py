@@ -290,7 +290,6 @@ def _assemble(
         text = ""
     elif status == "no_evidence":
         text = NO_EVIDENCE
-    budget = desk.gate.budget
     contradictions = _contradictions(desk, draft)
     return Answer(
         run_id=desk.run,
@@ -306,7 +305,7 @@ def _assemble(
         coverage=ledger,
         window_limit=desk.window,
         window_peak=desk.gate.peak,
-        usage=budget.spent,
+        usage=desk.spent,
         slices=len(desk.slices) - len(desk.split) if desk.work is None else desk.work.done,
         rounds=desk.round if desk.work is None else desk.work.root.plannings,
         failures=(*desk.failures.values(), *desk.dropped.values()),

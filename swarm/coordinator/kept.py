@@ -6,13 +6,15 @@ What a run made is a record each, looked up when it is asked for, so that memory
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from swarm.source import Corpus, Source
 from swarm.sources.kept import keep
+from swarm.store.afar import Afar
 from swarm.store.journal import Entry, Journal
 from swarm.store.library import Library
+from swarm.store.opening import Store
 
 _KNOWN = 4_096
 
@@ -86,8 +88,22 @@ def kept_source(id_: str, body: Mapping[str, Any]) -> Source:
     return Source(id=id_, path=body["path"], media=body["media"], chars=body["chars"], bytes=body["bytes"])
 
 
-def bring_back(journal: Journal, run: str, library: Library) -> None:
-    """Put into the library what the run made and another store, or none, holds the text of. Blocks."""
-    for id_ in journal.keys(run, "kept"):
+def bring_back(journal: Journal, run: str, library: Library, ids: Iterable[str] | None = None) -> None:
+    """Put into the library what the run made and another store, or none, holds the text of: all of it, or what
+    these ids name. Blocks."""
+    for id_ in journal.keys(run, "kept") if ids is None else ids:
         if library.source(id_) is None and (record := journal.record(run, "kept", id_)) is not None:
             keep(library, record.body["text"], record.body["path"])
+
+
+def library_of(store: Store, run: str) -> Library:
+    """The library of a store, to look into a run. On a server, text that this machine does not hold is opened
+    there."""
+    if store.url is None:
+        return Library(store.database)
+
+    def made(id_: str) -> tuple[str, str] | None:
+        record = store.journal.record(run, "kept", id_)
+        return (record.body["media"], record.body["text"]) if record is not None else None
+
+    return Afar(store.database, lambda: store.blobs, made)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm import history
+from swarm.coordinator.kept import library_of
 from swarm.embed import recorded
 from swarm.embed.status import Status
 from swarm.embed.status import recorded as status_of
@@ -141,7 +142,7 @@ class Lookup:
             raise UsageError(f"there is no citation [{number}]: the answer has {len(answer.citations)}")
         one = answer.citations[number - 1]
         with self._opened() as store:
-            before, after = _around(Library(store.database), one)
+            before, after = _around(library_of(store, run), one)
         return {
             "run": run,
             "id": f"[{number}]",

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 Handler = Callable[[str], Awaitable[None]]
-"""Works what a reference names. Once it returns the reference is acknowledged; where it raises, or is cancelled, it
-is delivered again."""
+"""Works what a reference names. Once it returns the reference is acknowledged. Where it raises or is cancelled the
+reference is delivered again: after a while; or, where `serve` raises what the handler raised, by the next one."""
 
 
 class Engine(Protocol):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 from swarm.errors import NoSuchRun, UsageError
 from swarm.graph.graph import SharedGraph
+from swarm.inspect.alive import Alive
 from swarm.inspect.follow import Follower
 from swarm.inspect.opened import Opened
 from swarm.store.library import Library
@@ -60,6 +61,7 @@ class Look:
     ) -> None:
         self.opened, self.clock = opened, clock
         self.follower = Follower(opened, clock)
+        self.alive = Alive(self.follower, watch)
         self.lock = RLock()
         self._watch = watch
         self._kept: dict[str, _Kept] = {}

@@ -16,6 +16,7 @@ from typing import Literal
 from swarm.coordinator.records import children, corpus_from, halves_of, plan_of
 from swarm.coordinator.work.state import order_id
 from swarm.coordinator.work.take import order_of, slice_of
+from swarm.inspect.machines import Machines, Stay
 from swarm.observe.log import redact_text
 from swarm.source import Corpus, Source
 from swarm.store.journal import Record
@@ -29,15 +30,20 @@ ROOT = ""
 """The key of a working run's outermost branch."""
 _LATEST = 64  # slices of a branch that were settled last
 BODIES = frozenset(
-    ("corpus", "plan", "split", "closer", "unmatched", "slice", "failure", "dropped", "planned", "judged")
-)
+    (
+        "corpus", "plan", "split", "closer", "unmatched", "slice", "failure", "dropped", "planned", "judged",
+        "placed",
+    )
+)  # fmt: skip
 """Kinds of records whose bodies are read here."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """A slice, and what became of it. `begun` is when its first call was sent and `ended` when it was settled, in
-    seconds since the epoch; None: not yet. Spent are tokens and dollars of all its calls."""
+    """A slice, and what became of it. `begun` is when its first call was sent, or a machine said that it begins
+    it, and `ended` when it was settled, in seconds since the epoch; None: not yet. Spent are tokens and dollars of
+    all its calls. `machine` is the id of the machine that worked it last, where machines do, and `stays` are those
+    on which it was before."""
 
     slice: Slice
     branch: str
@@ -49,6 +55,17 @@ class Seen:
     calls: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
+    machine: str = ""
+    stays: tuple[Stay, ...] = ()
+
+    @property
+    def moved(self) -> int:
+        """How often another machine took it over before it was settled."""
+        return sum(stay.lost for stay in self.stays)
+
+    def machine_at(self, at: float) -> str:
+        """The machine that worked it at a moment."""
+        return next((stay.machine for stay in self.stays if at < stay.until), self.machine)
 
     @property
     def plans(self) -> bool:
@@ -95,6 +112,7 @@ class Plan:
         """The ids of slices that are at work."""
         self.failed: dict[str, None] = {}
         """The ids of slices that failed, in the order in which they did."""
+        self.machines = Machines()
         self._paths: dict[str, Source] = {}
         self._sessions: list[float] = []
         self._folds: Mapping[str, Callable[[Record], None]] = {
@@ -110,6 +128,7 @@ class Plan:
             "planned": self._planned,
             "judged": self._judged,
             "session": self._session,
+            "placed": self._placed,
         }
 
     def begin(self, goal: str, *, works: bool) -> None:
@@ -233,6 +252,31 @@ class Plan:
             seen.begun = seen.ended = None
             seen.why = ""
             self._move(seen, "ready")
+            self._leave(seen, record.at, lost=False)
+
+    # Machines
+
+    def _placed(self, record: Record) -> None:
+        """A machine begins a slice."""
+        machine = self.machines.begin(record.body["machine"], record.body["host"], record.at)
+        seen = self.slices.get(record.key.rpartition(":")[0])
+        if seen is None:
+            return
+        if machine != seen.machine:
+            self._leave(seen, record.at, lost=seen.ended is None)
+            seen.machine = machine
+            self.machines.change(machine, "", seen.state)
+        self.at_work(seen.slice.id, record.at)
+
+    def _leave(self, seen: Seen, at: float, *, lost: bool) -> None:
+        """The machine that had a slice has it no longer."""
+        if not seen.machine:
+            return
+        self.machines.change(seen.machine, seen.state, "")
+        if lost:
+            self.machines.lose(seen.machine)
+        seen.stays = (*seen.stays, Stay(seen.machine, at, lost))
+        seen.machine = ""
 
     # Slices
 
@@ -257,6 +301,8 @@ class Plan:
         for states in (self.states, branch.states):
             states[seen.state] -= 1
             states[state] += 1
+        if seen.machine:
+            self.machines.change(seen.machine, seen.state, state, seen.ended)
         seen.state = state
         id_ = seen.slice.id
         (self.running.add if state == "running" else self.running.discard)(id_)

@@ -66,6 +66,10 @@ class Call:
     """Whether the journal knows of it."""
     late: Intent | None = None
     """What it is begun with once its reply is there, where it is answered in this process."""
+    tried: bool = False
+    """Whether the journal may know of it."""
+    known: bool = False
+    """Whether the journal had its reply by the time that it was about to be sent: nobody was asked."""
     noted: RunError | None = None
     """The last failure that the journal knows of."""
     worst: Usage = field(init=False)
@@ -88,6 +92,14 @@ class _Unsent(Exception):
         self.error = error
 
 
+class _Known(Exception):
+    """The journal has a reply by now, which another has come by: nothing is sent."""
+
+    def __init__(self, reply: Completion) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
 class Attempts:
     """Sends the calls of one run. `on_attempt` is told when an attempt was settled, `flights` what is on its
     way."""
@@ -98,10 +110,12 @@ class Attempts:
         self._journal, self._run, self._terms, self._on_attempt = journal, run, terms, on_attempt
         self.leave: Callable[[], Awaitable[None]] | None = None
         """Waited for before each attempt."""
+        self.sure: Callable[[], Awaitable[None]] | None = None
+        """Waited for as the last thing before a call is sent: it raises where another may be sending it."""
         self._flights = flights
 
     async def complete(self, call: Call) -> Completion:
-        """The reply, recorded.
+        """The reply, recorded, be it by another meanwhile (`call.known`).
 
         Raises:
             LimitReached: a limit does not allow the next attempt.
@@ -109,7 +123,11 @@ class Attempts:
             CallFailed: the failure is final, or the attempts are used up; this is recorded too.
         """
         with asked(self._run, call) as told:
-            completion: Completion = told(await self._complete(call))
+            try:
+                completion: Completion = told(await self._complete(call))
+            except _Known as known:
+                completion, call.known = known.reply, True
+                told(replace(completion, usage=Usage()))  # which is not paid here
         return completion
 
     async def _complete(self, call: Call) -> Completion:
@@ -118,7 +136,7 @@ class Attempts:
             order = _order(call.model)
             try:
                 completion = await first_answer(order, partial(self._attempt, call, order[-1]))
-                await self._journal.finish_call(self._run, call.key, completion, call.late)
+                await self._finish(call, completion)
                 return completion
             except _Unsent as unsent:
                 raise unsent.error from None
@@ -142,11 +160,9 @@ class Attempts:
         reservation, passage = await self._turn(call, lane, patient=model is last)
         spent = Usage()
         outcome: Completion | RunError | None = None
+        noted = call.noted
         try:
-            if lane is None and not call.worst.cost_usd and not call.begun and self._journal.begins_late:
-                call.late = replace(self._intent(call), begun=time.time())
-            else:
-                await self._begin(call)
+            await self._ready(call, lane)
             if lane is not None:
                 spent = call.worst  # until it is known better
                 self._flights.leave(call.key, lane, call.prompt.kind, spent)
@@ -168,6 +184,8 @@ class Attempts:
         finally:
             self._flights.end(call.key, answered=isinstance(outcome, Completion))
             call.budget.settle(reservation, spent)
+            if not isinstance(outcome, Completion):
+                self._adrift(call, spent, noted)
             if lane is not None and passage is not None:
                 lane.leave(passage, outcome)
             self._on_attempt()
@@ -178,14 +196,21 @@ class Attempts:
     async def _turn(self, call: Call, lane: Lane | None, *, patient: bool) -> tuple[Reservation, Passage | None]:
         """Reserve the worst case, and wait in the lane with it: what waits there is promised to nobody else."""
         worst = (call.model.price, call.tokens, call.output)
-        reservation = await call.budget.acquire(*worst)
-        if lane is None:
-            return reservation, None
-        try:
-            passage = await lane.enter(self._terms, call.prompt.kind, call.tokens, call.output, patient=patient)
-        except BaseException:
+        while True:
+            reservation = await call.budget.acquire(*worst)
+            if lane is None:
+                return reservation, None
+            try:
+                passage = await lane.enter(
+                    self._terms, call.prompt.kind, call.tokens, call.output, patient=patient
+                )
+            except BaseException:
+                call.budget.settle(reservation, Usage())
+                raise
+            if not call.budget.void(reservation):
+                break
             call.budget.settle(reservation, Usage())
-            raise
+            lane.leave(passage, None)
         if passage.waited > _LONG_SECONDS:
             call.budget.settle(reservation, Usage())
             try:
@@ -194,6 +219,20 @@ class Attempts:
                 lane.leave(passage, None)
                 raise
         return reservation, passage
+
+    async def _ready(self, call: Call, lane: Lane | None) -> None:
+        """All that comes before a call is sent."""
+        if lane is None and not call.worst.cost_usd and not call.begun and self._journal.begins_late:
+            call.late = replace(self._intent(call), begun=time.time())
+        else:
+            await self._begin(call)
+        if self.sure is not None:
+            await self.sure()
+
+    def _adrift(self, call: Call, spent: Usage, noted: RunError | None) -> None:
+        """A try is over, and nobody knows how; `noted` is the failure that was noted before it."""
+        if call.tried and call.noted is noted:
+            call.budget.adrift(spent, call.worst)
 
     def _intent(self, call: Call) -> Intent:
         worst = call.worst
@@ -208,11 +247,23 @@ class Attempts:
             window=call.model.window,
         )
 
-    async def _begin(self, call: Call) -> None:
+    async def _finish(self, call: Call, completion: Completion) -> None:
         try:
-            await self._journal.begin_call(self._intent(call))
+            await self._journal.finish_call(self._run, call.key, completion, call.late)
+        except BaseException:
+            call.budget.adrift(completion.usage, call.worst)
+            raise
+        call.budget.recorded(completion.usage)
+
+    async def _begin(self, call: Call) -> None:
+        call.tried = True
+        try:
+            begun = await self._journal.begin_call(self._intent(call))
         except RunError as error:
             raise _Unsent(error) from None
+        if begun.reply is not None:
+            call.tried = False  # nothing of it is open in the journal
+            raise _Known(begun.reply)
         call.begun = True
 
     async def _wait_after(self, call: Call, error: Unavailable, lane: Lane | None, tries: int) -> float:
@@ -242,6 +293,7 @@ class Attempts:
         """Record a failed attempt. Its kind comes first: a replay raises the same again."""
         tried(error, usage)
         await self._journal.fail_call(self._run, call.key, f"{type(error).__name__}: {error}", usage)
+        call.budget.recorded(usage)
         call.noted = error
 
 

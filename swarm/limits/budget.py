@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from swarm.errors import LimitReached, UsageError
+from swarm.limits.sums import NOTHING, UNITS, Room, Sum, units
 from swarm.models.base import Model, Price
 from swarm.task import Limits, Usage
 
@@ -25,7 +26,6 @@ DEFAULT_COST_USD = 5.0
 tokens with a cheap model, and not enough to be sorry about."""
 HELD_SHARE = 0.25  # of tokens and dollars, for judging and answering
 _HELD_CALLS = 2
-_UNITS = 10**12  # in a dollar: the published price of a single token is a whole number of them
 _WHOLE = ("tokens", "calls", "slices", "depth", "rounds")
 _SPEEDS = ("requests_per_minute", "input_tokens_per_minute", "output_tokens_per_minute")
 _OF_A_SHARE = ("cost_usd", "tokens", "calls", "wall_seconds")
@@ -38,13 +38,9 @@ class Reservation:
     tokens: int
     cost_usd: float
 
-
-class _Sum(NamedTuple):
-    """Calls, tokens and money, the last in units."""
-
-    calls: int
-    tokens: int
-    units: int
+    @property
+    def sum(self) -> Sum:
+        return Sum(1, self.tokens, units(self.cost_usd))
 
 
 class _Refusal(NamedTuple):
@@ -71,8 +67,8 @@ class Budget:
         self._clock = clock
         self._began = clock()
         self._usage = spent or Usage()
-        self._paid = _units(self._usage.cost_usd)
-        self._reserved = _Sum(0, 0, 0)
+        self._paid = units(self._usage.cost_usd)
+        self._reserved = NOTHING
         self._finishing = False
         self._waiting: list[asyncio.Future[None]] = []
         self.worth = Usage()
@@ -92,7 +88,7 @@ class Budget:
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cached_tokens=used.cached_tokens,
-            cost_usd=self._paid / _UNITS,
+            cost_usd=self._paid / UNITS,
         )
 
     def note(self, usage: Usage) -> None:
@@ -154,30 +150,43 @@ class Budget:
     def settle(self, reservation: Reservation, usage: Usage) -> None:
         """Replace a reservation by what the call came to; an empty usage for one that failed. What a provider
         charges beyond the worst case is counted as well: it alone can pass a limit."""
-        paid, most = _units(usage.cost_usd), _units(reservation.cost_usd)
+        paid, most = units(usage.cost_usd), units(reservation.cost_usd)
         if paid - most == 1:
             paid = most  # two ways to add up the same price may round apart
         self._set_aside(reservation, -1)
         for budget in self._chain():
-            budget._usage += usage
-            budget._paid += paid
+            budget._pay(usage, paid)
         self._root._wake()
+
+    def recorded(self, usage: Usage) -> None:
+        """Note that the journal has what a try came to, be it settled already or not."""
+        if self._parent is not None:
+            self._parent.recorded(usage)
+
+    def adrift(self, spent: Usage, worst: Usage) -> None:
+        """Note that a try, settled as `spent`, may be open in the journal: there it counts at its worst."""
+        if self._parent is not None:
+            self._parent.adrift(spent, worst)
+
+    def void(self, reservation: Reservation) -> bool:
+        """Whether a reservation holds no more, though nothing of it is spent: settle it, and reserve again."""
+        return self._parent is not None and self._parent.void(reservation)
 
     def affordable_input(self, price: Price, output_tokens: int) -> int | None:
         """Tokens of input that one more call with this reply could have; None where nothing limits it."""
         bounds: list[float] = []
         for budget in self._chain():
-            _, tokens, units = budget._free(in_flight=True)
+            _, tokens, units = budget._left()
             if tokens is not None:
                 bounds.append(tokens - output_tokens)
             if units is not None and price.worst(1, 0) > 0:
-                bounds.append((units / _UNITS - price.worst(0, output_tokens)) / price.worst(1, 0))
+                bounds.append((units / UNITS - price.worst(0, output_tokens)) / price.worst(1, 0))
         return max(0, int(min(bounds))) if bounds else None
 
     def ample(self, worst: Usage, times: int) -> bool:
         """Whether so many calls like this one fit in what is neither spent nor reserved, here and above."""
-        wanted = _Sum(times * worst.calls, times * worst.tokens, times * _units(worst.cost_usd))
-        return all(budget._passed(wanted, in_flight=True) is None for budget in self._chain())
+        wanted = Sum(times * worst.calls, times * worst.tokens, times * units(worst.cost_usd))
+        return all(budget._left().passed_by(wanted) is None for budget in self._chain())
 
     def check_slices(self, worked: int) -> None:
         """May another slice be worked, after so many?
@@ -221,29 +230,22 @@ class Budget:
 
     def _refusal(self, most: Reservation) -> _Refusal | None:
         """Why a call cannot be afforded. The run's limit comes first, then one that no settling can change."""
-        wanted = _Sum(1, most.tokens, _units(most.cost_usd))
-        found = [refusal for budget in self._chain() if (refusal := budget._own_refusal(wanted)) is not None]
+        found = [refusal for budget in self._chain() if (refusal := budget._own_refusal(most.sum)) is not None]
         return max(reversed(found), key=lambda refusal: refusal.final, default=None)
 
-    def _own_refusal(self, wanted: _Sum) -> _Refusal | None:
+    def _own_refusal(self, wanted: Sum) -> _Refusal | None:
         limits = self.limits
         if (overdue := self._overdue()) is not None:
             return overdue
-        if (passed := self._passed(wanted, in_flight=True)) is None:
+        if (passed := self._free(in_flight=True).passed_by(wanted)) is None:
             return None
-        final = self._passed(wanted, in_flight=False)  # what is passed without calls in flight is passed for good
+        # what is passed without calls in flight is passed for good
+        if (final := self._free(in_flight=False).passed_by(wanted)) is None:
+            self._short_of(wanted)
         name = final or passed
         limit = getattr(limits, name)
         much = f"${limit:,.2f}" if name == "cost_usd" else _plural(limit, name[:-1])
         return self._refuse(much, name, final=final is not None)
-
-    def _passed(self, wanted: _Sum, *, in_flight: bool) -> str | None:
-        """The first limit that would be passed, as it is called in `Limits`."""
-        free = self._free(in_flight=in_flight)
-        for name, left, want in zip(("calls", "tokens", "cost_usd"), free, wanted, strict=True):
-            if left is not None and want > left:
-                return name
-        return None
 
     def _refuse(self, much: str, name: str, *, final: bool) -> _Refusal:
         if self._parent is not None:
@@ -251,26 +253,44 @@ class Budget:
         default = "default " if name == "cost_usd" and self.limits.cost_is_default else ""
         return _Refusal(LimitReached(f"the {default}limit of {much} is reached", name), final)
 
-    def _free(self, *, in_flight: bool) -> tuple[int | None, int | None, int | None]:
-        """Calls, tokens and units that are neither spent nor held, nor reserved (where `in_flight` counts); None
-        where there is no limit."""
+    def _free(self, *, in_flight: bool) -> Room:
+        """What is neither spent nor held, nor reserved (where `in_flight` counts)."""
+        gone = self._settled.plus(self._reserved) if in_flight else self._settled
+        return self._most().less(gone)
+
+    def _left(self) -> Room:
+        """What more calls may come to, beside those in flight."""
+        return self._free(in_flight=True)
+
+    def _most(self) -> Room:
+        """The limits, without what is held back."""
         whole = self._parent is not None or self._finishing
         held, held_calls = (0.0, 0) if whole else (HELD_SHARE, _HELD_CALLS)
-        limits, reserved = self.limits, self._reserved if in_flight else _Sum(0, 0, 0)
-        calls = tokens = units = None
-        if limits.calls is not None:
-            calls = limits.calls - held_calls - self._usage.calls - reserved.calls
-        if limits.tokens is not None:
-            tokens = int(limits.tokens * (1 - held)) - self._usage.tokens - reserved.tokens
-        if limits.cost_usd is not None and math.isfinite(limits.cost_usd):
-            units = int(_units(limits.cost_usd) * (1 - held)) - self._paid - reserved.units
-        return calls, tokens, units
+        limits = self.limits
+        limited = limits.cost_usd is not None and math.isfinite(limits.cost_usd)
+        return Room(
+            None if limits.calls is None else limits.calls - held_calls,
+            None if limits.tokens is None else int(limits.tokens * (1 - held)),
+            int(units(limits.cost_usd or 0.0) * (1 - held)) if limited else None,
+        )
+
+    @property
+    def _settled(self) -> Sum:
+        return Sum(self._usage.calls, self._usage.tokens, self._paid)
 
     def _set_aside(self, most: Reservation, sign: int) -> None:
-        units = _units(most.cost_usd)
         for budget in self._chain():
-            calls, tokens, before = budget._reserved
-            budget._reserved = _Sum(calls + sign, tokens + sign * most.tokens, before + sign * units)
+            budget._put(most, sign)
+
+    def _put(self, most: Reservation, sign: int) -> None:
+        self._reserved = self._reserved.plus(most.sum) if sign > 0 else self._reserved.less(most.sum)
+
+    def _pay(self, usage: Usage, paid: int) -> None:
+        self._usage += usage
+        self._paid += paid
+
+    def _short_of(self, wanted: Sum) -> None:
+        """Hear that a call waits until so much is there."""
 
     def _wake(self) -> None:
         """Let all who wait look again, in the order in which they came."""
@@ -282,10 +302,6 @@ class Budget:
 
 def _most(price: Price, input_tokens: int, output_tokens: int) -> Reservation:
     return Reservation(tokens=input_tokens + output_tokens, cost_usd=price.worst(input_tokens, output_tokens))
-
-
-def _units(cost_usd: float) -> int:
-    return round(cost_usd * _UNITS)
 
 
 def _plural(count: int, word: str) -> str:

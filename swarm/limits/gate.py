@@ -76,6 +76,11 @@ class Gate:
         """Have each call, and each try of one, wait for this before it is sent: a run may be paused."""
         self._attempts.leave = leave
 
+    def sure_before_sending(self, sure: Callable[[], Awaitable[None]]) -> None:
+        """Have each call, and each try of one, wait for this as the last thing before it is sent, once it is begun
+        in the journal. What it raises comes through."""
+        self._attempts.sure = sure
+
     async def ask(
         self, model: Model, prompt: Prompt[R], attempt: int = 0, *, budget: Budget | None = None, mend: bool = True
     ) -> R:
@@ -158,7 +163,7 @@ class Gate:
         call = Call(key=key, budget=budget, model=model, prompt=prompt, tokens=tokens, output=output)
         completion = await self._attempts.complete(call)
         budget.note(completion.usage)
-        return _accepted(completion), False
+        return _accepted(completion), call.known
 
 
 def _mended(prompt: Prompt[R], invalid: InvalidReply) -> Prompt[R]:

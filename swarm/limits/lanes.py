@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 from weakref import WeakSet
 
 from swarm.errors import RateLimited, RunError, Unavailable
 from swarm.limits.breaker import Breaker
+from swarm.limits.common import TOKENS, Common, Tokens
 from swarm.limits.meter import Meter, Requests, Taken
 from swarm.limits.places import Places
 from swarm.limits.rates import Rates, lower
@@ -32,9 +34,6 @@ _RETRY_CALLS = 5  # that must be answered for one retry
 _RETRY_FLOOR = 10
 """Retries that are granted at first, and the most that are saved up."""
 _SOON_SECONDS = 1.0  # a pause of so little is no reason to ask another model
-
-Tokens = Literal["input_tokens", "output_tokens", "tokens"]
-_KINDS: tuple[Tokens, ...] = ("input_tokens", "output_tokens", "tokens")
 
 
 class Terms:
@@ -57,6 +56,8 @@ class Passage:
     """Seconds in the queue."""
     taken: dict[Tokens, Taken]
     trial: bool
+    drawn: Any = None
+    """From what all machines share, where they do."""
 
 
 class Lane:
@@ -68,12 +69,23 @@ class Lane:
         self.breaker = Breaker()
         self._clock = clock
         self._requests = Requests(clock)
-        self._meters: dict[Tokens, Meter] = {kind: Meter(clock) for kind in _KINDS}
+        self._meters: dict[Tokens, Meter] = {kind: Meter(clock) for kind in TOKENS}
         self._told: dict[str, int] = {}
         """Limits from response headers, by what they count."""
+        self.news: dict[str, int] = {}
+        """Those that are new since somebody looked and cleared this."""
+        self.asked: dict[str, int] = {}
+        """Limits that the runs of this process want kept."""
+        self._for_all: dict[str, int] = {}
+        """Limits of all machines, where they share them."""
+        self.common: Common | None = None
+        self.waiting = 0
+        """Calls in the queue."""
+        self.answered_at = float("-inf")
+        """When the provider answered last, be it with a refusal."""
         self._terms: WeakSet[Terms] = WeakSet()
         self._parties = 0
-        self._paused_until = 0.0
+        self.paused_until = 0.0
         self._earned = _RETRY_FLOOR * _RETRY_CALLS
         self._turn = asyncio.Lock()
         self._head: asyncio.Future[None] | None = None
@@ -82,12 +94,13 @@ class Lane:
         """Seconds for which nothing may be sent, because the provider is down or asked for it; 0 for none."""
         now = self._clock()
         down = self.breaker.opens - now if self.breaker.shut(now) else 0.0
-        return max(0.0, down, self._paused_until - now, 0.001 if self.breaker.shut(now) else 0.0)
+        return max(0.0, down, self.paused_until - now, 0.001 if self.breaker.shut(now) else 0.0)
 
     @property
     def open(self) -> bool:
         """Whether a call would leave at once, and nobody waits to."""
-        return self.places.free and not self._turn.locked() and self.opens_in() == 0
+        free = self.places.free and (self.common is None or self.common.free)
+        return free and not self._turn.locked() and self.opens_in() == 0
 
     def shut(self) -> bool:
         """Whether another model had better be asked, where there is one."""
@@ -108,27 +121,34 @@ class Lane:
             "output_tokens": output_tokens,
             "tokens": input_tokens + output_tokens,
         }
-        async with self._turn:
-            self._join(terms)
-            paced = False
-            while True:
-                tokens = {
-                    name: self._meters[name].estimate(kind, n, self.places.taken) for name, n in most.items()
-                }
-                if not patient and self.shut():
-                    raise Unavailable(f"{self.name} is not available now")
-                wait = self._wait(terms, tokens)
-                if wait > 0:
-                    await self._rest(wait)
-                    paced = False
-                elif paced or not await self._requests.turn():
-                    break
-                else:
-                    paced = True  # but that took a while, in which anything may have happened
-            now = self._clock()
-            self.places.take()
-            taken = {name: self._meters[name].take(kind, n, most[name]) for name, n in tokens.items()}
-            return Passage(sent=now, waited=now - came, taken=taken, trial=self.breaker.leave())
+        self.waiting += 1
+        try:
+            async with self._turn:
+                return await self._pass(terms, kind, most, came, patient)
+        finally:
+            self.waiting -= 1
+
+    async def _pass(self, terms: Terms, kind: str, most: dict[Tokens, int], came: float, patient: bool) -> Passage:
+        """As the head of the queue."""
+        self._join(terms)
+        paced = False
+        while True:
+            tokens = {name: self._meters[name].estimate(kind, n, self.places.taken) for name, n in most.items()}
+            if not patient and self.shut():
+                raise Unavailable(f"{self.name} is not available now")
+            wait = self._wait(terms, tokens)
+            if wait > 0:
+                await self._rest(wait)
+                paced = False
+            elif paced or not await self._requests.turn():
+                break
+            else:
+                paced = True  # but that took a while, in which anything may have happened
+        now = self._clock()
+        self.places.take()
+        taken = {name: self._meters[name].take(kind, n, most[name]) for name, n in tokens.items()}
+        drawn = None if self.common is None else self.common.take(tokens)
+        return Passage(sent=now, waited=now - came, taken=taken, trial=self.breaker.leave(), drawn=drawn)
 
     def leave(self, passage: Passage, outcome: Completion | RunError | None) -> None:
         """The call is over: answered, failed, or, with None, cancelled or broken in a way that tells nothing."""
@@ -142,7 +162,7 @@ class Lane:
                 self._forget(passage, used=True)
                 if passage.trial:
                     self.breaker.abandoned()
-        self._stir()
+        self.stir()
 
     def may_retry(self) -> bool:
         """Whether one more retry is within their share of the calls; if not, the lane waits as if it were down."""
@@ -156,7 +176,7 @@ class Lane:
         """Why waiting makes no sense any more: the provider has been down for too long, or asks for more patience
         than there is. None while it does."""
         now = self._clock()
-        if (pause := self._paused_until - now) > PATIENCE_SECONDS:
+        if (pause := self.paused_until - now) > PATIENCE_SECONDS:
             return f"{self.name} asks to be left alone for {pause:,.0f} seconds: resume the run after that"
         if self.breaker.shut(now) and (down := now - self._down_since(terms)) >= PATIENCE_SECONDS:
             return f"{self.name} has not been available for {down:,.0f} seconds: resume the run later"
@@ -165,7 +185,34 @@ class Lane:
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so long, and a little more, at random."""
         until = self._clock() + seconds + random.uniform(0.0, min(1.0, 0.05 + seconds / 10))  # noqa: S311
-        self._paused_until = max(self._paused_until, until)
+        self.hush(until)
+
+    def hush(self, until: float) -> None:
+        """Let nothing leave before that time of the lane's clock."""
+        self.paused_until = max(self.paused_until, until)
+
+    def know(
+        self,
+        told: Mapping[str, int],
+        limits: Mapping[str, int],
+        used: Mapping[str, int],
+        unused: Mapping[str, int],
+    ) -> None:
+        """Hear what all machines know: what the provider told, which limits hold, what was used in the last
+        minute, and what the calls of the other machines might still use."""
+        for name, meter in self._meters.items():
+            meter.know(used.get(name, 0), unused.get(name, 0))
+        self._requests.know(used.get("requests", 0))
+        before = dict(self._told), self._for_all
+        self._told.update(told)
+        self._for_all = dict(limits)
+        if before != (self._told, self._for_all):
+            self._agree()
+
+    @property
+    def unused(self) -> dict[str, int]:
+        """What the calls in flight might use beyond what is taken for them."""
+        return {name: meter.unused for name, meter in self._meters.items()}
 
     def _wait(self, terms: Terms, tokens: dict[Tokens, int]) -> float:
         """Seconds for which the head must wait; infinite where only a call that comes back can help."""
@@ -174,12 +221,13 @@ class Lane:
         if not self.places.free:
             return float("inf")
         now = self._clock()
-        wait = max(0.0, self._paused_until - now)
+        wait = max(0.0, self.paused_until - now)
         if self.breaker.shut(now):
             ends = self._down_since(terms) + PATIENCE_SECONDS
             opens = ends if self.breaker.trying else min(ends, self.breaker.opens)
             wait = max(wait, 0.001, opens - now)
-        return max(wait, self._requests.wait(), *(self._meters[name].wait(n) for name, n in tokens.items()))
+        wait = max(wait, self._requests.wait(), *(self._meters[name].wait(n) for name, n in tokens.items()))
+        return wait if wait > 0 or self.common is None else self.common.wait(tokens)
 
     def _down_since(self, terms: Terms) -> float:
         return max(self.breaker.down_since or 0.0, terms.began)
@@ -196,17 +244,23 @@ class Lane:
             if timer is not None:
                 timer.cancel()
 
-    def _stir(self) -> None:
+    def stir(self) -> None:
+        """Have the head of the queue look again."""
         if self._head is not None:
             _resolve(self._head)
 
     def _answered(self, passage: Passage, completion: Completion) -> None:
         usage = completion.usage
-        used = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "tokens": usage.tokens}
+        used: dict[Tokens, int] = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "tokens": usage.tokens,
+        }
         for name, taken in passage.taken.items():
             self._meters[name].settle(taken, used[name], learn=True)
+        self._put_right(passage, used)
         self.places.grow()
-        self.breaker.answered()
+        self._alive()
         self._earned = min(_RETRY_FLOOR * _RETRY_CALLS, self._earned + 1)
         if completion.quota is not None:
             self._hear(completion.quota)
@@ -215,7 +269,7 @@ class Lane:
         now = self._clock()
         self._forget(passage, used=error.in_doubt)
         if not isinstance(error, Unavailable):
-            self.breaker.answered()
+            self._alive()
             return
         if error.overloaded and self.places.shrink(passage.sent, now):
             log.info("fewer calls at a time", lane=self.name, places=self.places.limit, reason=str(error))
@@ -224,14 +278,24 @@ class Lane:
         if isinstance(error, RateLimited):
             if error.retry_after is not None:
                 self.pause(error.retry_after)
-            self.breaker.answered()
+            self._alive()
         elif self.breaker.failed(now, trial=passage.trial):
             log.warning("provider down", lane=self.name, reason=str(error))
 
+    def _alive(self) -> None:
+        self.breaker.answered()
+        self.answered_at = self._clock()
+
+    def _put_right(self, passage: Passage, used: Mapping[Tokens, int]) -> None:
+        if self.common is not None and passage.drawn is not None:
+            self.common.settle(passage.drawn, used)
+
     def _forget(self, passage: Passage, *, used: bool) -> None:
         """Settle a call that says nothing of what it used: at the estimate, or at nothing."""
+        amounts = {name: taken.tokens if used else 0 for name, taken in passage.taken.items()}
         for name, taken in passage.taken.items():
-            self._meters[name].settle(taken, taken.tokens if used else 0, learn=False)
+            self._meters[name].settle(taken, amounts[name], learn=False)
+        self._put_right(passage, amounts)
 
     def _hear(self, quota: Quota) -> None:
         """Learn from what a response told of the provider's rates."""
@@ -252,6 +316,8 @@ class Lane:
 
     def _learn(self, name: str, level: Level, counted: Meter | Requests) -> float:
         if level.limit is not None:
+            if self._told.get(name) != level.limit:
+                self.news[name] = level.limit
             self._told[name] = level.limit
         return counted.hear(level)
 
@@ -266,15 +332,20 @@ class Lane:
         parties = list(self._terms)
         self._parties = len(parties)
         self.places.ceiling = max((terms.concurrency for terms in parties), default=1)
-        limits: dict[str, int | None] = {"requests": None, **dict.fromkeys(_KINDS), **self._told}
+        asked: dict[str, int | None] = dict.fromkeys(("requests", "input_tokens", "output_tokens"))
         for terms in parties:
             rates = terms.rates
-            limits["requests"] = lower(limits["requests"], rates.requests_per_minute)
-            limits["input_tokens"] = lower(limits["input_tokens"], rates.input_tokens_per_minute)
-            limits["output_tokens"] = lower(limits["output_tokens"], rates.output_tokens_per_minute)
+            asked["requests"] = lower(asked["requests"], rates.requests_per_minute)
+            asked["input_tokens"] = lower(asked["input_tokens"], rates.input_tokens_per_minute)
+            asked["output_tokens"] = lower(asked["output_tokens"], rates.output_tokens_per_minute)
+        self.asked = {name: limit for name, limit in asked.items() if limit is not None}
+        limits = {name: self._lowest(name) for name in ("requests", *TOKENS)}
         self._requests.allow(limits["requests"])
         for name, meter in self._meters.items():
             meter.allow(limits[name])
+
+    def _lowest(self, name: str) -> int | None:
+        return lower(lower(self._told.get(name), self.asked.get(name)), self._for_all.get(name))
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
@@ -283,6 +354,24 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 _lanes: dict[asyncio.AbstractEventLoop, dict[str, Lane]] = {}
+_in_common: dict[asyncio.AbstractEventLoop, Callable[[Lane], Common]] = {}
+
+
+@contextmanager
+def in_common(make: Callable[[Lane], Common]) -> Iterator[None]:
+    """Have every lane of the running event loop, now and later, draw on what `make` makes for it."""
+    loop = asyncio.get_running_loop()
+    _in_common[loop] = make
+    for lane in _lanes.get(loop, {}).values():
+        lane.common = make(lane)
+    try:
+        yield
+    finally:
+        del _in_common[loop]
+        for lane in _lanes.get(loop, {}).values():
+            lane.common = None
+            lane.know({}, {}, {}, {})
+            lane.stir()
 
 
 def lane_of(model: Model) -> Lane:
@@ -294,5 +383,7 @@ def lane_of(model: Model) -> Lane:
         lanes = _lanes.setdefault(loop, {})
     name: str = getattr(model, "lane", model.name)
     if name not in lanes:
-        lanes[name] = Lane(name, loop.time)
+        lanes[name] = lane = Lane(name, loop.time)
+        if (make := _in_common.get(loop)) is not None:
+            lane.common = make(lane)
     return lanes[name]

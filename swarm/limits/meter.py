@@ -83,6 +83,17 @@ class Meter:
         """By how much the calls in flight are estimated below the most that they might use."""
         self._forecasts: dict[str, Forecast] = {}
         self._others = _Others()
+        self._peers = 0
+
+    @property
+    def unused(self) -> int:
+        """What the calls in flight might use beyond what is taken for them."""
+        return self._unused
+
+    def know(self, used: int, unused: int) -> None:
+        """Hear what all machines that share the limit have used in the last minute, this one included, and what
+        the calls of the others might still use: that is not the use of strangers."""
+        self._peers = max(0, used - self._sum) + unused
 
     def allow(self, limit: int | None) -> None:
         """Set how many tokens a minute may hold; None for no limit."""
@@ -142,19 +153,20 @@ class Meter:
         self._drop_old(now)
         limit = level.limit or 0
         tolerance = limit // 50 + (_ROUNDED if limit >= 20 * _ROUNDED else 0)
-        return self._others.hear(now, self._sum + self._unused, level, tolerance)
+        return self._others.hear(now, self._sum + self._unused + self._peers, level, tolerance)
 
     def _window_wait(self, now: float, tokens: int) -> float:
         assert self._rate is not None
         self._drop_old(now)
-        over = self._sum + self._others.now(now) + tokens - self._rate.limit
+        others = self._others.now(now)
+        over = self._sum + (others + self._peers if others else 0) + tokens - self._rate.limit
         if over <= 0:
             return 0.0
         for taken in self._window:
             over -= taken.tokens
             if over <= 0:
                 return max(0.001, taken.at + PERIOD_SECONDS + SLACK_SECONDS - now)
-        return _LOOK_SECONDS if self._sum + self._others.now(now) > 0 else 0.0  # others' use fades by itself
+        return _LOOK_SECONDS if self._sum + others > 0 else 0.0  # others' use fades by itself
 
     def _bucket_wait(self, now: float, tokens: int) -> float:
         state, decision = _bucket.step([self._deep(tokens)], self._state, int(now * _TICKS), tokens)
@@ -191,6 +203,11 @@ class Requests:
         self._limit: int | None = None
         self._throttler = _Counting(clock)
         self._others = _Others()
+        self._peers = 0
+
+    def know(self, used: int) -> None:
+        """As `Meter.know`."""
+        self._peers = max(0, used - self._throttler.used())
 
     def allow(self, limit: int | None) -> None:
         """Set how many calls a minute may hold; None for no limit."""
@@ -203,7 +220,8 @@ class Requests:
     def wait(self) -> float:
         """Seconds until it makes sense to ask for a turn; 0 for now. Only what others use is waited for here."""
         others = self._others.now(self._clock()) if self._limit is not None else 0
-        return _LOOK_SECONDS if others and self._throttler.used() + others >= (self._limit or 0) else 0.0
+        used = self._throttler.used() + others + self._peers
+        return _LOOK_SECONDS if others and used >= (self._limit or 0) else 0.0
 
     async def turn(self) -> bool:
         """Return when the next call may leave: whether that took any time. To be awaited by one at a time."""
@@ -216,7 +234,8 @@ class Requests:
 
     def hear(self, level: Level) -> float:
         """As `Meter.hear`."""
-        return self._others.hear(self._clock(), self._throttler.used(), level, max(1, (level.limit or 0) // 50))
+        ours = self._throttler.used() + self._peers
+        return self._others.hear(self._clock(), ours, level, max(1, (level.limit or 0) // 50))
 
 
 class _Counting(Throttler):

@@ -7,12 +7,10 @@ worked is not told of. This module is imported where OpenTelemetry is there, and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from importlib.metadata import version
 
-from opentelemetry import context, metrics, trace
+from opentelemetry import context, trace
 
 from swarm.errors import CallFailed, LimitReached, PromptTooLong, Rejected, SliceCancelled, SwarmError
 from swarm.events import (
@@ -26,10 +24,9 @@ from swarm.events import (
     SliceStarted,
 )
 from swarm.observe import spans
-from swarm.observe.calls import CallSpan
-from swarm.observe.heard import Begun, Emit, Sent, under_way
-from swarm.observe.metrics import Instruments
+from swarm.observe.heard import Begun, Emit
 from swarm.observe.nodes import Node, current, never_fails
+from swarm.observe.parts import Parts, here
 from swarm.observe.scope import PHASES, Scope
 from swarm.observe.spans import ERROR, Attributes, Told
 from swarm.task import Answer, Slice
@@ -37,20 +34,14 @@ from swarm.task import Answer, Slice
 _SETTLED = {SliceFinished: "done", SliceFailed: "failed", SliceSplit: "split", SliceDropped: "dropped"}
 _INNER = ("plan:", "judge:")
 
-_here: ContextVar[Node | None] = ContextVar("swarm_span", default=None)
-_made: list[tuple[object, Instruments]] = []  # those of the last provider of metrics that was seen
 
-
-class Trace:
+class Trace(Parts):
     """One session of a run. See `telemetry.traced`."""
 
     def __init__(self, run: str, emit: Emit) -> None:
-        self._run, self._session, self._emit = run, 0, emit
-        self._tracer = trace.get_tracer("swarm", version("swarm-memory"))
-        self._meters = instruments()
+        super().__init__(run, 0)
+        self._emit = emit
         self._phases: Counter[str] = Counter()
-        self._again: Counter[str] = Counter()
-        """How often a call or a slice came to nothing in this session: it may be begun again."""
         told = spans.run_span(run, 0, "", "", "", "")
         self._root = Node(self._tracer, run, told, spans.run_key(run, 0), context.get_current())
         self._known: dict[str, Slice] = {}  # those that are begun
@@ -128,12 +119,11 @@ class Trace:
     def entered(self, at: Scope) -> Iterator[None]:
         """In a scope of this run."""
         if at.call:
-            call = under_way.get()
-            with current(call.opened() if isinstance(call, CallSpan) else None):
+            with self.in_call():
                 yield
             return
         node = self._enter(at.asker)
-        token = _here.set(node)
+        token = here.set(node)
         error: BaseException | None = None
         try:
             with current(self._root.span if node is None or node.span is None else node.span):
@@ -142,7 +132,7 @@ class Trace:
             error = raised
             raise
         finally:
-            _here.reset(token)
+            here.reset(token)
             if node is not None:
                 self._leave(node, at.asker, error)
 
@@ -178,6 +168,12 @@ class Trace:
         )
 
     @never_fails
+    def placed(self, slice_: str, machine: str, host: str) -> None:
+        """See `telemetry.placed`."""
+        if (node := self._open.get(slice_)) is not None:
+            node.opened().set_attributes(spans.on_machine(machine, host))
+
+    @never_fails
     def _leave(self, node: Node, asker: str, error: BaseException | None) -> None:
         if asker in PHASES or asker.startswith(_INNER):
             self._again[asker] += error is not None
@@ -195,51 +191,6 @@ class Trace:
         told = spans.slice_end(state)
         self._again[id_] += state in ("failed", "stopped")
         self._meters.worked(node.told.attributes | told, node.end(told))
-
-    def _node(self, told: Told, key: tuple[object, ...]) -> Node:
-        return Node(self._tracer, self._run, told, key, self._here())
-
-    def _here(self) -> Node:
-        """The innermost of these that the program is in."""
-        node = _here.get()
-        return node if node is not None and node.run == self._run else self._root
-
-    # Calls and tools
-
-    def call(self, call: Sent, asker: str) -> CallSpan:
-        """See `telemetry.asked`."""
-        return CallSpan(self._here(), self._session, call, asker, self._meters, self._again)
-
-    @contextmanager
-    def tool(self, asker: str, name: str, ref: str) -> Iterator[Callable[[tuple[str, bool]], tuple[str, bool]]]:
-        """See `telemetry.using`."""
-        node = self._tool(asker, name, ref)
-        told: Attributes = {}
-
-        def hear(came: tuple[str, bool]) -> tuple[str, bool]:
-            told.update(spans.tool_end(failed=came[1]))
-            return came
-
-        try:
-            with current(node.span if node is not None else None):
-                yield hear
-        except BaseException as error:
-            told[ERROR] = type(error).__name__
-            raise
-        finally:
-            if node is not None:
-                self._used(node, told)
-
-    @never_fails
-    def _tool(self, asker: str, name: str, ref: str) -> Node:
-        told = spans.tool_span(self._run, self._session, asker, name, ref)
-        node = self._node(told, spans.tool_key(self._run, self._session, asker, ref, self._again[asker]))
-        node.opened()
-        return node
-
-    @never_fails
-    def _used(self, node: Node, told: Attributes) -> None:
-        self._meters.used(node.told.attributes | told, node.end(told))
 
 
 class _Phase(Node):
@@ -275,11 +226,3 @@ def _is_outcome(error: BaseException) -> bool:
     """Whether it is an outcome of what was asked, which tells it, or LangGraph's word to leave a phase for now: no
     failure of the phase."""
     return isinstance(error, SwarmError) or type(error).__module__.startswith("langgraph")
-
-
-def instruments() -> Instruments:
-    """Those of the process's provider of metrics, made once."""
-    provider = metrics.get_meter_provider()
-    if not _made or _made[0][0] is not provider:
-        _made[:] = [(provider, Instruments(metrics.get_meter("swarm", version("swarm-memory"))))]
-    return _made[0][1]

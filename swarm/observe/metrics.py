@@ -57,6 +57,38 @@ class Instruments:
         self._slices = meter.create_up_down_counter("swarm.slices", "{slice}", "Slices, by what became of them.")
         self._busy = meter.create_up_down_counter("swarm.places.busy", "{place}", "Slices that are being worked.")
 
+        slices = "{slice}"
+        self._workers = meter.create_up_down_counter("swarm.workers", "{worker}", "Workers that live, by state.")
+        self._held = meter.create_up_down_counter("swarm.slices.held", slices, "Slices that workers are at.")
+        self._offered = meter.create_counter("swarm.slices.offered", slices, "Slices offered to workers.")
+        self._claimed = meter.create_counter("swarm.slices.claimed", slices, "Slices that workers claimed.")
+        self._handed_in = meter.create_counter("swarm.slices.handed_in", slices, "Slices that workers handed in.")
+        self._lost = meter.create_counter("swarm.leases.lost", "{lease}", "Leases that could not be renewed.")
+        self._redeliveries = meter.create_counter(
+            "swarm.redeliveries", "{delivery}", "Deliveries of slices that were another's, or done with."
+        )
+
+    def workers(self, change: int, state: str) -> None:
+        self._workers.add(change, {"swarm.worker.state": state})
+
+    def held(self, change: int) -> None:
+        self._held.add(change)
+
+    def offered(self, number: int) -> None:
+        self._offered.add(number)
+
+    def claimed(self) -> None:
+        self._claimed.add(1)
+
+    def handed_in(self) -> None:
+        self._handed_in.add(1)
+
+    def lost(self, number: int) -> None:
+        self._lost.add(number)
+
+    def delivered_again(self) -> None:
+        self._redeliveries.add(1)
+
     def sent(self, told: Attributes) -> None:
         """A call leaves."""
         if isinstance(fill := told.get("swarm.window.fill"), float):

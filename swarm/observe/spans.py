@@ -150,6 +150,11 @@ def slice_end(state: str) -> Attributes:
     return told | ({ERROR: "SliceFailed"} if state == "failed" else {})
 
 
+def on_machine(machine: str, host: str) -> Attributes:
+    """Where a slice was worked, if not in the process of its run."""
+    return {"swarm.machine.id": machine, "host.name": host}
+
+
 def call_span(
     run: str,
     session: int,

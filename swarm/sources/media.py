@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
+from swarm import terms
 from swarm.sources import code, docx, html, json_values, pdf, prose, records
 from swarm.sources.original import Original
 from swarm.sources.units import Unit
@@ -21,14 +22,17 @@ READER = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Media:
-    """One kind of input. `seen` makes of a text what the search is to see; `parsed` says that bytes are read
-    rather than text."""
+    """One kind of input. `parsed` says that bytes are read rather than text."""
 
     name: str
     read: Callable[[Original], Iterator[Unit]]
     places: str = PLACES_LINES
     parsed: bool = False
-    seen: Callable[[str], str] | None = None
+
+    @property
+    def seen(self) -> Callable[[str], str] | None:
+        """Makes of a text what the search is to see; None: the text itself."""
+        return terms.seen_in(self.name)
 
 
 def _text_reader(units: Callable[..., Iterator[Unit]]) -> Callable[[Original], Iterator[Unit]]:
@@ -41,8 +45,8 @@ HTML = Media(name="html", read=_text_reader(html.page), places=PLACES_LINE_MARKS
 CODE = Media(name="code", read=_text_reader(code.code))
 CSV = Media(name="csv", read=_text_reader(records.table))
 TSV = Media(name="csv", read=_text_reader(partial(records.table, tabs=True)))
-JSON = Media(name="json", read=_text_reader(json_values.document), seen=records.unescaped)
-JSONL = Media(name="jsonl", read=_text_reader(records.jsonl), seen=records.unescaped)
+JSON = Media(name="json", read=_text_reader(json_values.document))
+JSONL = Media(name="jsonl", read=_text_reader(records.jsonl))
 PDF = Media(name="pdf", read=lambda original: pdf.pages(original.stream()), places=PLACES_PAGE_MARKS, parsed=True)
 DOCX = Media(
     name="docx", read=lambda original: docx.paragraphs(original.stream()), places=PLACES_NONE, parsed=True

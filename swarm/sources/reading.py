@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from time import monotonic, time_ns
 from typing import IO
 
@@ -24,7 +23,7 @@ from swarm.sources.original import Original, Stopped, Unreadable, open_regular
 from swarm.sources.passages import drafts
 from swarm.sources.units import Unit
 from swarm.sources.walk import STANDARD_INPUT, Input
-from swarm.store.intake import Batch, Intake, Known, Stamp
+from swarm.store.intake import Batch, Intake, Known, Stamp, id_of
 from swarm.store.library import Library
 
 _STEP_SECONDS = 0.1  # between two signs of progress, about
@@ -51,7 +50,7 @@ def read(
 
 def source_id(content: bytes, media: str) -> str:
     """The id of what this version of the readers makes of bytes with the hash `content`."""
-    return "s" + blake2b(content, digest_size=16, person=f"{media} {READER}".encode()).hexdigest()
+    return id_of(content, media, READER)
 
 
 class _Reader:

@@ -15,8 +15,6 @@ _DELIMITERS = ",;\t|"
 _NUMBER = re.compile(r"[-+]?[\d.,:/ %$€£-]+$")
 _OPENS = re.compile(r'(?:^|[,;\t|]) *"')
 _OPENS_TABBED = re.compile(r'(?:^|\t)"')
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|(.))", re.DOTALL)
-_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 
 
 def jsonl(chunks: Iterable[str]) -> Iterator[Unit]:
@@ -28,22 +26,6 @@ def jsonl(chunks: Iterable[str]) -> Iterator[Unit]:
         else:
             yield Unit(line, RECORDS, "", "record")
         begins = line.endswith(("\n", "\r"))
-
-
-def unescaped(text: str) -> str:
-    """JSON as the search should see it: with the characters that its escapes stand for."""
-    return _ESCAPE.sub(_character, text) if "\\" in text else text
-
-
-def _character(match: re.Match[str]) -> str:
-    if match[3]:
-        return _SIMPLE.get(match[3], match[3])
-    high = int(match[1], 16)
-    if not 0xD800 <= high <= 0xDFFF:
-        return chr(high) + (unescaped(f"\\u{match[2]}") if match[2] else "")
-    if match[2] and high < 0xDC00:
-        return chr(0x10000 + ((high - 0xD800) << 10) + (int(match[2], 16) - 0xDC00))
-    return "\ufffd"
 
 
 def table(chunks: Iterable[str], tabs: bool = False) -> Iterator[Unit]:

@@ -1,10 +1,10 @@
 """Slices that are worked on other machines: offered by whoever coordinates a run, claimed by one worker at a time,
 and handed in.
 
-A claim is a lease: it lasts for so many seconds, is made to last longer as long as its holder lives, and carries an
-epoch that no other lease ever had. What is written under a lease (`Journal.under`, `hand_in`) is refused once it is
-over, so a worker that was frozen and wakes up changes nothing. Here is only what is under way: what is settled is
-in the journal, and withdrawn from here. An engine may deliver a slice twice, late or never; this decides.
+A claim is a lease: it lasts for so many seconds, is made to last longer as long as its holder lives, and carries
+an epoch that no other lease ever had. What is written under a lease (`Journal.under`, `hand_in`) is refused once it
+is over, so a worker that was frozen and wakes up changes nothing. Here is only what is under way: what is settled
+is in the journal, and withdrawn from here. An engine may deliver a slice twice, late or never; this decides.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from swarm.errors import StaleLease
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +26,13 @@ class Lease:
     ref: str
     epoch: int
     body: bytes
+
+
+def stale(lease: Lease) -> StaleLease:
+    """What is raised where something is written under a lease that is over."""
+    return StaleLease(
+        f"the lease of slice {lease.ref} of {lease.run} is over: nothing more of it is written from here"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +103,9 @@ class Claims(Protocol):
 
     def standings(self, run: str) -> list[Standing]:
         """All that is under way in a run."""
+
+    def runs(self) -> list[str]:
+        """The runs in which anything is under way, the oldest first."""
 
     def watch(self, run: str) -> AbstractContextManager[Watch]:
         """To wait for what is handed in."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import apsw
@@ -59,6 +60,11 @@ class Known(NamedTuple):
     content: bytes
     source: Source | None
     skip: str | None
+
+
+def id_of(content: bytes, media: str, reader: int) -> str:
+    """The id of what a version of the readers makes of bytes with the hash `content`."""
+    return "s" + blake2b(content, digest_size=16, person=f"{media} {reader}".encode()).hexdigest()
 
 
 @dataclass(slots=True)

@@ -102,8 +102,9 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Begun:
-    """What was known of a call when it was begun: nothing (`new`), its reply (`done`: it is not to be sent), or that
-    it was sent before and nobody knows what became of it (`unknown`): it is sent again, and may be paid twice."""
+    """What was known of a call when it was begun: nothing (`new`), its reply (`done`: it is not to be sent), or
+    that it was sent before and nobody knows what became of it (`unknown`): it is sent again, and may be paid
+    twice."""
 
     state: Literal["new", "done", "unknown"]
     reply: Completion | None = None

@@ -11,7 +11,7 @@ import json
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
@@ -210,7 +210,7 @@ class Library:
         if searched is None or searched.sources is not corpus.sources:
             from swarm.store.ranking import Held, Ranker
 
-            self._load_shelves(corpus)
+            self._load_shelves(corpus.sources)
             rows: dict[str, bytes] = dict(
                 self.database.read(
                     "SELECT id, lengths FROM sources WHERE complete = 1 "
@@ -256,10 +256,14 @@ class Library:
         """Write a batch; what it finished can be read once this returns."""
         await self.database.write(batch.write)
 
+    def lacking(self, sources: Collection[Source]) -> list[Source]:
+        """Those whose text is not here."""
+        self._load_shelves(sources)
+        return [source for source in sources if source.id not in self._shelves]
+
     def holds(self, corpus: Corpus) -> bool:
         """Whether the text of every source of a corpus is here."""
-        self._load_shelves(corpus)
-        return all(source.id in self._shelves for source in corpus.sources)
+        return not self.lacking(corpus.sources)
 
     def source(self, id_: str) -> Source | None:
         """What the store knows of a source, with an empty path; None where it does not hold it."""
@@ -292,9 +296,9 @@ class Library:
                 f"{self.database.path} does not hold source {source}: gather its file again"
             ) from None
 
-    def _load_shelves(self, corpus: Corpus) -> None:
-        """Look the sources of a corpus up together."""
-        missing = [source.id for source in corpus.sources if source.id not in self._shelves]
+    def _load_shelves(self, sources: Iterable[Source]) -> None:
+        """Look sources up together."""
+        missing = [source.id for source in sources if source.id not in self._shelves]
         if missing:
             self._find(missing)
 
@@ -350,7 +354,7 @@ class Library:
                 at = until + 1
 
     def _runs(self, corpus: Corpus) -> Iterator[list[tuple[Source, Shelf]]]:
-        self._load_shelves(corpus)
+        self._load_shelves(corpus.sources)
         run: list[tuple[Source, Shelf]] = []
         for source in corpus.sources:
             shelf = self._shelf(source.id)

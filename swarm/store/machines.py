@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Protocol
+
+SILENT_SECONDS, LOST_SECONDS = 8.0, 20.0
+"""After which a worker that has said nothing counts as silent, and as lost: it beats more often than every third
+second, and no lease of its outlasts the second of these."""
+GONE_SECONDS = 86_400.0
+"""After which it is told of no more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +26,7 @@ class Doing:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
     """A process that works slices. `id` names it, in the whole store and for good; `places` is how many slices it
-    works at once. `note` says in a line why it does less than it could, such as a run whose recipe is not there."""
+    works at once. `note` says in a line why it does less than it could: a run whose recipe is not there, say."""
 
     id: str
     host: str
@@ -43,6 +50,13 @@ class Seen(Machine):
 
     ago: float = field(default=0.0)
 
+    @property
+    def life(self) -> Literal["alive", "silent", "lost"]:
+        """Whether it lives, as far as others can tell: who is lost holds no lease any more."""
+        if self.ago < SILENT_SECONDS:
+            return "alive"
+        return "silent" if self.ago < LOST_SECONDS else "lost"
+
 
 class Machines(Protocol):
     """Of one store. All block, and may be called from any thread.
@@ -65,3 +79,20 @@ class Machines(Protocol):
 
     def close(self) -> None:
         """Let go of everything. Safe to call twice."""
+
+
+_FIELDS = frozenset(one.name for one in fields(Machine))
+
+
+def to_json(machine: Machine) -> str:
+    """As a store keeps it: plain ASCII, whatever a note quotes."""
+    return json.dumps(asdict(machine), separators=(",", ":"))
+
+
+def from_json(text: str | bytes, *, asked: bool, ago: float) -> Seen:
+    """A machine as it was kept, by this version or another: what it says that is not known here is passed over.
+    One that was `asked` to drain, and has not heard of it yet, counts as draining."""
+    body: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in _FIELDS}
+    body["doing"] = tuple(Doing(run=one["run"], ref=one["ref"], seconds=one["seconds"]) for one in body["doing"])
+    body["draining"] = asked or body["draining"]
+    return Seen(**body, ago=max(0.0, ago))

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from swarm.errors import StoreInUse
+from swarm.errors import StoreInUse, UsageError
 from swarm.observe.log import redact_text
 from swarm.store.blobs import Blobs
 from swarm.store.claims import Claims
@@ -21,6 +21,7 @@ from swarm.store.database import Database
 from swarm.store.journal import Journal
 from swarm.store.machines import Machines
 from swarm.store.mailbox import FileMailbox, Mailbox
+from swarm.store.shares import Shares
 from swarm.store.sqlite import SqliteJournal
 
 DEFAULT_STORE = Path(".swarm/swarm.db")
@@ -69,9 +70,20 @@ class Store:
 
         return PostgresMachines(self.url)
 
+    @cached_property
+    def shares(self) -> Shares:
+        """Raises:
+        UsageError: the store is a file.
+        """
+        if self.url is None:
+            raise UsageError("limits are shared over a store on PostgreSQL: a file has one process")
+        from swarm.store.postgres_shares import PostgresShares
+
+        return PostgresShares(self.url)
+
     def close(self) -> None:
         """Safe to call twice."""
-        for shared in ("claims", "blobs", "machines"):
+        for shared in ("claims", "blobs", "machines", "shares"):
             if shared in vars(self):
                 vars(self)[shared].close()
         self.journal.close()

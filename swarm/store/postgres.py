@@ -12,16 +12,19 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarm.errors import StoreError
 from swarm.models.base import Completion
+from swarm.store.claims import Lease
 from swarm.store.database import Database
 from swarm.store.grouped import Grouped
 from swarm.store.journal import (
     Account,
+    Begun,
     Call,
     Entry,
     Intent,
@@ -34,7 +37,19 @@ from swarm.store.journal import (
 )
 from swarm.store.postgres_holds import Holds, application, held
 from swarm.store.postgres_link import Link, refused, translated, upgrade
-from swarm.store.postgres_rows import SUMS, Rows, erase, forget, insert, portions, settle_lost, usage
+from swarm.store.postgres_pages import Pages
+from swarm.store.postgres_rows import (
+    SUMS,
+    Rows,
+    erase,
+    forget,
+    insert,
+    portions,
+    reply_of,
+    settle_lost,
+    sign,
+    usage,
+)
 from swarm.task import Usage
 
 if TYPE_CHECKING:
@@ -46,6 +61,7 @@ Row = tuple[Any, ...]
 _PAGE = 256  # records that are read at once
 _RUN = "(SELECT num FROM runs WHERE id = %s)"
 _COLUMNS = "seq, kind, key, at, body"
+_CALL = "seq, key, asker, model, kind, room, tokens, cost_usd, begun, tries"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +74,8 @@ class _Change:
 
 
 class PostgresJournal:
-    """See `swarm.store.journal.Journal`. Whoever writes to a run holds it from then on."""
+    """See `swarm.store.journal.Journal`. Whoever writes to a run holds it from then on, but for what is written
+    under a lease."""
 
     apart = True
     begins_late = False
@@ -68,7 +85,9 @@ class PostgresJournal:
     ) -> None:
         self._writing, self._reading, self._holds = writing, reading, holds
         self._projection, self._clock = projection, clock
+        self._lease: Lease | None = None
         self._one_reader = threading.Lock()
+        self._pages = Pages(self._read)
         self._writer: Grouped[Rows | _Change, Any] = Grouped("swarm-journal", self._write)
         self._finder: Grouped[bytes, Completion | None] = Grouped("swarm-replies", self._find)
 
@@ -94,6 +113,14 @@ class PostgresJournal:
                 writing.close()
                 raise
 
+    def under(self, lease: Lease) -> PostgresJournal:
+        fenced = copy(self)
+        fenced._lease = lease
+        return fenced
+
+    def _under(self, run: str) -> Lease | None:
+        return self._lease if self._lease is not None and self._lease.run == run else None
+
     async def append(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
         await self._writer.ask(self._entries(run, entries))
         if also is not None:
@@ -107,7 +134,8 @@ class PostgresJournal:
     def _entries(self, run: str, entries: tuple[Entry, ...]) -> Rows:
         at = self._clock()
         rows = [(entry.kind, to_bytes(entry.key), at, _body(entry)) for entry in entries]
-        return Rows(run=run, records=rows, size=sum(len(body) for *_, body in rows))
+        size = sum(len(body) for *_, body in rows)
+        return Rows(run=run, lease=self._under(run), records=rows, size=size)
 
     def records(self, run: str, kind: str) -> Iterator[Record]:
         sql = f"SELECT seq FROM records WHERE run = {_RUN} AND kind = %s ORDER BY seq + 0"  # noqa: S608
@@ -135,41 +163,29 @@ class PostgresJournal:
             yield from _told(run, self._read(of_page, (numbers[start : start + _PAGE],)))
 
     def since(self, run: str, seq: int, *, bodies: Collection[str] = (), limit: int = 10_000) -> list[Record]:
-        sql = (
-            "SELECT seq, kind, key, at, CASE WHEN kind = ANY(%s) THEN body ELSE '{}' END FROM records "  # noqa: S608
-            f"WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
-        )
-        return list(_told(run, self._read(sql, (list(bodies), seq, run, limit))))
+        columns = "seq, kind, key, at, CASE WHEN kind = ANY(%s) THEN body ELSE '{}' END"
+        return list(_told(run, self._pages.page("records", run, seq, limit, columns, (list(bodies),))))
 
     def calls(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Call]:
-        return self._calls(f"seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s", (seq, run, limit))
+        return _calls(self._pages.page("calls", run, seq, limit, _CALL))
 
     def tried_again(self, run: str, calls: Collection[int]) -> list[Call]:
         of_them = f"seq = ANY(%s) AND run = {_RUN} AND tries > 1 ORDER BY seq"
-        return self._calls(of_them, (list(calls), run))
-
-    def _calls(self, which: str, parameters: Row) -> list[Call]:
-        columns = "seq, key, asker, model, kind, room, tokens, cost_usd, begun, tries"
-        sql = f"SELECT {columns} FROM calls WHERE {which}"  # noqa: S608
-        return [
-            Call(
-                seq=seq, key=key.hex(), asker=from_bytes(asker), model=model, kind=kind, window=window,
-                tokens=tokens, cost_usd=cost_usd, begun=begun, tries=tries,
-            )
-            for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in self._read(sql, parameters)
-        ]  # fmt: skip
+        return _calls(self._read(f"SELECT {_CALL} FROM calls WHERE {of_them}", (list(calls), run)))  # noqa: S608
 
     def outcomes(self, run: str, seq: int = 0, *, limit: int = 10_000) -> list[Outcome]:
-        sql = (
-            "SELECT seq, call, begun, at, failure, refusal IS NOT NULL, calls, input_tokens, output_tokens, "  # noqa: S608
-            f"cached_tokens, cost_usd FROM outcomes WHERE seq > %s AND run = {_RUN} ORDER BY seq LIMIT %s"
+        columns = (
+            "seq, call, begun, at, failure, refusal IS NOT NULL, calls, input_tokens, output_tokens, "
+            "cached_tokens, cost_usd"
         )
         return [
             Outcome(
                 seq=seq, call=call, begun=begun, at=at, usage=usage(counts), refused=refused,
                 failure=None if failure is None else from_bytes(failure),
             )
-            for seq, call, begun, at, failure, refused, *counts in self._read(sql, (seq, run, limit))
+            for seq, call, begun, at, failure, refused, *counts in self._pages.page(
+                "outcomes", run, seq, limit, columns
+            )
         ]  # fmt: skip
 
     def keys(self, run: str, kind: str) -> list[str]:
@@ -180,27 +196,36 @@ class PostgresJournal:
         sql = f"SELECT count(*) FROM records WHERE run = {_RUN} AND kind = %s"  # noqa: S608
         return int(next(iter(self._read(sql, (run, kind))))[0])
 
-    async def begin_call(self, intent: Intent) -> None:
-        row = (
+    async def begin_call(self, intent: Intent) -> Begun:
+        row = (*self._row(intent), False)
+        begun: Begun = await self._writer.ask(Rows(run=intent.run, lease=self._under(intent.run), calls=[row]))
+        return begun
+
+    def _row(self, intent: Intent) -> Row:
+        lease = self._under(intent.run)
+        return (
             bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, float(intent.cost_usd),
             self._clock() if intent.begun is None else intent.begun, to_bytes(intent.asker), intent.window,
+            None if lease is None else lease.epoch,
         )  # fmt: skip
-        await self._writer.ask(Rows(run=intent.run, calls=[row]))
 
     async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
-        if intent is not None:
-            await self.begin_call(intent)
         refusal = None if completion.refusal is None else to_bytes(completion.refusal)
-        await self._outcome(run, key, (to_bytes(completion.text), refusal, None), completion.usage)
+        said = (to_bytes(completion.text), refusal, None)
+        await self._outcome(run, key, said, completion.usage, intent)
 
     async def fail_call(self, run: str, key: str, reason: str, usage: Usage) -> None:
         await self._outcome(run, key, (None, None, to_bytes(reason)), usage)
 
-    async def _outcome(self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage) -> None:
+    async def _outcome(
+        self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage, intent: Intent | None = None
+    ) -> None:
         counts = (usage.calls, usage.input_tokens, usage.output_tokens, usage.cached_tokens, float(usage.cost_usd))
         mark = None if said[-1] is None else secrets.randbits(63)
         row = (bytes.fromhex(key), *said, mark, *counts, self._clock())
-        await self._writer.ask(Rows(run=run, outcomes=[row], size=sum(len(text or b"") for text in said)))
+        begun = [] if intent is None else [(*self._row(intent), True)]
+        size = sum(len(text or b"") for text in said)
+        await self._writer.ask(Rows(run=run, lease=self._under(run), calls=begun, outcomes=[row], size=size))
 
     async def finished_call(self, key: str) -> Completion | None:
         return await self._finder.ask(bytes.fromhex(key))
@@ -211,14 +236,7 @@ class PostgresJournal:
             "outcomes.cost_usd FROM calls JOIN outcomes ON call = calls.seq "
             "WHERE key = ANY(%s) AND reply IS NOT NULL ORDER BY outcomes.seq DESC"  # the first is kept below
         )
-        found = {
-            key: Completion(
-                text=from_bytes(reply),
-                refusal=None if refusal is None else from_bytes(refusal),
-                usage=usage(counts),
-            )
-            for key, reply, refusal, *counts in self._read(sql, (keys,))
-        }
+        found = {key: reply_of(*reply) for key, *reply in self._read(sql, (keys,))}
         return [found.get(key) for key in keys]
 
     def failed_calls(self, run: str) -> dict[str, str]:
@@ -302,15 +320,18 @@ class PostgresJournal:
                 came += [self._done(change) for change in several if isinstance(change, _Change)]
         return came
 
-    def _insert(self, several: list[Rows]) -> list[Exception | None]:
+    def _insert(self, several: list[Rows]) -> list[Begun | Exception | None]:
         from psycopg import Error
         from psycopg.errors import NotNullViolation
 
-        def work(connection: Connection) -> list[Exception | None]:
-            nums = self._holds.take(connection, {rows.run for rows in several})
-            ours = [(num, rows) for rows in several if isinstance(num := nums[rows.run], int)]
-            insert(connection, ours)
-            return [num if isinstance(num := nums[rows.run], StoreError) else None for rows in several]
+        def work(connection: Connection) -> list[Begun | Exception | None]:
+            held = self._holds.take(connection, {rows.run for rows in several if rows.lease is None})
+            nums = [None if rows.lease is not None else held[rows.run] for rows in several]
+            ours = [
+                (num, rows) for num, rows in zip(nums, several, strict=True) if not isinstance(num, StoreError)
+            ]
+            came = iter(insert(connection, ours) if ours else ())
+            return [num if isinstance(num, StoreError) else next(came) for num in nums]
 
         try:
             return self._writing.run(work)
@@ -331,6 +352,7 @@ class PostgresJournal:
             if isinstance(num, StoreError):
                 return num
             with connection.transaction():
+                sign(connection, [change.run])
                 came = change.change(connection, num)
             if change.gone:
                 self._holds.let_go(connection, change.run)
@@ -340,6 +362,16 @@ class PostgresJournal:
             return self._writing.run(work)
         except Error as error:
             return refused(error, self._writing.url)
+
+
+def _calls(rows: Iterable[Row]) -> list[Call]:
+    return [
+        Call(
+            seq=seq, key=key.hex(), asker=from_bytes(asker), model=model, kind=kind, window=window,
+            tokens=tokens, cost_usd=cost_usd, begun=begun, tries=tries,
+        )
+        for seq, key, asker, model, kind, window, tokens, cost_usd, begun, tries in rows
+    ]  # fmt: skip
 
 
 def _told(run: str, rows: Iterable[Row]) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swarm.errors import StoreError, StoreInUse
-from swarm.store.postgres_link import lock_number
+from swarm.store.postgres_link import Link, lock_number
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -124,6 +124,23 @@ def holder(connection: Connection, run: str) -> str:
     row = connection.execute(f"SELECT application_name {_HELD}", _halves(run)).fetchone()
     found = _HOLDER.fullmatch(row[0]) if row is not None and row[0] else None
     return f" (pid {found[1]}, host {found[2]})" if found is not None else ""
+
+
+def end_hold(url: str, run: str, pid: int, host: str) -> bool:
+    """End the connection by which a process on that host holds a run, and tell whether there was one. It cannot
+    write to the run any more once another has taken it."""
+    link = Link(url, application("-standby"))
+    try:
+        return link.run(lambda connection: _end_hold(connection, run, pid, host))
+    finally:
+        link.close()
+
+
+def _end_hold(connection: Connection, run: str, pid: int, host: str) -> bool:
+    if holder(connection, run) != f" (pid {pid}, host {host})":
+        return False
+    ended = connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {_HELD}", _halves(run)).fetchone()
+    return ended is not None and bool(ended[0])
 
 
 def _number(run: str) -> int:

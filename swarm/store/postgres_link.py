@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from importlib import resources
@@ -39,16 +39,27 @@ _PASSING = {
     "53300", "57P03",           # too many connections; starting up
 }  # fmt: skip
 _SECRETS = re.compile(r"(?i)\b((?:ssl)?password|passphrase|secret|token)=[^&\s]*")
-_SETTINGS = (
+LASTING: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds, until what was sent and not received breaks the connection
+}
+"""How to connect so that a server that is gone is noticed."""
+SETTINGS = (
     "SET search_path = swarm",
     "SET synchronous_commit = on",  # `off` loses what was acknowledged when the server is killed
     "SET plan_cache_mode = force_custom_plan",  # a plan made for an empty table would read a large one to its end
     "SET idle_session_timeout = 0",
+    # a process that is frozen within a transaction holds up whoever takes over from it
+    "SET idle_in_transaction_session_timeout = 10000",
     # the server lets go of what a dead machine held after a minute, not after the two hours of its default
     "SET tcp_keepalives_idle = 30",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
+"""Of every connection."""
 
 
 def shown(url: str) -> str:
@@ -144,22 +155,13 @@ class Link:
     def _connect(self) -> Connection:
         from psycopg import connect
 
-        connection = connect(
-            self.url,
-            autocommit=True,
-            connect_timeout=10,
-            application_name=self._name,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            tcp_user_timeout=30_000,  # milliseconds, until what was sent and not received breaks the connection
-        )
+        connection = connect(self.url, autocommit=True, application_name=self._name, **LASTING)
         try:
             if connection.info.server_version < _OLDEST:
                 raise StoreError(
                     f"{shown(self.url)} is older than PostgreSQL 14: upgrade it, or name another --store"
                 )
-            connection.execute("; ".join(_SETTINGS))
+            connection.execute("; ".join(SETTINGS))
         except BaseException:
             connection.close()
             raise
@@ -172,6 +174,63 @@ class Link:
         return isinstance(error, OperationalError) and (
             error.sqlstate in _PASSING or error.sqlstate is None or self._connection.closed
         )
+
+
+class SharedLink:
+    """A `Link` for many threads, one after another, to the schema as this version knows it. It is made when it is
+    first used. `begin` is called with each connection before it is used."""
+
+    def __init__(self, url: str, name: str, begin: Callable[[Connection], None] = lambda _: None) -> None:
+        self.url, self._name, self._begin = url, name, begin
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._closed = False
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """As `Link.run`; psycopg's errors that do not pass come as StoreError."""
+        with translated(self.url):
+            return self.attempt(work)
+
+    def attempt(self, work: Callable[[Connection], T]) -> T:
+        """As `Link.run`."""
+        with self._lock:
+            return self._opened().run(work)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What one statement returns, in a transaction of its own."""
+
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            cursor = connection.execute(sql, parameters, binary=True)
+            return cursor.fetchall() if cursor.description else []
+
+        return self.run(work)
+
+    def hurry(self) -> None:
+        """Wait for a server that is gone no longer."""
+        if (link := self._link) is not None:
+            link.hurry()
+
+    def close(self) -> None:
+        """Safe to call twice. Who waits for a server that is gone waits no longer."""
+        self._closed = True
+        self.hurry()
+        with self._lock:
+            if self._link is not None:
+                self._link.close()
+
+    def _opened(self) -> Link:
+        if self._link is None:
+            if self._closed:
+                raise StoreError("the store is closed: open it again")
+            link = Link(self.url, self._name, self._begin)
+            try:
+                upgrade(link)
+                link.run(self._begin)
+            except BaseException:
+                link.close()
+                raise
+            self._link = link
+        return self._link
 
 
 def upgrade(link: Link) -> None:

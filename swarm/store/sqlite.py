@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import apsw
 
 from swarm.models.base import Completion
+from swarm.store.claims import Lease
 from swarm.store.database import Database
 from swarm.store.journal import (
-    LOST,
     Account,
+    Begun,
     Call,
     Entry,
     Intent,
@@ -23,6 +25,20 @@ from swarm.store.journal import (
     from_bytes,
     to_bytes,
     to_json,
+)
+from swarm.store.sqlite_rows import (
+    ASKED,
+    REPLY,
+    begin,
+    counts,
+    end,
+    forget,
+    note,
+    number_of,
+    number_under,
+    reply_of,
+    settle_lost,
+    usage_of,
 )
 from swarm.task import Usage
 
@@ -37,13 +53,6 @@ _BY_SEQ = (
 )
 _PAGE = 2_000  # records
 _USAGE = "sum(calls), sum(input_tokens), sum(output_tokens), sum(cached_tokens), sum(cost_usd)"
-_OUTCOME = (
-    "INSERT INTO outcomes (call, try, run, reply, refusal, failure, calls, input_tokens, output_tokens, "
-    "cached_tokens, cost_usd, at, begun) "
-    "SELECT seq, tries, run, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, begun "
-    "FROM calls WHERE key = ? AND run = ? ON CONFLICT DO NOTHING"
-)
-_BEGUN = "SELECT 1 FROM calls WHERE key = ? AND run = ?"
 
 
 class SqliteJournal:
@@ -57,6 +66,12 @@ class SqliteJournal:
         self._database, self._clock = database, clock
         self._nums: dict[str, int] = {}
         self._holding: set[str] = set()
+        self._lease: Lease | None = None
+
+    def under(self, lease: Lease) -> SqliteJournal:
+        fenced = copy(self)
+        fenced._lease = lease
+        return fenced
 
     async def append(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
         self._known(run)
@@ -85,12 +100,11 @@ class SqliteJournal:
         return insert
 
     def _num(self, connection: apsw.Connection, run: str) -> int:
-        """The number of a run, which gets one with its first row. Not remembered before it is durable."""
-        num = self._nums.get(run)
-        if num is None:
-            connection.execute("INSERT INTO runs (id) VALUES (?) ON CONFLICT DO NOTHING", (run,))
-            num = int(connection.execute("SELECT num FROM runs WHERE id = ?", (run,)).get)
-        return num
+        """The number of a run, which may be written to. It is not remembered before it is durable."""
+        lease = self._lease
+        if lease is not None and lease.run == run:
+            return number_under(connection, lease, self._clock())
+        return self._nums.get(run) or number_of(connection, run)
 
     def _known(self, run: str) -> int | None:
         if run not in self._nums:
@@ -160,10 +174,10 @@ class SqliteJournal:
         )
         return [
             Outcome(
-                seq=seq, call=call, begun=begun, at=at, usage=_usage(counts), refused=bool(refused),
+                seq=seq, call=call, begun=begun, at=at, usage=usage_of(sums), refused=bool(refused),
                 failure=None if failure is None else from_bytes(failure),
             )
-            for seq, call, begun, at, failure, refused, *counts in self._database.read(
+            for seq, call, begun, at, failure, refused, *sums in self._database.read(
                 sql, (seq, self._known(run), limit)
             )
         ]  # fmt: skip
@@ -176,27 +190,22 @@ class SqliteJournal:
         sql = "SELECT count(*) FROM records WHERE run = ? AND kind = ?"
         return int(self._database.read(sql, (self._known(run), kind))[0][0])
 
-    async def begin_call(self, intent: Intent) -> None:
+    async def begin_call(self, intent: Intent) -> Begun:
         self._known(intent.run)
-        await self._database.write(self._beginning(intent))
+        row = self._row(intent)
 
-    def _beginning(self, intent: Intent) -> Callable[[apsw.Connection], None]:
+        def insert(connection: apsw.Connection) -> Begun:
+            return begin(connection, self._num(connection, intent.run), row)
+
+        return await self._database.write(insert)
+
+    def _row(self, intent: Intent) -> tuple[Any, ...]:
         begun = self._clock() if intent.begun is None else intent.begun
-        row = (
+        lease = self._lease.epoch if self._lease is not None and self._lease.run == intent.run else None
+        return (
             bytes.fromhex(intent.key), intent.model, intent.kind, intent.tokens, intent.cost_usd, begun,
-            to_bytes(intent.asker), intent.window,
+            to_bytes(intent.asker), intent.window, lease,
         )  # fmt: skip
-
-        def insert(connection: apsw.Connection) -> None:
-            connection.execute(
-                "INSERT INTO calls (key, model, kind, tokens, cost_usd, begun, asker, room, run, tries) "
-                "VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, 1) ON CONFLICT DO UPDATE SET tries = tries + 1, "
-                "model = excluded.model, tokens = excluded.tokens, cost_usd = excluded.cost_usd, "
-                "begun = excluded.begun, asker = excluded.asker, room = excluded.room",
-                (*row, self._num(connection, intent.run)),
-            )
-
-        return insert
 
     async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         refusal = None if completion.refusal is None else to_bytes(completion.refusal)
@@ -208,33 +217,24 @@ class SqliteJournal:
     async def _outcome(
         self, run: str, key: str, said: tuple[bytes | None, ...], usage: Usage, intent: Intent | None = None
     ) -> None:
-        row = (*said, *_counts(usage), self._clock(), bytes.fromhex(key))
-        begin = None if intent is None else self._beginning(intent)
+        row = (*said, *counts(usage), self._clock(), bytes.fromhex(key))
+        begun = None if intent is None else self._row(intent)
 
         def insert(connection: apsw.Connection) -> None:
-            if begin is not None:
-                begin(connection)
             num = self._num(connection, run)
-            connection.execute(_OUTCOME, (*row, num))
-            if not connection.changes() and not connection.execute(_BEGUN, (row[-1], num)).fetchall():
+            if begun is not None:
+                note(connection, num, begun)
+            if not end(connection, num, row):
                 raise LookupError(f"run {run} did not begin the call {key}")
 
         await self._database.write(insert)
 
     async def finished_call(self, key: str) -> Completion | None:
-        if not self._database.read("SELECT 1 FROM calls WHERE key = ? LIMIT 1", (bytes.fromhex(key),)):
+        name = (bytes.fromhex(key),)
+        if not self._database.read(ASKED, name):
             return None  # as for nearly all calls: to say so is a sixth of the work
-        sql = (
-            "SELECT CAST(reply AS BLOB), CAST(refusal AS BLOB), outcomes.calls, input_tokens, output_tokens, "
-            "cached_tokens, outcomes.cost_usd FROM calls JOIN outcomes ON outcomes.call = calls.seq "
-            "WHERE key = ? AND reply IS NOT NULL ORDER BY outcomes.seq LIMIT 1"
-        )
-        for reply, refusal, *counts in self._database.read(sql, (bytes.fromhex(key),)):
-            return Completion(
-                text=from_bytes(reply),
-                refusal=None if refusal is None else from_bytes(refusal),
-                usage=_usage(counts),
-            )
+        for row in self._database.read(REPLY, name):
+            return reply_of(row)
         return None
 
     def failed_calls(self, run: str) -> dict[str, str]:
@@ -249,35 +249,18 @@ class SqliteJournal:
     async def settle_lost(self, run: str) -> Usage:
         at = self._clock()
 
-        def settle(connection: apsw.Connection) -> Usage:
-            lost: Any = connection.execute(
-                # asked in two, as the indexes are: in one, it would read all outcomes for each call
-                "SELECT seq, tries, tokens, cost_usd, begun FROM calls WHERE run = ? "
-                "AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = calls.seq AND reply IS NOT NULL) "
-                "AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = calls.seq AND try = tries AND reply IS NULL) "
-                "ORDER BY seq",
-                (self._num(connection, run),),
-            ).fetchall()
-            total = Usage()
-            for seq, tries, tokens, cost_usd, begun in lost:
-                usage = Usage(calls=1, input_tokens=tokens, cost_usd=cost_usd)
-                connection.execute(
-                    "INSERT INTO outcomes (call, try, run, failure, calls, input_tokens, output_tokens, "
-                    "cached_tokens, cost_usd, at, begun) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (seq, tries, self._num(connection, run), LOST, *_counts(usage), at, begun),
-                )
-                total += usage
-            return total
-
-        return await self._database.write(settle)
+        return await self._database.write(
+            lambda connection: settle_lost(connection, self._num(connection, run), at)
+        )
 
     def spent(self, run: str) -> Usage:
-        return _usage(self._database.read(f"SELECT {_USAGE} FROM outcomes WHERE run = ?", (self._known(run),))[0])  # noqa: S608
+        sql = f"SELECT {_USAGE} FROM outcomes WHERE run = ?"  # noqa: S608
+        return usage_of(self._database.read(sql, (self._known(run),))[0])
 
     def accounts(self) -> list[Account]:
         usages = {
-            num: _usage(counts)
-            for num, *counts in self._database.read(
+            num: usage_of(sums)
+            for num, *sums in self._database.read(
                 f"SELECT run, {_USAGE} FROM outcomes GROUP BY run"  # noqa: S608
             )
         }
@@ -311,10 +294,7 @@ class SqliteJournal:
         def delete(connection: apsw.Connection) -> None:
             num = self._num(connection, run)
             connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is not left in free pages
-            connection.execute("DELETE FROM records WHERE run = ?", (num,))
-            connection.execute("DELETE FROM outcomes WHERE run = ?", (num,))
-            connection.execute("DELETE FROM calls WHERE run = ?", (num,))
-            connection.execute("DELETE FROM runs WHERE num = ?", (num,))
+            forget(connection, num)
             connection.execute("DELETE FROM at_work WHERE run = ?", (run,))
             connection.execute("PRAGMA secure_delete = FAST")
 
@@ -342,18 +322,3 @@ class SqliteJournal:
 
     def close(self) -> None:
         """The database belongs to whoever opened it."""
-
-
-def _counts(usage: Usage) -> tuple[Any, ...]:
-    return (usage.calls, usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.cost_usd)
-
-
-def _usage(counts: Any) -> Usage:
-    calls, input_tokens, output_tokens, cached_tokens, cost_usd = (count or 0 for count in counts)
-    return Usage(
-        calls=calls,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=cached_tokens,
-        cost_usd=float(cost_usd),
-    )

@@ -71,6 +71,10 @@ class Script:
     failing: int = 1
     """Slices that fail."""
     seconds: float = 2.0
+    machines: tuple[str, ...] = ()
+    """The hosts of machines that work the slices by turns; none: the process of the run does."""
+    lost: int = 0
+    """Slices whose machine was lost halfway, so that the next one took them over; the last ones."""
     hostile: bool = False
     run: str = "staged"
     begun: float = _DAY
@@ -251,6 +255,8 @@ class Stage:
         tokens = 6_000 + place * 37 % 20_000
         if place == 3:
             await self._failed_try(slice_.id, at)
+        if script.machines:
+            at, took = await self._placed(place, at, took)
         await self._call(slice_.id, READER, "read", tokens, at, took, cached=place % 3 * 1_000)
         if place < script.failing:
             said = self._text("the reply to the read prompt is not valid: findings: Field required")
@@ -267,6 +273,17 @@ class Stage:
         body = REPORT.dump_json(report, exclude_defaults=True)
         self.now = at + took
         await self._append(Entry(kind="report", key=slice_.id, body=body), also=(slice_, *cited, report))
+
+    async def _placed(self, place: int, at: float, took: float) -> tuple[float, float]:
+        """A machine begins a slice; from when on, and for how long, it is at it in the end."""
+        id_, taken_over = self.slices[place].id, place >= len(self.slices) - self.script.left - self.script.lost
+        for number in range(1 + taken_over):
+            host = self.script.machines[(place + number) % len(self.script.machines)]
+            body = {"machine": machine_id(host), "host": host}
+            self.now = at + number * took / 2
+            await self._append(Entry(kind="placed", key=f"{id_}:{2 * place + number + 1}", body=body))
+        left = took / 2 if taken_over else took
+        return at + took - left, left
 
     def _finding(self, n: int, span: Span, line: str) -> Finding:
         """Every 25th says of the mill before it what another says otherwise."""
@@ -316,6 +333,11 @@ class Stage:
         )  # fmt: skip
         await self.journal.begin_call(intent)
         return key
+
+
+def machine_id(host: str) -> str:
+    """What a machine is called that works slices of a staged run."""
+    return f"{host}-4711"
 
 
 async def staged(path: Path, script: Script | None = None, *, over: bool = True) -> str:

@@ -13,7 +13,7 @@ from swarm.orders import Order
 from swarm.program import Role
 from swarm.prompts.replies import Reply, WorkReply
 from swarm.prompts.typed import Outcome, Prompt, Shown
-from swarm.source import Passage, Span
+from swarm.source import Passage, Source, Span
 from swarm.task import Report
 from swarm.worker.ledger import Landing, Ledger, Unkept
 
@@ -80,10 +80,12 @@ class Text:
 
 @dataclass(kw_only=True)
 class Worked:
-    """What came of a job, or of one leg of it. `texts` are those that findings rest on, and artifacts."""
+    """What came of a job, or of one leg of it. `texts` are those that findings rest on, and artifacts; `kept` are
+    such as are in the journal already."""
 
     report: Report
     texts: tuple[Text, ...] = ()
+    kept: tuple[Source, ...] = ()
 
 
 LookUp = Callable[[Sequence[str]], Awaitable[Sequence[Passage]]]

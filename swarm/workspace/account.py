@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from swarm.equipment import Ran, ToolFailed, Workspace
 from swarm.errors import UsageError
 from swarm.task import Answer
-from swarm.workspace.repository import find
+from swarm.workspace.opening import find
 from swarm.workspace.sandbox import sandbox_of
 from swarm.workspace.worktrees import Worktree, Worktrees
 
@@ -63,6 +64,22 @@ async def check_at_tip(workspace: Workspace) -> Ran:
             return await tree.run(workspace.check, workspace.check_bounds)
         except ToolFailed as error:
             raise UsageError(f"the check `{workspace.check}` cannot be run: {error}") from None
+
+
+def place_of(paths: Sequence[str] | None, remote: str) -> dict[str, Any]:
+    """Where a recipe is to work, as settings of a `Workspace`: in the one folder that is named, or at a remote.
+
+    Raises:
+        UsageError: it is neither, or both.
+    """
+    if remote and not paths:
+        return {"remote": remote}
+    if remote or len(paths or ()) != 1:
+        named = [*(paths or ()), *(["a remote"] if remote else [])]
+        told = f"these are {len(named)}: {' '.join(named)}" if named else "none is named"
+        raise UsageError(f"one repository at a time, a folder or a --remote, and {told}")
+    assert paths is not None
+    return {"repository": paths[0]}
 
 
 def said(ran: Ran) -> str:

@@ -98,7 +98,7 @@ class Git:
         self.held: set[int] = set()
         self._settings = dict(_SETTINGS)
         self._who = {"name": "Swarm", "email": "swarm@localhost"}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places, self._outward = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     def never(self, settings: Mapping[str, str]) -> None:
         """Override settings of the repository in all that is run from now on."""
@@ -115,9 +115,11 @@ class Git:
         stdin: bytes = b"",
         index: Path | None = None,
         most_bytes: int | None = None,
+        outward: Mapping[str, str] | None = None,
     ) -> Said:
         """Run git: on the repository alone, or `at` a worktree of it, with another `index` where one is given. Of
-        what it prints, `most_bytes` are kept. A git that is cancelled is asked to end, and waited for.
+        what it prints, `most_bytes` are kept. A git that is cancelled is asked to end, and waited for. One that
+        goes to another repository has `outward` for its environment, in the place of a plain one.
 
         Raises:
             RunError: the worktree is not where it was made, or git cannot be run there.
@@ -125,9 +127,10 @@ class Git:
         if at:
             standing(at.path)
         where = [f"--git-dir={at.admin}", f"--work-tree={at.path}"] if at else [f"--git-dir={self.common}"]
-        environment = self._environment(alone=at is None) | ({"GIT_INDEX_FILE": str(index)} if index else {})
+        environment = self._environment(outward, alone=at is None)
+        environment |= {"GIT_INDEX_FILE": str(index)} if index else {}
         cwd = at.path if at else self.common
-        async with self._places:
+        async with self._places if outward is None else self._outward:
             said = await run_git([*where, *words], environment, cwd, stdin, self.held, most_bytes)
         if at and said.code < 0:  # it was killed, and its locks on the worktree are nobody's
             for lock in at.admin.glob("*.lock"):
@@ -151,7 +154,7 @@ class Git:
         """As `out`, for one line."""
         return os.fsdecode(await self.out(*words, at=at, stdin=stdin)).strip()
 
-    def _environment(self, *, alone: bool) -> dict[str, str]:
+    def _environment(self, outward: Mapping[str, str] | None, *, alone: bool) -> dict[str, str]:
         # without a worktree the repository counts as bare: no attributes are looked for in the current folder
         settings = self._settings | ({"core.bare": "true"} if alone else {})
         given = {"GIT_CONFIG_COUNT": str(len(settings))}
@@ -159,7 +162,7 @@ class Git:
             given[f"GIT_CONFIG_KEY_{number}"], given[f"GIT_CONFIG_VALUE_{number}"] = key, value
         for role in ("AUTHOR", "COMMITTER"):
             given |= {f"GIT_{role}_NAME": self._who["name"], f"GIT_{role}_EMAIL": self._who["email"]}
-        return plain_environment() | given
+        return {**(plain_environment() if outward is None else outward), **given}
 
 
 def standing(folder: Path) -> None:

@@ -25,7 +25,7 @@ from swarm.program import Checkout, Ruling, Trial
 from swarm.workspace.leftovers import prefix
 from swarm.workspace.line import Candidate, Line
 from swarm.workspace.messages import composed
-from swarm.workspace.repository import Merged
+from swarm.workspace.repository import Merged, always
 from swarm.workspace.snapshots import Changes, changes, marked, restore, stage, write_tree
 from swarm.workspace.worktrees import Worktree, Worktrees
 
@@ -78,6 +78,7 @@ class _Work:
     order: Order
     decide: Trial
     about_to: Callable[[str], Awaitable[None]]
+    still_ours: Callable[[], Awaitable[bool]]
     place: Candidate
 
 
@@ -107,18 +108,21 @@ class Landing:
         order: Order,
         landed_before: str | None = None,
         about_to: Callable[[str], Awaitable[None]],
+        still_ours: Callable[[], Awaitable[bool]] = always,
     ) -> Landed:
         """Land what a worktree holds, or say what is in the way. `decide` is asked in place of the workspace's
         check. `about_to` is awaited with a commit right before the branch moves to it; `landed_before` is what it
-        was told last for this slice: where the branch has it, it has landed.
+        was told last for this slice: where the branch has it, it has landed. `still_ours` is asked after that, as
+        the last thing before the branch moves.
 
         Raises:
             RunError: git failed, or the branch is gone.
+            StaleLease: the slice is another's by now.
         """
-        if landed_before is not None and await self._worktrees.repository.has(landed_before):
-            await worktree.put(landed_before, base=landed_before)  # nothing of it is unfinished
-            await self._worktrees.unsave(worktree.slice)
-            return Landed(commit=landed_before, wrong=None)
+        if landed_before is not None:
+            await self._worktrees.repository.fresh()
+            if await self._worktrees.repository.has(landed_before):
+                return await self._known(worktree, landed_before)
         await self._worktrees.settle(worktree)
         text = composed(message, trailers, worktree.slice)
         made = await changes(self._worktrees.repository.git, worktree)
@@ -138,20 +142,31 @@ class Landing:
             order=order,
             decide=decide or self.check,
             about_to=about_to,
+            still_ours=still_ours,
             place=place,
         )
         worktree.landing = True
         self._line.join(place)
         try:
-            for _ in range(MOVES):
+            for beaten in range(1, MOVES + 1):
                 if outcome := await self._until_moved(work):
                     return outcome
+                if landed_before is not None and await self._worktrees.repository.has(landed_before):
+                    return await self._known(worktree, landed_before)  # by whoever was taken for dead
+                await self._worktrees.repository.beaten(beaten)
             self._line.leave(place)
             moved = f"the branch was moved by others {MOVES} times while this was checked: hand it in again"
             return await self._come_back(work, commit, base, Ruling(lands=False, wrong=moved))
         finally:
             self._line.leave(place)
             worktree.landing = False
+            await self._worktrees.repository.settled()
+
+    async def _known(self, worktree: Worktree, commit: str) -> Landed:
+        """It has landed: nothing of it is unfinished."""
+        await worktree.put(commit, base=commit)
+        await self._worktrees.unsave(worktree.slice)
+        return Landed(commit=commit, wrong=None)
 
     async def check(self, checkout: Checkout, order: Order) -> Ruling:  # noqa: ARG002 - a trial is given it
         """The trial of the workspace: its check command, without the network."""
@@ -216,6 +231,7 @@ class Landing:
         while True:
             ahead = await self._line.turn(work.place)
             if ahead is None:
+                await self._worktrees.repository.at_front()
                 upon = self._line.tip = await self._worktrees.repository.tip()
             else:
                 assert ahead.commit is not None
@@ -284,6 +300,7 @@ class Landing:
         await worktree.put(content, base=base)
         if wrong == "":
             wrong = await self._unprotect(worktree, await changes(self._worktrees.repository.git, worktree))
+        await self._worktrees.carried.keep(worktree)
         await self._worktrees.unsave(worktree.slice)
         return Landed(commit=None, wrong=wrong, result=ruling.result, claims=ruling.claims)
 
@@ -291,7 +308,7 @@ class Landing:
         await work.about_to(commit)
         slice_ = work.worktree.slice
         if not await self._worktrees.repository.move(
-            commit, upon=upon, dropping=prefix(self._worktrees.run) + slice_
+            commit, upon=upon, dropping=prefix(self._worktrees.run) + slice_, still_ours=work.still_ours
         ):
             return False
         self._worktrees.saved.pop(slice_, None)

@@ -18,11 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.equipment import Workspace
 from swarm.errors import RunError, UsageError
 from swarm.observe.log import get_logger
 from swarm.workspace.holds import Hold
-from swarm.workspace.repository import Repository, find
+from swarm.workspace.repository import Repository
 from swarm.workspace.snapshots import changes, remove_folder, stage, write_tree
 
 _log = get_logger("workspace")
@@ -284,13 +283,12 @@ def unlock(repository: Repository, run: str, lefts: list[Left]) -> None:
             lock.unlink(missing_ok=True)
 
 
-async def forget(workspace: Workspace, run: str) -> None:
+async def remove_all(repository: Repository, run: str) -> None:
     """Remove all that a run left in a repository: worktrees, unfinished work, refs. What has landed stays.
 
     Raises:
-        UsageError: the run is at work, or there is no such repository.
+        UsageError: the run is at work.
     """
-    repository = await find(workspace)
     async with repository.alone():
         hold = hold_of(repository, checked_name(run))
         if not hold.take():
@@ -320,7 +318,6 @@ __all__ = [
     "Left",
     "blanks",
     "checked_name",
-    "forget",
     "found",
     "hold_of",
     "label",
@@ -330,6 +327,7 @@ __all__ = [
     "prefix",
     "put_away",
     "remove",
+    "remove_all",
     "save",
     "sweep",
     "unlock",

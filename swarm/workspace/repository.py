@@ -1,6 +1,6 @@
 """The repository of a workspace: found and checked once, and its branch, which moves by compare and swap.
 
-`find` looks at what the user named and says in one line what does not fit. Nothing here touches a checkout: the
+`at` looks at what the user named and says in one line what does not fit. Nothing here touches a checkout: the
 user's own is never read nor written. This module knows refs and commits, neither worktrees nor runs' work.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.equipment import Workspace
-from swarm.errors import RunError, UsageError
+from swarm.errors import RunError, StaleLease, UsageError
 from swarm.observe.log import get_logger
 from swarm.workspace.git import Git, check_version, plain_environment, run_git
 from swarm.workspace.holds import alone
+from swarm.workspace.remote import Remote
 
 _log = get_logger("workspace")
 _FORGOTTEN_LOCK_SECONDS = 2.0  # a git that is alive holds a lock on a ref for milliseconds
@@ -36,12 +36,19 @@ class Merged:
     theirs: str = ""
 
 
+async def always() -> bool:
+    """Of work that nobody else can have taken over."""
+    return True
+
+
 class Repository:
     """A repository and the branch that work lands on. `head` is the folder that git keeps for the checkout that
-    the user named, which may be a linked worktree."""
+    the user named, which may be a linked worktree. `remote` is where the branch is, if not here (`shared`)."""
+
+    remote: Remote | None = None
 
     def __init__(self, git: Git, head: Path, branch: str, zero: str) -> None:
-        self.git, self.head, self.branch, self._zero = git, head, branch, zero
+        self.git, self.head, self.branch, self.zero = git, head, branch, zero
         self.common = git.common
         self._among = asyncio.Lock()
 
@@ -83,12 +90,34 @@ class Repository:
             raise RunError(f"git cannot say whether {commit} is in {in_ or self.branch}: {said.error}")
         return said.code == 0
 
-    async def move(self, commit: str, *, upon: str, dropping: str) -> bool:
+    async def fresh(self, within_seconds: float = 0.0) -> None:
+        """See what others have landed on other machines, if that was not seen a moment ago.
+
+        Raises:
+            RunError: where the branch is cannot be reached, or it was rewritten there.
+        """
+
+    async def at_front(self) -> None:
+        """As `fresh`, for work that lands next; where it is the turn of others, wait for that."""
+
+    async def beaten(self, times: int) -> None:
+        """The branch was moved by others while work was tried, so many times: wait a little, or take the turn."""
+
+    async def settled(self) -> None:
+        """The work that was beaten is tried no more."""
+
+    async def move(
+        self, commit: str, *, upon: str, dropping: str, still_ours: Callable[[], Awaitable[bool]] = always
+    ) -> bool:
         """Move the branch from one commit to another, and drop a ref; False where it was at none of the two.
+        `still_ours` is asked right before.
 
         Raises:
             RunError: git cannot, though the branch is where it was thought to be.
+            StaleLease: the work is another's by now.
         """
+        if not await still_ours():
+            raise StaleLease("the slice is another's by now: its work does not land from here")
         orders = f"update {self.ref} {commit} {upon}\ndelete {dropping}\n".encode()
         said = await self.git.run("update-ref", "--stdin", stdin=orders)
         if said.code and await self.tip() == upon:  # killed on the way, or held up by the lock of one that was
@@ -174,7 +203,7 @@ class Repository:
                 )
         if (await self.git.run("rev-parse", "--verify", "--quiet", f"{self.ref}^{{commit}}")).code == 0:
             return
-        made = await self.git.run("update-ref", self.ref, await self.named(base), self._zero)
+        made = await self.git.run("update-ref", self.ref, await self.named(base), self.zero)
         if made.code:
             raise UsageError(f"the branch {self.branch!r} cannot be made in {self.common}: {made.error}")
 
@@ -202,14 +231,14 @@ class Repository:
         raise UsageError(f"the repository {self.common} has no commit {base!r} for work to begin from")
 
 
-async def find(workspace: Workspace) -> Repository:
-    """The repository of a workspace.
+async def at(named: str, branch: str) -> Repository:
+    """The repository of a folder, and its branch, which need not be there.
 
     Raises:
         UsageError: there is none, it is not whole, git is too old, or the branch's name is no good.
     """
     await check_version()
-    folder = Path(os.path.expanduser(workspace.repository))  # noqa: ASYNC240, PTH111
+    folder = Path(os.path.expanduser(named))  # noqa: ASYNC240, PTH111
     if not os.path.isdir(folder):  # noqa: ASYNC240, PTH112
         raise UsageError(f"the workspace's repository {str(folder)!r} is no folder")
     asked = ("--path-format=absolute", "--git-common-dir", "--absolute-git-dir", "--show-object-format")
@@ -225,9 +254,9 @@ async def find(workspace: Workspace) -> Repository:
         raise UsageError(f"the repository {str(folder)!r} has a line break in its path, which git cannot tell")
     common, head, form = said.line.splitlines()
     git = Git(Path(os.path.realpath(common)))  # noqa: ASYNC240 - as git writes it into worktrees
-    checked = await git.run("check-ref-format", f"refs/heads/{workspace.branch}")
+    checked = await git.run("check-ref-format", f"refs/heads/{branch}")
     if checked.code:
-        raise UsageError(f"{workspace.branch!r} cannot be the branch that work lands on: git takes no such name")
+        raise UsageError(f"{branch!r} cannot be the branch that work lands on: git takes no such name")
     settings = await settings_in(git)
     if any(key == "extensions.partialclone" for key in settings):
         raise UsageError(
@@ -235,7 +264,7 @@ async def find(workspace: Workspace) -> Repository:
         )
     git.never(without_programs(settings))
     git.sign_as(settings.get("user.name") or "Swarm", settings.get("user.email") or "swarm@localhost")
-    return Repository(git, Path(head), workspace.branch, "0" * (64 if form == "sha256" else 40))
+    return Repository(git, Path(head), branch, "0" * (64 if form == "sha256" else 40))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -259,4 +288,4 @@ def without_programs(settings: Mapping[str, str]) -> dict[str, str]:
     return {f"{name}.{part}": value for name in names for part, value in _FORBIDDEN_FILTERS.items()}
 
 
-__all__ = ["Merged", "Repository", "find", "settings_in", "without_programs"]
+__all__ = ["Merged", "Repository", "always", "at", "settings_in", "without_programs"]

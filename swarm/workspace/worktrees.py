@@ -11,117 +11,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import shlex
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from swarm.equipment import Bounds, Ran, ToolFailed, Workspace
+from swarm.equipment import Workspace
 from swarm.errors import RunError, UsageError
+from swarm.observe.log import get_logger
 from swarm.workspace import leftovers
-from swarm.workspace.git import standing
+from swarm.workspace.carried import Carried, forget_kept
 from swarm.workspace.holds import Hold
 from swarm.workspace.leftovers import Left, checked_name, prefix
-from swarm.workspace.repository import Repository, find
+from swarm.workspace.opening import find
+from swarm.workspace.repository import Repository
 from swarm.workspace.sandbox import Sandbox
-from swarm.workspace.snapshots import base_of, changes, note_base, put, stage
+from swarm.workspace.snapshots import base_of, note_base
+from swarm.workspace.worktree import DIFF_BYTES, Worktree
 
-DIFF_BYTES = 4 << 20
-"""Of a diff, its first bytes are shown: a slice that wrote a gigabyte is told about, not printed."""
+_log = get_logger("workspace")
 _EVERY_SECONDS = 0.02
 _ORPHANS_SECONDS = 10.0  # for the gits of a process that was killed a moment ago
 _ADD_TRIES = 3  # where a person adds a worktree at the same time
+_RECENT_SECONDS = 5.0  # for one who reads on in what was shown
 _SHARED = ("objects", "refs", "packed-refs", "HEAD", "info", "shallow")
 _ALTERNATES_DEEP = 5  # as git follows them
-
-
-class Worktree:
-    """The worktree of a slice. `base` is the commit that it began from or was last moved to."""
-
-    def __init__(self, home: Worktrees, left: Left, base: str) -> None:
-        self.home, self.left, self.base = home, left, base
-        self.landing = False
-        """Whether it is in the hands of a landing, and what it holds may be more than its slice's work."""
-
-    @property
-    def path(self) -> Path:
-        return self.left.path
-
-    @property
-    def admin(self) -> Path:
-        return self.left.admin
-
-    @property
-    def slice(self) -> str:
-        return self.left.slice
-
-    async def run(self, command: str, bounds: Bounds | None = None) -> Ran:
-        """Run a command in it; None: the bounds of the workspace.
-
-        Raises:
-            ToolFailed: it cannot be started.
-        """
-        return await self.execute(command, bounds or self.home.workspace.bounds)
-
-    async def execute(self, command: str, bounds: Bounds, *, network: bool | None = None) -> Ran:
-        """As `run`; None: the network is as the workspace says."""
-        try:
-            words = shlex.split(command)
-        except ValueError as error:
-            raise ToolFailed(f"the command cannot be split into words ({error}): close what is quoted") from None
-        if not words:
-            raise ToolFailed("the command is empty: name a program and what it is given")
-        try:
-            standing(self.path)
-        except RunError as error:
-            raise ToolFailed(str(error)) from None
-        workspace = self.home.workspace
-        return await self.home.sandbox.run(
-            words,
-            folder=self.path,
-            writable=[self.path],
-            readable=[*self.home.readable, self.admin],
-            environment={"GIT_OPTIONAL_LOCKS": "0", **workspace.environment},
-            bounds=bounds,
-            network=workspace.network if network is None else network,
-        )
-
-    async def diff(self) -> str:
-        """What changed against `base`, new files included, as git shows it; empty where nothing did."""
-        git, index = self.home.repository.git, self.admin / f"diff-{secrets.token_hex(4)}"
-        made = await changes(git, self)
-        if not made.paths:
-            return ""
-        # with its time: by that git knows which files may have changed in the same tick of the clock
-        await asyncio.to_thread(shutil.copy2, self.admin / "index", index)
-        try:
-            wrong = await stage(git, self, made, index=index)
-            words = ("diff-index", "-p", "--cached", "--no-ext-diff", "--no-textconv", "--no-color", self.base)
-            said = await git.run(*words, at=self, index=index, most_bytes=DIFF_BYTES + 1)
-        finally:
-            index.unlink(missing_ok=True)
-        more = f"\n[git does not take all of the changes: {wrong}]\n" if wrong else ""
-        text = more + said.out[:DIFF_BYTES].decode("utf-8", "replace")
-        return (
-            text
-            if len(said.out) <= DIFF_BYTES
-            else f"{text}\n[cut here: it is longer than {DIFF_BYTES:,} bytes]\n"
-        )
-
-    async def put(self, content: str, *, base: str) -> None:
-        """Hold exactly `content`, with what differs from `base` as changes."""
-        await put(self.home.repository.git, self, content, base=base)
-        self.base = base
 
 
 class Worktrees:
     """The worktrees of one run, below a folder that is made when it is needed."""
 
     repository: Repository
+    carried: Carried
 
     def __init__(self, workspace: Workspace, folder: Path, run: str, sandbox: Sandbox) -> None:
         self.workspace, self.sandbox, self.run = workspace, sandbox, checked_name(run)
@@ -142,6 +64,7 @@ class Worktrees:
             UsageError: the repository or the branch cannot be used, or the run is at work in another process.
         """
         self.repository = await find(self.workspace)
+        self.carried = Carried(self.repository, self.run)
         ends = time.monotonic() + _ORPHANS_SECONDS
         while not await self._taken():
             if time.monotonic() > ends:
@@ -180,8 +103,10 @@ class Worktrees:
 
     async def open(self, slice_: str) -> Worktree:
         """The worktree of a slice: the one that is there, with what was written in it, also by a run that crashed
-        or was stopped; else a new one at the tip of the branch."""
+        or was stopped, or what was kept of it on the remote; else a new one at the tip of the branch."""
         async with self._each[checked_name(slice_)]:
+            if slice_ not in self._open:
+                await self._bring(slice_)
             worktree = await self._there(slice_)
             if worktree is None:
                 saved = self.saved.get(slice_)
@@ -190,11 +115,42 @@ class Worktrees:
             await self.settle(worktree)
             return worktree
 
+    async def _bring(self, slice_: str) -> None:
+        """See what happened on other machines. What was kept of a slice there takes the place of what is left
+        here."""
+        await self.repository.fresh()
+        if (commit := await self.carried.take(slice_)) is None:
+            return
+        await self.repository.point(prefix(self.run) + slice_, commit)
+        self.saved[slice_] = commit
+        if (left := self._found.pop(slice_, None)) is not None:
+            await leftovers.remove(self.repository, left)
+
+    async def keep(self, slice_: str) -> None:
+        """Where other machines may go on with a slice: have there what its worktree holds by now.
+
+        Raises:
+            RunError: the remote cannot be reached, or the slice is worked elsewhere by now.
+        """
+        worktree = self._open.get(slice_)
+        if worktree is not None and not worktree.landing:
+            await self.carried.keep(worktree)
+
+    async def leave(self, slice_: str) -> None:
+        """Remove the worktree of a slice that another process goes on with, where that has what was kept."""
+        if self.repository.remote is not None:
+            async with self._each[checked_name(slice_)]:
+                if (worktree := self._open.pop(slice_, None)) is not None:
+                    await leftovers.remove(self.repository, worktree.left)
+                    self.carried.leave(slice_)
+
     async def look(self, slice_: str) -> Worktree:
         """A worktree at the tip of the branch to read in. One that is there is moved to the tip where it is
         elsewhere, and what was written in it is then gone."""
         async with self._each[checked_name(slice_)]:
-            known, tip = slice_ in self._open, await self.repository.tip()
+            known = slice_ in self._open
+            await self.repository.fresh(_RECENT_SECONDS if known else 0.0)
+            tip = await self.repository.tip()
             worktree = await self._there(slice_)
             if worktree is None:
                 return await self._new(slice_, tip, reads=True)
@@ -223,11 +179,12 @@ class Worktrees:
             if left is not None:
                 await leftovers.remove(self.repository, left)
             await self.unsave(slice_)
+            await self.carried.drop(slice_)
         self._each.pop(slice_, None)
 
     async def end(self, *, keep: bool) -> None:
-        """End the run: no worktree is left. With `keep`, what is unfinished is kept for `open` of a later process;
-        without, it is gone, and what was kept before with it."""
+        """End the run: no worktree is left. With `keep`, what is unfinished is kept for `open` of a later process,
+        on the remote where there is one; without, it is gone, and what was kept before with it."""
         if self._hold is None:
             return
         hold, self._hold = self._hold, None
@@ -236,8 +193,7 @@ class Worktrees:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._put_away(left, keep=keep)) for left in self._own()]
-            if not keep:
-                await self.repository.drop(*(prefix(self.run) + name for name in self.saved))
+            await self._pass_on() if keep else await self._forget()
             away = all(task.result() for task in tasks)
             with suppress(OSError):
                 os.rmdir(self.folder)  # noqa: PTH106 - others may have worktrees in it
@@ -249,6 +205,20 @@ class Worktrees:
                     leftovers.let_go(hold, over=away)
             finally:
                 hold.let_go()  # where this was cancelled
+
+    async def _pass_on(self) -> None:
+        """Give other machines what is unfinished here. What they have got is not needed here any more."""
+        if self.repository.remote is not None:
+            saved = await self.repository.refs(prefix(self.run))
+            given = [name for name, commit in saved.items() if await self.carried.give(name, commit)]
+            await self.repository.drop(*(prefix(self.run) + name for name in given))
+
+    async def _forget(self) -> None:
+        await self.repository.drop(*(prefix(self.run) + name for name in self.saved))
+        try:
+            await forget_kept(self.repository, self.run)
+        except RunError as error:
+            _log.warning("unfinished work not removed from the remote", reason=str(error))
 
     async def _put_away(self, left: Left, *, keep: bool) -> bool:
         return await leftovers.put_away(self.repository, left, keep=keep and left.slice not in self.saved)

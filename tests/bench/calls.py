@@ -52,7 +52,7 @@ from swarm.prompts.replies import ReadReply
 from swarm.prompts.typed import Prompt, ReadPrompt
 from swarm.run import Swarm
 from swarm.store.database import Database
-from swarm.store.journal import Entry, Intent
+from swarm.store.journal import Begun, Entry, Intent
 from swarm.store.library import Library
 from swarm.store.opening import open_store
 from swarm.store.sqlite import SqliteJournal
@@ -298,8 +298,9 @@ class Amnesic:
     async def finished_call(self, key: str) -> None:
         return None
 
-    async def begin_call(self, intent: Intent) -> None:
+    async def begin_call(self, intent: Intent) -> Begun:
         await asyncio.sleep(0)
+        return Begun(state="new")
 
     async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         await asyncio.sleep(0)

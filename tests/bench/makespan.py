@@ -128,7 +128,8 @@ class Plan:
 
 
 async def by_swarm(plan: Plan) -> float:
-    engine, agenda = LocalEngine(plan.places), plan.agenda()
+    agenda = plan.agenda()
+    engine = LocalEngine(plan.places, agenda)
     agenda.wake = engine.wake
 
     async def work(ref: str) -> None:
@@ -136,7 +137,7 @@ async def by_swarm(plan: Plan) -> float:
         agenda.settle(ref)
 
     began = time.perf_counter()
-    await engine.serve(agenda, work)
+    await engine.serve(work)
     assert len(agenda) == 0
     return time.perf_counter() - began
 

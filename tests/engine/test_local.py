@@ -19,8 +19,8 @@ class Line:
 
 
 async def test_no_more_than_the_places_run_at_once_and_none_stands_idle() -> None:
-    engine = LocalEngine(3)
     gates = {str(n): asyncio.Event() for n in range(6)}
+    engine = LocalEngine(3, Line(gates))
     started = {ref: asyncio.Event() for ref in gates}
     running: set[str] = set()
     peak = 0
@@ -34,21 +34,22 @@ async def test_no_more_than_the_places_run_at_once_and_none_stands_idle() -> Non
         running.remove(ref)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(engine.serve(Line(gates), handler))
+        group.create_task(engine.serve(handler))
         await started["2"].wait()
-        assert (engine.running, engine.spare) == (3, 0)
+        assert (engine.running, engine.free_slots()) == (3, 0)
         gates["1"].set()  # one slow slice holds no other back
         await started["3"].wait()
         for gate in gates.values():
             gate.set()
     assert peak == 3
     assert not running
-    assert (engine.running, engine.spare) == (0, 3)
+    assert (engine.running, engine.free_slots()) == (0, 3)
 
 
 async def test_what_becomes_ready_during_a_handler_starts_while_others_still_run() -> None:
-    engine = LocalEngine(2)
-    agenda = Agenda(engine.wake)
+    agenda = Agenda()
+    engine = LocalEngine(2, agenda)
+    agenda.wake = engine.wake
     done: list[str] = []
     child = asyncio.Event()
 
@@ -62,14 +63,15 @@ async def test_what_becomes_ready_during_a_handler_starts_while_others_still_run
         agenda.settle(ref)
 
     agenda.add("parent")
-    await engine.serve(agenda, handler)
+    await engine.serve(handler)
     assert done == ["child", "parent"]
     assert len(agenda) == 0
 
 
 async def test_of_several_that_become_ready_in_one_step_the_highest_priority_starts_first() -> None:
-    engine = LocalEngine(2)
-    agenda = Agenda(engine.wake)
+    agenda = Agenda()
+    engine = LocalEngine(2, agenda)
+    agenda.wake = engine.wake
     started: list[str] = []
     both = asyncio.Event()
 
@@ -84,13 +86,13 @@ async def test_of_several_that_become_ready_in_one_step_the_highest_priority_sta
         agenda.settle(ref)
 
     agenda.add("parent")
-    await engine.serve(agenda, handler)
+    await engine.serve(handler)
     assert started == ["parent", "high", "low"]
 
 
 async def test_a_slice_whose_end_makes_many_ready_fills_every_place() -> None:
-    engine = LocalEngine(4)
     agenda = Agenda()  # that nobody is told of
+    engine = LocalEngine(4, agenda)
     together = asyncio.Barrier(4)
 
     async def handler(ref: str) -> None:
@@ -102,12 +104,12 @@ async def test_a_slice_whose_end_makes_many_ready_fills_every_place() -> None:
     for n in range(4):
         agenda.add(str(n), needs=["first"])
     async with asyncio.timeout(5):
-        await engine.serve(agenda, handler)
+        await engine.serve(handler)
 
 
 async def test_what_becomes_ready_from_outside_starts_once_the_engine_is_told() -> None:
-    engine = LocalEngine(2)
     line = Line(["long"])
+    engine = LocalEngine(2, line)
     started = {"long": asyncio.Event(), "late": asyncio.Event()}
     end = asyncio.Event()
 
@@ -116,7 +118,7 @@ async def test_what_becomes_ready_from_outside_starts_once_the_engine_is_told() 
         await end.wait()
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(engine.serve(line, handler))
+        group.create_task(engine.serve(handler))
         await started["long"].wait()
         line.refs.append("late")
         engine.wake()
@@ -125,8 +127,8 @@ async def test_what_becomes_ready_from_outside_starts_once_the_engine_is_told() 
 
 
 async def test_dropping_what_is_ready_lets_what_runs_finish() -> None:
-    engine = LocalEngine(1)
     agenda = Agenda()
+    engine = LocalEngine(1, agenda)
     done: list[str] = []
 
     async def handler(ref: str) -> None:
@@ -136,12 +138,12 @@ async def test_dropping_what_is_ready_lets_what_runs_finish() -> None:
 
     for ref in "abc":
         agenda.add(ref)
-    await engine.serve(agenda, handler)
+    await engine.serve(handler)
     assert done == ["a"]
 
 
 async def test_while_it_is_paused_nothing_starts_and_what_runs_goes_on() -> None:
-    engine = LocalEngine(1)
+    engine = LocalEngine(1, Line("ab"))
     done: list[str] = []
     first, end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -152,7 +154,7 @@ async def test_while_it_is_paused_nothing_starts_and_what_runs_goes_on() -> None
         ended.set()
 
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(engine.serve(Line("ab"), handler))
+        serving = group.create_task(engine.serve(handler))
         await first.wait()
         engine.pause()
         end.set()
@@ -160,23 +162,23 @@ async def test_while_it_is_paused_nothing_starts_and_what_runs_goes_on() -> None
         await asyncio.sleep(0)
         assert done == ["a"]
         assert engine.paused
-        assert engine.spare == 0
+        assert engine.free_slots() == 0
         assert not serving.done()
         engine.go_on()
     assert done == ["a", "b"]
 
 
 async def test_it_can_be_paused_before_it_begins_and_waits_though_nothing_is_ready() -> None:
-    engine = LocalEngine(1)
-    engine.pause()
     line = Line()
+    engine = LocalEngine(1, line)
+    engine.pause()
     done: list[str] = []
 
     async def handler(ref: str) -> None:
         done.append(ref)
 
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(engine.serve(line, handler))
+        serving = group.create_task(engine.serve(handler))
         await asyncio.sleep(0)
         line.refs.append("a")
         engine.wake()
@@ -188,8 +190,8 @@ async def test_it_can_be_paused_before_it_begins_and_waits_though_nothing_is_rea
 
 
 async def test_the_first_error_cancels_the_others_and_is_raised_as_it_is() -> None:
-    engine = LocalEngine(3)
     line = Line("abcd")
+    engine = LocalEngine(3, line)
     cancelled = 0
 
     async def handler(ref: str) -> None:
@@ -203,14 +205,14 @@ async def test_the_first_error_cancels_the_others_and_is_raised_as_it_is() -> No
             raise
 
     with pytest.raises(LookupError, match="no such slice"):
-        await engine.serve(line, handler)
+        await engine.serve(handler)
     assert cancelled == 2
     assert [*line.refs] == ["d"]
     assert engine.running == 0
 
 
 async def test_a_handler_that_swallows_the_end_gets_nothing_more_to_do() -> None:
-    engine = LocalEngine(2)
+    engine = LocalEngine(2, Line("abc"))
     started: list[str] = []
 
     async def handler(ref: str) -> None:
@@ -223,12 +225,12 @@ async def test_a_handler_that_swallows_the_end_gets_nothing_more_to_do() -> None
             return
 
     with pytest.raises(LookupError):
-        await engine.serve(Line("abc"), handler)
+        await engine.serve(handler)
     assert started == ["a", "b"]
 
 
 async def test_a_place_whose_handler_was_cancelled_by_itself_is_not_lost() -> None:
-    engine = LocalEngine(1)
+    engine = LocalEngine(1, Line("abc"))
     done: list[str] = []
 
     async def handler(ref: str) -> None:
@@ -236,12 +238,12 @@ async def test_a_place_whose_handler_was_cancelled_by_itself_is_not_lost() -> No
             raise asyncio.CancelledError
         done.append(ref)
 
-    await engine.serve(Line("abc"), handler)
+    await engine.serve(handler)
     assert done == ["b", "c"]
 
 
 async def test_cancelling_the_engine_leaves_no_task_behind() -> None:
-    engine = LocalEngine(4)
+    engine = LocalEngine(4, Line("abcdef"))
     before = asyncio.all_tasks()
 
     async def handler(_: str) -> None:
@@ -249,21 +251,59 @@ async def test_cancelling_the_engine_leaves_no_task_behind() -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await engine.serve(Line("abcdef"), handler)
+            await engine.serve(handler)
     assert asyncio.all_tasks() == before
     assert engine.running == 0
 
 
-async def test_it_serves_one_queue_at_a_time_and_another_one_after_it() -> None:
-    engine = LocalEngine(1)
+async def test_it_serves_one_handler_at_a_time_and_another_one_after_it() -> None:
+    line = Line("a")
+    engine = LocalEngine(1, line)
     done: list[str] = []
 
     async def handler(ref: str) -> None:
         done.append(ref)
         if ref == "a":
             with pytest.raises(RuntimeError, match="already"):
-                await engine.serve(Line("x"), handler)
+                await engine.serve(handler)
 
-    await engine.serve(Line("a"), handler)
-    await engine.serve(Line("b"), handler)
+    await engine.serve(handler)
+    line.refs.append("b")
+    await engine.serve(handler)
     assert done == ["a", "b"]
+
+
+async def test_submitting_tells_it_that_something_is_ready_in_a_queue_of_another_s() -> None:
+    line = Line(["long"])
+    engine = LocalEngine(2, line)
+    started, end = asyncio.Event(), asyncio.Event()
+    done: list[str] = []
+
+    async def handler(ref: str) -> None:
+        if ref == "long":
+            started.set()
+            await end.wait()
+        else:
+            end.set()
+        done.append(ref)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(engine.serve(handler))
+        await started.wait()
+        line.refs.append("late")
+        await engine.submit(["late"])
+    assert done == ["late", "long"]
+
+
+async def test_draining_ends_it_though_it_is_paused() -> None:
+    engine = LocalEngine(1, Line("a"))
+    engine.pause()
+
+    async def handler(_: str) -> None:
+        raise AssertionError
+
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(engine.serve(handler))
+        await asyncio.sleep(0)
+        assert not serving.done()
+        engine.drain()

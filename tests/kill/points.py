@@ -106,14 +106,15 @@ def _arm_commits(fuse: _Fuse, *, done: bool) -> None:
             return results
         return together(self, writer, [*group, lambda _: fuse.strike()])[:-1]
 
-    def on_server(connection: Any, numbered: Any) -> None:
+    def on_server(connection: Any, several: Any) -> Any:
         if done:
-            insert(connection, numbered)
+            came = insert(connection, several)
             fuse.strike()
-            return
+            return came
         with connection.transaction():
-            insert(connection, numbered)  # a savepoint, within the transaction around it
+            came = insert(connection, several)  # a savepoint, within the transaction around it
             fuse.strike()
+        return came
 
     Database._commit_together = in_file  # type: ignore[method-assign]
     postgres.insert = on_server

@@ -1,16 +1,17 @@
 """A call is sent until it is answered: what is tried again, what that costs, and what the journal is told."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from swarm.errors import LimitReached, PromptTooLong, RateLimited, Refused, Rejected, Unavailable
+from swarm.errors import InvalidReply, LimitReached, PromptTooLong, RateLimited, Refused, Rejected, Unavailable
 from swarm.limits import attempts
 from swarm.limits.attempts import ATTEMPTS
 from swarm.limits.budget import Budget
-from swarm.limits.gate import Gate
+from swarm.limits.gate import Gate, key_of
 from swarm.limits.lanes import lane_of
 from swarm.limits.rates import Rates
 from swarm.models.base import Completion, Price
@@ -18,7 +19,7 @@ from swarm.models.fallback import Fallback
 from swarm.models.scripted import Scripted
 from swarm.prompts.replies import PlanReply
 from swarm.prompts.typed import PlanPrompt, Prompt
-from swarm.store.journal import Intent
+from swarm.store.journal import Begun, Intent
 from swarm.task import Limits, Usage
 from tests.limits.clock import in_no_time
 
@@ -44,9 +45,14 @@ class Notes:
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.replies: dict[str, Completion] = {}
+        self.meanwhile: dict[str, Completion] = {}
+        """Replies that another comes by once it was asked for them."""
 
-    async def begin_call(self, intent: Intent) -> None:
+    async def begin_call(self, intent: Intent) -> Begun:
+        if intent.key in self.meanwhile:
+            return Begun(state="done", reply=self.meanwhile[intent.key])
         self.log.append(("begin", intent))
+        return Begun(state="new")
 
     async def finish_call(self, run: str, key: str, completion: Completion, intent: Intent | None = None) -> None:
         self.log.append(("finish", completion.usage))
@@ -294,7 +300,7 @@ def test_the_key_of_a_call_does_not_depend_on_who_answered() -> None:
 
 def test_what_a_journal_refuses_is_not_tried_again() -> None:
     class Played(Notes):
-        async def begin_call(self, intent: Intent) -> None:
+        async def begin_call(self, intent: Intent) -> Begun:
             raise Unavailable("as it was recorded")
 
     notes = Played()
@@ -302,6 +308,46 @@ def test_what_a_journal_refuses_is_not_tried_again() -> None:
     assert str(error) == "as it was recorded"
     assert notes.log == []
     assert gate.budget._reserved == (0, 0, 0)
+
+
+def test_a_reply_that_another_came_by_meanwhile_is_used_and_nothing_is_sent_or_paid() -> None:
+    theirs = Completion(text=json.dumps(PLAN), usage=Usage(calls=1, input_tokens=7, cost_usd=0.5))
+    for model in (Remote([], price=PRICE), Scripted([], price=PRICE)):
+        notes = Notes()
+        notes.meanwhile[key_of(model, prompt(), 0)] = theirs
+        gate, reply = ask(model, notes, Limits(calls=9))
+        assert isinstance(reply, PlanReply)
+        assert reply.queries == PLAN["queries"]
+        assert notes.log == []
+        assert gate.budget.spent == Usage()
+        assert gate.budget._reserved == (0, 0, 0)
+        assert gate.budget.worth == theirs.usage
+
+
+def test_a_reply_that_another_came_by_before_a_second_try_is_used_and_the_first_try_is_paid() -> None:
+    notes = Notes()
+
+    def fails(_: Prompt[Any]) -> Unavailable:
+        notes.meanwhile[key_of(model, prompt(), 0)] = Completion(text=json.dumps(PLAN), usage=Usage(calls=1))
+        return in_doubt()
+
+    model = told(fails, "a")
+    gate, reply = ask(model, notes)
+    assert isinstance(reply, PlanReply)
+    assert [line[0] for line in notes.log] == ["begin", "fail"]
+    assert gate.budget.spent.calls == 1
+
+
+def test_a_reply_that_another_came_by_and_that_is_not_valid_counts_as_one_that_was_known() -> None:
+    notes, model = Notes(), Remote([])
+    notes.meanwhile[key_of(model, prompt(), 0)] = Completion(text="{}", usage=Usage(calls=1))
+
+    async def main() -> None:
+        with pytest.raises(InvalidReply) as caught:
+            await gate_over(notes).ask(model, prompt(), mend=False)
+        assert caught.value.known
+
+    in_no_time(main())
 
 
 def test_waits_between_tries_grow_and_are_spread() -> None:

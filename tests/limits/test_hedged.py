@@ -284,7 +284,7 @@ async def test_a_call_that_waits_for_its_turn_is_not_late(stage: Stage) -> None:
         for _ in range(full):
             lane.places.give_back()
         hedged.look()
-        lane._stir()
+        lane.stir()
         (await stage.model.sent.get()).set_result(said("in turn"))
     assert hedged.hedges == 0
 

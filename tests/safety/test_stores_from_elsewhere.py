@@ -18,7 +18,8 @@ from swarm.invocation import KEY
 from swarm.models.extractive import Extractive
 from swarm.store.journal import Entry
 from swarm.store.opening import open_store
-from swarm.workspace.leftovers import forget, label
+from swarm.workspace.forget import forget
+from swarm.workspace.leftovers import label
 from swarm.workspace.sandbox import sandbox_of
 from swarm.workspace.worktrees import Worktrees
 from tests.recipes.crew import git, make

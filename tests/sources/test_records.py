@@ -6,7 +6,8 @@ import json
 
 from swarm.sources.json_values import document
 from swarm.sources.passages import drafts
-from swarm.sources.records import jsonl, table, unescaped
+from swarm.sources.records import jsonl, table
+from swarm.terms import unescaped
 
 
 def test_a_row_with_line_breaks_in_quotes_is_one_record_under_its_header():

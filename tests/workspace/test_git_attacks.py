@@ -13,9 +13,10 @@ import pytest
 from swarm.equipment import Workspace
 from swarm.errors import RunError, UsageError
 from swarm.workspace.bubblewrap import Bubblewrap, Unavailable
+from swarm.workspace.forget import forget
 from swarm.workspace.holds import Hold
 from swarm.workspace.landing import Landing
-from swarm.workspace.leftovers import checked_name, forget, found, note_folder
+from swarm.workspace.leftovers import checked_name, found, note_folder
 from swarm.workspace.snapshots import mend, put, remove_folder
 from swarm.workspace.worktrees import Worktrees
 from tests.workspace.repos import (

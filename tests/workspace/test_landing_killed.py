@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from swarm.equipment import Workspace
-from swarm.workspace.leftovers import forget
+from swarm.workspace.forget import forget
 from tests.workspace.repos import begun, elsewhere, git, history, left_over, make, passes, write
 
 __all__ = ["elsewhere"]

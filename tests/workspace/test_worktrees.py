@@ -14,9 +14,9 @@ from swarm.equipment import ToolFailed, Workspace
 from swarm.errors import RunError, UsageError
 from swarm.workspace import leftovers
 from swarm.workspace import repository as repositories
+from swarm.workspace.forget import forget
 from swarm.workspace.git import Said
 from swarm.workspace.landing import Landing
-from swarm.workspace.leftovers import forget
 from swarm.workspace.worktrees import DIFF_BYTES
 from tests.workspace.repos import (
     abandon,

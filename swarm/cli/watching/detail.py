@@ -56,6 +56,7 @@ def _what(seen: Seen, names: Names, followed: Follower, width: int) -> Iterator[
     if seen.begun is not None:
         ended = f", settled {_at(seen.ended)}" if seen.ended is not None else ""
         yield ((f"begun {_at(seen.begun)}{ended}", "dim"),)
+    yield from _where(seen, followed)
     if seen.why:
         yield from _text("why it was not done", shown(seen.why, 4 * LONGEST), width, "failed")
     yield from _text("what it is to do" if order is not None else "what is asked", slice_.question, width)
@@ -69,6 +70,16 @@ def _what(seen: Seen, names: Names, followed: Follower, width: int) -> Iterator[
         for span in slice_.spans[:_SPANS]:
             yield ((f"  {_place(followed, names, span)}", ""), (f"  {span.start:,}–{span.end:,}", "dim"))
         yield from _more(len(slice_.spans) - _SPANS)
+
+
+def _where(seen: Seen, followed: Follower) -> Iterator[Line]:
+    """The machines that it was on, the last one first."""
+    name = followed.plan.machines.name
+    if seen.machine:
+        yield ((f"on {shown(name(seen.machine))}", ""),)
+    for stay in reversed(seen.stays):
+        was, part = ("lost", "warn") if stay.lost else ("left", "dim")
+        yield ((f"before on {shown(name(stay.machine))}, {was} {_at(stay.until)}", part),)
 
 
 def _place(followed: Follower, names: Names, span: Span) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from swarm.cli.plain import dollars, number, plural, seconds
-from swarm.cli.watching.frame import Frame, Gauge, Row
+from swarm.cli.watching.frame import Frame, Gauge, OnMachine, Row
 from swarm.cli.watching.ink import SIGNS, Line, bar, clock, column, curve, fit, spread, stacked, width_of, wrapped
 
 STATUS = {
@@ -27,6 +27,7 @@ _NAMES = {
     "requests_per_minute": "requests", "input_tokens_per_minute": "tokens in",
     "output_tokens_per_minute": "tokens out",
 }  # fmt: skip
+_LIVES = {"alive": ("●", "done"), "silent": ("◌", "warn"), "lost": ("✗", "failed")}
 _LABEL = 11  # cells of the names of gauges
 _NARROW = 60  # cells, below which columns are left out
 
@@ -136,14 +137,30 @@ def places(frame: Frame, width: int) -> list[Item]:
     items = [Item(fit((*bar(share, min(20, width // 3), "running"), (told, "strong")), width))]
     for one in found.workers:
         left: Line = ((f"{SIGNS['running']} " if one.key else "◆ ", "running"), (one.name, ""))
-        right: Line = ((one.doing, "dim"), (column(clock(one.seconds), 7, right=True), "strong"))
+        where = f" on {one.machine}" if one.machine and width >= _NARROW else ""
+        right: Line = ((f"{one.doing}{where}", "dim"), (column(clock(one.seconds), 7, right=True), "strong"))
         items.append(Item(spread(left, right, width), slice=one.key))
     listed = sum(1 for one in found.workers if one.key)
     if found.busy > listed:
         items.append(Item(((f"… and {found.busy - listed:,} more", "dim"),)))
     if (free := found.of - found.busy) > 0:
         items.append(Item(((f"○ {free:,} free", "dim"),)))
-    return items
+    if frame.machines:
+        items += [Item(()), Item((("on machines", "title"),))]
+    return [*items, *(Item(_machine(one, width)) for one in frame.machines)]
+
+
+def _machine(one: OnMachine, width: int) -> Line:
+    """A machine: its name, whether it lives, and what it did."""
+    sign, part = _LIVES.get(one.life, ("·", "dim"))
+    said = [one.life] if one.life else []
+    said += ["draining"] if one.draining else []
+    told = [(one.working, "at work", "running"), (one.done, "done", ""), (one.failed, "failed", "failed")]
+    told.append((one.lost, "lost", "warn"))
+    counts = [(f"{count:,} {word}", colour) for count, word, colour in told if count or word == "at work"]
+    right = [piece for pair in counts for piece in ((" · ", "dim"), pair)][1:]
+    left: Line = ((f"{sign} ", part), (one.name, ""), (f" {', '.join(said)}" if said else "", part))
+    return spread(left, tuple(right), width)
 
 
 def spent(frame: Frame, width: int) -> list[Item]:

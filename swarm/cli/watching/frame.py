@@ -71,13 +71,29 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AtWork:
-    """Who has a place. `key` is the id of a slice; empty for the coordinator, who has none of the places."""
+    """Who has a place. `key` is the id of a slice; empty for the coordinator, who has none of the places.
+    `machine` is where it is worked, where machines do that."""
 
     key: str
     name: str
     doing: str
     seconds: float
     cost_usd: float
+    machine: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnMachine:
+    """What a machine did for the run: slices at work, done, failed, and lost to another machine. `life` is
+    `alive`, `silent` or `lost`, and empty where nobody can tell."""
+
+    name: str
+    life: str
+    draining: bool
+    working: int
+    done: int
+    failed: int
+    lost: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +148,8 @@ class Failure:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
     """All of it. `rates` are of the last minute against the limits per minute; `failed` counts all slices that
-    failed, and `findings` those that are listed last first; `disputes` is None until they were looked for."""
+    failed, and `findings` those that are listed last first; `disputes` is None until they were looked for.
+    `machines` are the first of those that work it; none where the run's own process does."""
 
     now: float
     version: int
@@ -150,6 +167,7 @@ class Frame:
     failures: tuple[Failure, ...]
     failed: int
     instructions: tuple[str, ...]
+    machines: tuple[OnMachine, ...] = ()
 
     @property
     def slices(self) -> int:

@@ -17,16 +17,18 @@ from pydantic import ValidationError
 from swarm.cli.again import resume_with
 from swarm.cli.options import Settings
 from swarm.cli.plain import clean
-from swarm.cli.watching.frame import AtWork, Claim, Disputes, Failure, Fill, Frame, Gauge, Head, Places
+from swarm.cli.watching.frame import AtWork, Claim, Disputes, Failure, Fill, Frame, Gauge, Head, OnMachine, Places
 from swarm.cli.watching.tree import Tree, Wish
 from swarm.cli.watching.words import Names, doing, shown
 from swarm.coordinator.records import ANSWER
+from swarm.inspect.alive import Alive
 from swarm.inspect.calls import UNDER_WAY, Calls
 from swarm.inspect.follow import Follower, Found
 from swarm.task import Answer, Limits
 
 _AT_A_TIME_SECONDS = 0.25  # of reading, until what was read so far is shown
 _WORKERS = 200
+_MACHINES = 100
 _FINDINGS = 40
 _FAILURES = 100
 _INSTRUCTIONS = 50
@@ -100,6 +102,7 @@ class Look:
         self.names = Names(followed.names)
         self.disputes: Disputes | None = None
         """What was found last of contradictions: set by whoever looks for them."""
+        self._alive = Alive(followed)
         self._tree = Tree(plan, followed.calls, followed.costs, self.names)
         self._fills = Fills(followed.calls)
         self._pace = Pace()
@@ -138,6 +141,7 @@ class Look:
             failures=tuple(self._failure(id_) for id_ in islice(reversed(plan.failed), _FAILURES)),
             failed=len(plan.failed),
             instructions=tuple(shown(text) for text in followed.instructions[: -_INSTRUCTIONS - 1 : -1]),
+            machines=self._machines(),
         )
 
     def _latest(self) -> list[Found]:
@@ -231,6 +235,7 @@ class Look:
                 doing=kinds.pop(one.slice.id, ("", 0.0))[0] or ("plan" if one.slice.order else "read"),
                 seconds=max(0.0, now - (one.begun or now)),
                 cost_usd=one.cost_usd,
+                machine=shown(plan.machines.name(one.machine)) if one.machine else "",
             )
             for one in slices[:_WORKERS]
         ]
@@ -240,6 +245,21 @@ class Look:
             if asker not in plan.slices
         ]
         return Places(busy=busy, of=of, workers=(*others, *workers))
+
+    def _machines(self) -> tuple[OnMachine, ...]:
+        known, seen = self.followed.plan.machines, self._alive.seen()
+        return tuple(
+            OnMachine(
+                name=shown(known.name(one.id)),
+                life=seen[one.id].life if one.id in seen else "",
+                draining=one.id in seen and seen[one.id].draining,
+                working=one.slices["running"],
+                done=one.slices["done"],
+                failed=one.slices["failed"],
+                lost=one.lost,
+            )
+            for one in islice(known.known.values(), _MACHINES)
+        )
 
     def _kinds(self) -> dict[str, tuple[str, float]]:
         """By who asked for a call that is under way: what it is for, and since when. Of a run that nobody is at,

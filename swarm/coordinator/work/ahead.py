@@ -37,7 +37,7 @@ def estimate_work(desk: Desk, prices: tuple[str, ...]) -> Estimate:
     tokens = billed(desk.model, (around + answer) * _fitting(desk.model, _AROUND_TOKENS))
     total = working + usage_of(desk.model, around + answer, tokens, (around + answer) * _AROUND_REPLY)
     seconds = total.calls * _SECONDS_A_CALL + total.output_tokens / _TOKENS_A_SECOND
-    limits, spent = desk.limits, desk.gate.budget.spent
+    limits, spent = desk.limits, desk.spent
     told = [
         f"{slices:,} slices, which is {'counted' if known else 'a guess: the plan is made as it goes'}",
         f"{_SLICE_TOKENS:,} tokens in and {_SLICE_REPLY:,} out for each, and {_AROUND} calls to plan and judge",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.found import ask, search
+from swarm.coordinator.offers import Given
 from swarm.coordinator.show import items_of, size_of
 from swarm.coordinator.work.state import RunResults, Work
 from swarm.coordinator.work.take import source_at
@@ -29,7 +30,19 @@ _DECISIONS = 20
 _SAID = 8  # instructions, the latest
 
 
-def job_of(desk: Desk, work: Work, slice_: Slice, ledger: Ledger) -> Job:
+def given_of(desk: Desk, work: Work, slice_: Slice) -> Given:
+    """What the sub-agents of a slice are told of what is known by now."""
+    assert slice_.order is not None
+    role = work.role_of(slice_.order)
+    return Given(
+        shown=view_for(desk, slice_.order.objective, role.view_tokens),
+        said=said_to(desk, slice_.id),
+        settled=decided(desk) if role.view_tokens else (),
+        tries=work.tries.get(slice_.id, 0),
+    )
+
+
+def job_of(desk: Desk, work: Work, slice_: Slice, ledger: Ledger, given: Given) -> Job:
     """What the sub-agents of a slice are given."""
     order = slice_.order
     assert order is not None
@@ -40,23 +53,20 @@ def job_of(desk: Desk, work: Work, slice_: Slice, ledger: Ledger) -> Job:
         outcome, summary = results.both(need)
         outcomes.append(outcome)
         summaries[need] = summary
-    said = said_to(desk, slice_.id)
-    shown = view_for(desk, order.objective, role.view_tokens)
-    decisions = decided(desk) if role.view_tokens else ()
     return Job(
         slice=slice_.id,
         goal=desk.question,
         order=order,
         role=role,
         basis=(
-            *_basis(desk, slice_, order, role, outcomes, fresh=bool(role.view_tokens or said)),
-            *((f"try {tries}",) if (tries := work.tries.get(slice_.id, 0)) else ()),
+            *_basis(desk, slice_, order, role, outcomes, fresh=bool(role.view_tokens or given.said)),
+            *((f"try {given.tries}",) if given.tries else ()),
         ),
         outcomes=tuple(outcomes),
         summaries=summaries,
-        shown=shown,
-        said=said,
-        settled=decisions,
+        shown=given.shown,
+        said=given.said,
+        settled=given.settled,
         material=material_of(desk, slice_.spans, role.legs * desk.reader.window) if slice_.spans else (),
         paths=desk.paths,
         ledger=ledger,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from swarm.coordinator.work.kit import Who, kit_of
 from swarm.coordinator.work.knowledge import known
 from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.state import Branch, Work
-from swarm.equipment import ToolFailed
+from swarm.equipment import Tool, ToolFailed
 from swarm.graph.identity import digest
 from swarm.limits.budget import Budget
 from swarm.program import Done, Piece, Place, Role
@@ -23,6 +23,7 @@ from swarm.worker.job import Job
 from swarm.worker.ledger import Landing
 
 R = TypeVar("R", bound=Reply)
+Run = Callable[[str, int], Awaitable[WorkReply]]
 
 
 def equipped(desk: Desk, work: Work, slice_: Slice, job: Job, ledger: SliceLedger, budget: Budget | None) -> Job:
@@ -36,12 +37,45 @@ def equipped(desk: Desk, work: Work, slice_: Slice, job: Job, ledger: SliceLedge
         place=place,
         diff=_diff(work, slice_.id) if role.workspace == "write" else None,
     )
+    kit = kit_of(desk, work, role, who)
+    run = _run(desk, role, job, place or _nowhere) if role.code is not None else None
+    if role.workspace != "write":
+        return replace(job, kit=kit, run=run)
+
+    async def keep() -> None:
+        if work.places is not None:
+            await work.places.keep(slice_.id)
+
     return replace(
         job,
-        kit=kit_of(desk, work, role, who),
-        land=_land(work, role, slice_, budget) if role.workspace == "write" else None,
-        run=_run(desk, role, job, place or _nowhere) if role.code is not None else None,
+        kit=replace(kit, tools=tuple(_keeping(tool, keep) for tool in kit.tools)) if kit is not None else None,
+        land=_land(work, role, slice_, budget),
+        run=_and_kept(run, keep) if run is not None else None,
     )
+
+
+def _keeping(tool: Tool, keep: Callable[[], Awaitable[None]]) -> Tool:
+    """A tool whose effect on the worktree is kept before it is recorded what it gave: whoever goes on with a slice
+    on another machine goes by the record."""
+    if not tool.changes:
+        return tool
+
+    async def call(arguments: Mapping[str, Any]) -> str:
+        try:
+            return await tool.call(arguments)
+        finally:  # also what failed may have changed something
+            await keep()
+
+    return replace(tool, call=call)
+
+
+def _and_kept(run: Run, keep: Callable[[], Awaitable[None]]) -> Run:
+    async def kept(wrong: str, attempt: int) -> WorkReply:
+        reply = await run(wrong, attempt)
+        await keep()
+        return reply
+
+    return kept
 
 
 def _place(work: Work, role: Role, slice_: str) -> Callable[[], Awaitable[Place]] | None:
@@ -77,9 +111,7 @@ def _land(
     return land
 
 
-def _run(
-    desk: Desk, role: Role, job: Job, place: Callable[[], Awaitable[Place]]
-) -> Callable[[str, int], Awaitable[WorkReply]]:
+def _run(desk: Desk, role: Role, job: Job, place: Callable[[], Awaitable[Place]]) -> Run:
     """The user's code, as a sub-agent that reports like any other."""
     code = role.code
     assert code is not None

@@ -6,6 +6,7 @@ gives.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from swarm.coordinator.desk import Desk
@@ -30,13 +31,20 @@ _QUOTED = 5  # passages that may hold a quote
 
 async def search_graph(desk: Desk, question: str) -> str:
     """A view of what the run knows on a question."""
+    await _up_to_date(desk)
     if not len(desk.graph):
         return "Nothing is known yet."
     return view(desk.graph, question, _VIEW_TOKENS, lambda span: _quote(desk, span)).text
 
 
+async def _up_to_date(desk: Desk) -> None:
+    if desk.follow is not None:
+        await asyncio.to_thread(desk.follow)
+
+
 async def open_finding(desk: Desk, id_: str) -> str:
     """A node of the graph, with its quotes and what stands around them."""
+    await _up_to_date(desk)
     row = desk.graph.row(id_.strip().strip("[]"))
     if row is None:
         raise ToolFailed(f"no node, or several, begin with {id_[:80]!r}: take an id that search_graph shows")
@@ -92,6 +100,7 @@ async def open_source(desk: Desk, path: str, line: int) -> str:
 async def ask_coordinator(desk: Desk, work: Work, branch: Branch, who: str, question: str) -> str:
     """What the run knows that bears on a question: its goal, what was said and settled, where the plan stands,
     what slices came to. The planner hears of the question, where there is one."""
+    await _up_to_date(desk)
     if work.program is None:
         branch.reasons.append(f'"{who}" asks: {question[:400]}')
     parts = [f"The goal: {desk.question}"]
@@ -115,6 +124,8 @@ def _names(branch: Branch, question: str) -> Sequence[str]:
 
 def known(desk: Desk, question: str, tokens: int) -> list[str]:
     """The claims that bear on a question, in at most so many o200k tokens."""
+    if desk.follow is not None:
+        desk.follow()
     return [one.claim for one in view(desk.graph, question, tokens).findings] if len(desk.graph) else []
 
 

@@ -14,7 +14,7 @@ there before anyone goes by them: what they tell of has happened, and is not to 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -29,12 +29,15 @@ from swarm.worker.ledger import Landing
 
 class SliceLedger:
     """Of one slice, the `tries`-th time that it is worked after it failed. `again`: this process may have been at
-    it before."""
+    it before; `moved`: so may another."""
 
-    def __init__(self, desk: Desk, slice_: str, tries: int, *, again: bool = False) -> None:
+    def __init__(
+        self, desk: Desk, slice_: str, tries: int, *, again: bool = False, moved: bool = False
+    ) -> None:
         self._desk, self._slice, self._tries = desk, slice_, tries
         self._of = f"{slice_}:{tries}" if tries else slice_
-        self._again = again or desk.session > 1 or desk.recorded is not None
+        self._moved = moved or desk.session > 1
+        self._again = again or self._moved or desk.recorded is not None
         self._entries: list[Entry] = []
         self._kept: set[tuple[str, str]] = set()  # by this process
         self._at: dict[str, str] = {}  # where what a tool gave is kept, if not under the name it was told under
@@ -43,6 +46,10 @@ class SliceLedger:
         """What is to be recorded, once."""
         entries, self._entries = self._entries, []
         return entries
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """What is to be recorded as well, since it was decided elsewhere."""
+        self._entries += entries
 
     def handoff(self, leg: int) -> str:
         """The key of a handoff."""
@@ -53,7 +60,7 @@ class SliceLedger:
 
     def beyond(self, name: str) -> bool:
         journal, run = self._desk.journal, self._desk.run
-        if self._desk.session == 1 and self._desk.recorded is None:
+        if not self._moved and self._desk.recorded is None:
             return False
         of, _, number = name.partition("#")
         names = (f"work:{self._of}:{of}#{n}" for n in (int(number) + 1, int(number) + 2))
@@ -62,7 +69,7 @@ class SliceLedger:
     async def checked(self, name: str, check: Callable[[], Awaitable[str | None]]) -> str | None:
         desk, key = self._desk, f"{self._of}:{name}"
         played = desk.recorded is not None and not desk.recorded.checks  # else the program is there
-        look = played or (desk.recorded is None and desk.session > 1)
+        look = played or (desk.recorded is None and self._moved)
         record = desk.journal.record(desk.run, "checked", key) if look else None
         if record is not None:
             said: str | None = record.body["wrong"]
@@ -86,7 +93,7 @@ class SliceLedger:
             at = f"{ref}~{others}"
         self._known("tool", at)
         began = self._desk.clock()
-        text, failed = await make(self._desk.session > 1)
+        text, failed = await make(self._moved)
         seconds = round(self._desk.clock() - began, 3)
         body: dict[str, Any] = {"tool": tool, "text": text} | ({"failed": True} if failed else {})
         body |= ({"of": of} if of else {}) | ({"seconds": seconds} if seconds else {})
@@ -150,7 +157,7 @@ class SliceLedger:
 
     async def looked_up(self, leg: int, look: Callable[[], Awaitable[Sequence[Passage]]]) -> Sequence[Passage]:
         desk, key = self._desk, f"{self._of}:{leg}"
-        record = desk.journal.record(desk.run, "looked", key) if desk.session > 1 or desk.recorded else None
+        record = desk.journal.record(desk.run, "looked", key) if self._moved or desk.recorded else None
         if record is not None:
             found: Sequence[Passage] = desk.library.passages_in(
                 [Span(*span) for span in record.body["spans"]], desk.paths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarm.coordinator.desk import Desk
+from swarm.coordinator.desk import Desk, elsewhere
 from swarm.coordinator.disputes import judge_pairs
 from swarm.coordinator.work.kit import toolsets
 from swarm.coordinator.work.places import workplaces
@@ -57,18 +57,24 @@ async def dispatch(desk: Desk) -> None:
     if desk.recorded is not None:
         await play(desk, plan)
         return
-    engine = LocalEngine(desk.concurrency)
     gate = Hedged(
         desk.gate,
-        lambda: 0 if plan.agenda.ready or desk.steering.paused or desk.stopped is not None else engine.spare,
+        lambda: 0 if plan.agenda.ready or _halted(desk) else engine.free_slots(),
         ahead=lambda: len(plan.live),
         resumed=desk.session > 1 and desk.reader.remote,
     )
     async with workplaces(desk) as plan.places:
         pool = Pool(desk, plan, gate)
-        await pool.begin()
-        plan.agenda.wake = engine.wake
-        await engine.serve(pool, pool.handle)
+        engine = LocalEngine(desk.concurrency, pool)
+        async with elsewhere(desk, lambda ref: ref in plan.live):
+            await pool.begin()
+            plan.agenda.wake = engine.wake
+            await engine.serve(pool.handle)
+
+
+def _halted(desk: Desk) -> bool:
+    """Whether nothing more is begun, for now or for good."""
+    return desk.steering.paused or desk.stopped is not None
 
 
 async def judge(desk: Desk) -> bool:

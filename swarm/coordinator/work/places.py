@@ -1,15 +1,17 @@
 """Where slices are worked: the worktrees of a run, opened when they are first needed, and how work lands.
 
 What is in a worktree is the work of one slice and is in no record: it is kept with the repository until it has
-landed, or its run is over. This module knows no tool.
+landed, or its run is over; where machines share a remote, there, so that another may go on with it. This module
+knows no tool.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from swarm.coordinator.desk import Desk
 from swarm.equipment import ToolFailed, Workspace
@@ -33,12 +35,23 @@ _SUBJECT_CHARS = 72
 _BODY_CHARS = 4_000  # of a result, in a commit's message
 
 
-class GitPlaces:
-    """The worktrees of one run."""
+StillOurs = Callable[[str], Awaitable[bool]]
+"""Whether a slice, by its id, is still this process's to work: asked right before its work lands."""
 
-    def __init__(self, desk: Desk, worktrees: Worktrees, landings: tuple[Landing, Landing]):
+
+class GitPlaces:
+    """The worktrees of one run, as one process has them."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        worktrees: Worktrees,
+        landings: tuple[Landing, Landing],
+        still_ours: StillOurs | None = None,
+    ):
         self._desk, self._trees = desk, worktrees
         self._queue, self._alone = landings
+        self._still_ours = still_ours
 
     async def open(self, role: Role, slice_: str) -> Place:
         """The worktree of a slice: its own to write in, or one that shows what has landed."""
@@ -53,6 +66,31 @@ class GitPlaces:
             return await (await self._trees.open(slice_)).diff()
         except RunError as error:
             raise ToolFailed(f"the changes cannot be told ({error}): try again") from None
+
+    async def keep(self, slice_: str) -> None:
+        """Where another machine may go on with a slice: have there what its worktree holds by now. To be done
+        before it is recorded what was done in it, else whoever goes by the record finds less.
+
+        Raises:
+            CallFailed: it cannot be kept.
+        """
+        try:
+            await self._trees.keep(slice_)
+        except RunError as error:
+            raise CallFailed(f"its unfinished work cannot be kept: {error}") from None
+
+    async def give_back(self, slice_: str) -> None:
+        """A slice is not worked to its end here: what there is of its work is kept for whoever goes on with it, on
+        the remote where there is one, and its worktree is removed.
+
+        Raises:
+            CallFailed: it cannot be kept.
+        """
+        await self.keep(slice_)
+        try:
+            await self._trees.leave(slice_)
+        except RunError as error:  # it goes when the run ends
+            log.warning("worktree not removed", slice=slice_, reason=str(error))
 
     async def close(self, slice_: str) -> None:
         """A slice is settled: what is left in its worktree is of no use to anyone."""
@@ -74,6 +112,7 @@ class GitPlaces:
 
         Raises:
             CallFailed: git failed, and did so again.
+            StaleLease: the slice is another's by now.
         """
         order = slice_.order
         assert order is not None
@@ -96,6 +135,7 @@ class GitPlaces:
                     order=order,
                     landed_before=told,
                     about_to=tell,
+                    **({} if self._still_ours is None else {"still_ours": partial(self._still_ours, slice_.id)}),
                 )
                 break
             except ToolFailed as error:
@@ -133,9 +173,10 @@ def fits(workspace: Workspace) -> str | None:
 
 
 @asynccontextmanager
-async def workplaces(desk: Desk) -> AsyncIterator[GitPlaces | None]:
+async def workplaces(desk: Desk, still_ours: StillOurs | None = None) -> AsyncIterator[GitPlaces | None]:
     """The worktrees of a run while it is at work. They are gone afterwards; what was not finished is kept in the
-    repository, for when the run goes on.
+    repository, for when the run goes on. `still_ours` is given by a process that only works slices of it: the run
+    is not over when that ends.
 
     Raises:
         UsageError: the repository cannot be worked on, or commands cannot be confined.
@@ -154,21 +195,29 @@ async def workplaces(desk: Desk) -> AsyncIterator[GitPlaces | None]:
     await trees.begin()
     done = False
     try:
-        yield GitPlaces(desk, trees, (Landing(trees), Landing(trees, speculate=False)))
-        done = desk.stopped is None
+        yield GitPlaces(desk, trees, (Landing(trees), Landing(trees, speculate=False)), still_ours)
+        done = desk.stopped is None and still_ours is None
     finally:
         await trees.end(keep=not done)
+
+
+def workspace_in(body: Mapping[str, Any]) -> Workspace | None:
+    """The workspace that the record of a program names: named, and not opened."""
+    if "remote" in body:
+        return Workspace(remote=body["remote"])
+    return Workspace(repository=body["repository"]) if "repository" in body else None
 
 
 async def forget(journal: Journal, run: str) -> None:
     """Remove what a run left in the repository that it worked on: unfinished work. What has landed stays."""
     record = journal.latest(run, "program")
-    repository = record.body.get("repository") if record is not None else None
-    if repository is None:
+    workspace = workspace_in(record.body) if record is not None else None
+    if workspace is None:
         return
-    from swarm.workspace import leftovers
+    from swarm.workspace.forget import forget as forget_in
 
     try:
-        await leftovers.forget(Workspace(repository=repository), run)
+        await forget_in(workspace, run)
     except UsageError as error:
-        log.warning("nothing was removed from the repository", repository=repository, reason=str(error))
+        named = workspace.remote or workspace.repository
+        log.warning("nothing was removed from the repository", repository=named, reason=str(error))

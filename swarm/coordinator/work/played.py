@@ -16,6 +16,7 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.listen import hear
 from swarm.coordinator.work.judge import Verdict
 from swarm.coordinator.work.ledger import SliceLedger
+from swarm.coordinator.work.places import workspace_in
 from swarm.coordinator.work.pool import Pool
 from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
 from swarm.coordinator.work.take import order_of, pull
@@ -50,10 +51,16 @@ def program_entry(program: Program, session: int) -> Entry:
         kind="program",
         key=str(session),
         body=body
-        | ({"repository": str(Path(space.repository).expanduser().absolute())} if space is not None else {})
+        | ({} if space is None else _where(space))
         | {"roles": [_role_body(one) for one in program.roles]}
         | {part: _role_body(one) for part, one in (("planner", program.planner), ("judge", program.judge))},
     )
+
+
+def _where(space: Workspace) -> dict[str, Any]:
+    if space.remote:
+        return {"remote": space.remote}
+    return {"repository": str(Path(space.repository).expanduser().absolute())}
 
 
 def _role_body(role: Role) -> dict[str, Any]:
@@ -119,7 +126,7 @@ def stand_in(body: dict[str, Any], history: Iterable[Record], text: str) -> Prog
         check=_not_asked if body["check"] else None,
         answer=answer if body["answer"] else None,
         roles=tuple(_role_of(one) for one in body["roles"]),
-        workspace=Workspace(repository=body["repository"]) if "repository" in body else None,  # named, not opened
+        workspace=workspace_in(body),
         planner=_role_of(body["planner"]) if "planner" in body else PLANNER,
         judge=_role_of(body["judge"]) if "judge" in body else JUDGE,
         settle=body.get("settle", False),

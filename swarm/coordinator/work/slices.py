@@ -6,13 +6,14 @@ What came of it is in the journal, with what follows from it, before anyone goes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
 
-from swarm.coordinator.desk import Desk
-from swarm.coordinator.kept import kept_entries
+from swarm.coordinator.desk import Desk, Elsewhere
+from swarm.coordinator.kept import bring_back, kept_entries
+from swarm.coordinator.offers import Given, Named, NotBegun, Offer, raised
 from swarm.coordinator.records import DROPPED, REPORT
-from swarm.coordinator.work.brief import job_of, look_up
+from swarm.coordinator.work.brief import given_of, job_of, look_up
 from swarm.coordinator.work.equip import equipped
 from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.planner import budget_of
@@ -35,6 +36,15 @@ log = get_logger("work")
 _BROKEN_OFF = "its sub-agent could not be asked, or had no more to spend"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What is to be recorded of the texts of a report, the sources that it cites, and those that it made."""
+
+    entries: Sequence[Entry] = ()
+    sources: Sequence[Source] = ()
+    made: Sequence[Source] = ()
+
+
 class Slices:
     """Works slices of a plan, and settles what became of them."""
 
@@ -49,13 +59,21 @@ class Slices:
         """Have a slice worked, and settle what became of it."""
         ledger = SliceLedger(self.desk, slice_.id, self.plan.tries.get(slice_.id, 0))
 
+        if self.desk.away is not None:
+            await self.conclude(slice_, order, self._elsewhere(self.desk.away, slice_, ledger), ledger)
+            self.desk.away.settle(slice_.id)
+            return
+
         async def handoff(leg: int, worked: Worked) -> None:
             await self.hand_over(slice_, leg, worked, ledger)
 
         await self.conclude(slice_, order, self.attempt(slice_, handoff, ledger), ledger)
 
-    async def attempt(self, slice_: Slice, handoff: Handoff, ledger: SliceLedger) -> Worked:
-        """What a slice comes to. Nothing is settled by it."""
+    async def attempt(
+        self, slice_: Slice, handoff: Handoff, ledger: SliceLedger, given: Given | None = None
+    ) -> Worked:
+        """What a slice comes to. Nothing is settled by it. `given` is what it is told, where that was decided
+        elsewhere."""
         desk, plan, order = self.desk, self.plan, slice_.order
         assert order is not None
         each, branch = desk.limits.each_slice, plan.branch_of(slice_)
@@ -64,7 +82,8 @@ class Slices:
             budget = budget_of(desk, branch).share(each or Limits())
         if desk.recorded is not None:
             budget = None  # what a limit ended is told by the records
-        job = equipped(desk, plan, slice_, job_of(desk, plan, slice_, ledger), ledger, budget)
+        given = given or given_of(desk, plan, slice_)
+        job = equipped(desk, plan, slice_, job_of(desk, plan, slice_, ledger, given), ledger, budget)
         with within(asker=slice_.id):
             return await desk.steering.work(
                 slice_.id,
@@ -73,11 +92,41 @@ class Slices:
                 ),
             )
 
+    async def _elsewhere(self, away: Elsewhere, slice_: Slice, ledger: SliceLedger) -> Worked:
+        """What a slice comes to on another machine. What was kept and handed over there is in the journal: it is
+        merged here, before anyone goes by it."""
+        desk = self.desk
+        offer = Offer(session=desk.session, slice=slice_, given=given_of(desk, self.plan, slice_))
+        outcome = await desk.steering.work(slice_.id, lambda: away.attempt(offer))
+        desk.gate.peak = max(desk.gate.peak, outcome.peak)
+        ledger.add(outcome.recorded())
+        for key, named in outcome.handoffs:
+            kept = await self._kept(named)
+            record = desk.journal.record(desk.run, "handoff", key)
+            if record is not None:
+                report = REPORT.validate_python(record.body)
+                cited = (await self.keep(Worked(report=report, kept=kept))).sources
+                await desk.graph.merge(slice_, *cited, report)
+        kept = await self._kept(outcome.kept)
+        if outcome.report is None:
+            raise raised(outcome.failed)
+        return Worked(report=outcome.report, kept=kept)
+
+    async def _kept(self, named: Sequence[Named]) -> tuple[Source, ...]:
+        """Sources that another machine kept, each under the path that it had there."""
+        desk = self.desk
+        if named:
+            ids = [id_ for id_, _ in named]
+            await asyncio.to_thread(bring_back, desk.journal, desk.run, desk.library, ids)
+        return tuple(replace(desk.sources[id_], path=path) for id_, path in named)
+
     async def conclude(self, slice_: Slice, order: Order, attempt: Awaitable[Worked], ledger: SliceLedger) -> None:
         """Settle what an attempt comes to."""
         desk = self.desk
         try:
             worked = await attempt
+        except NotBegun:
+            return
         except SliceCancelled as error:
             await self.cancel(slice_, order, str(error))
         except (Rejected, asyncio.CancelledError):
@@ -110,20 +159,20 @@ class Slices:
         known = recorded.failed(slice_.id, self.desk.session) if recorded is not None else None
         return Report(slice=slice_.id, question=order.objective, failure=known or str(error))
 
-    async def hand_over(self, slice_: Slice, leg: int, worked: Worked, ledger: SliceLedger) -> None:
+    async def hand_over(self, slice_: Slice, leg: int, worked: Worked, ledger: SliceLedger) -> Kept:
         """What a sub-agent leaves to its successor is in the graph for all, before it is gone on with."""
-        entries, sources = await self._keep(worked)
-        entries += ledger.entries()
+        kept = await self.keep(worked)
         body = REPORT.dump_json(worked.report, exclude_defaults=True)
-        entries.append(Entry(kind="handoff", key=ledger.handoff(leg), body=body))
-        merge = self.desk.graph.change(slice_, *sources, worked.report)
-        await self.desk.journal.append(self.desk.run, *entries, also=merge)
+        handoff = Entry(kind="handoff", key=ledger.handoff(leg), body=body)
+        merge = self.desk.graph.change(slice_, *kept.sources, worked.report)
+        await self.desk.journal.append(self.desk.run, *kept.entries, *ledger.entries(), handoff, also=merge)
+        return kept
 
-    async def _keep(self, worked: Worked) -> tuple[list[Entry], list[Source]]:
-        """Keep the texts that findings rest on, and name artifacts: their records, and all sources of a report."""
+    async def keep(self, worked: Worked) -> Kept:
+        """Keep the texts that findings rest on, and name artifacts."""
         desk, report = self.desk, worked.report
         entries: list[Entry] = []
-        made: dict[str, Source] = {}
+        made = {source.id: source for source in worked.kept}
         ids = sorted({span.source for finding in report.findings for span in finding.evidence})
         for text in worked.texts:
             source = await asyncio.to_thread(keep, desk.library, text.text, text.path)
@@ -131,12 +180,14 @@ class Slices:
             first = desk.sources.first(source)
             entries += kept_entries(first, source, text.text, cited=source.id in ids)
         entries += [Entry(kind="artifact", key=one.name, body={"ref": one.ref}) for one in report.artifacts]
-        return entries, [made.get(id_) or desk.sources[id_] for id_ in ids]
+        cited = tuple(made.get(id_) or desk.sources[id_] for id_ in ids)
+        return Kept(entries=entries, sources=cited, made=tuple(made.values()))
 
     async def _done(self, slice_: Slice, order: Order, worked: Worked, *more: Entry) -> None:
         desk, plan, report = self.desk, self.plan, worked.report
         branch = plan.branch_of(slice_)
-        entries, sources = await self._keep(worked) if worked.texts or report.findings else ([], [])
+        kept = await self.keep(worked) if worked.texts or report.findings else Kept()
+        entries = [*kept.entries]
         entries.append(Entry(kind="report", key=slice_.id, body=REPORT.dump_json(report, exclude_defaults=True)))
         followers: list[Order] = []
         if desk.program is not None and desk.program.follow is not None:
@@ -145,7 +196,7 @@ class Slices:
             entries += order_entries(branch, followers)
         names = {one.name for one in followers}
         plan.coming |= names
-        await desk.journal.append(desk.run, *entries, *more, also=desk.graph.change(slice_, *sources, report))
+        await desk.journal.append(desk.run, *entries, *more, also=desk.graph.change(slice_, *kept.sources, report))
         plan.coming -= names
         enter(desk, plan, branch, followers)
         self._settle(branch, slice_, order, report)

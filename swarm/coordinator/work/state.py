@@ -109,6 +109,12 @@ class Places(Protocol):
     async def diff(self, slice_: str) -> str:
         """What a slice changed so far."""
 
+    async def keep(self, slice_: str) -> None:
+        """Where other machines may go on with it, have what it changed kept there before that is recorded."""
+
+    async def give_back(self, slice_: str) -> None:
+        """It is not worked to its end here: what it changed is kept for whoever goes on with it."""
+
     async def close(self, slice_: str) -> None:
         """It is settled: its worktree goes."""
 

@@ -2,12 +2,13 @@
 
 A slice is a bar from its first call to when it was settled, in the first lane that is free then; what the
 coordinator asks for itself is in lanes behind those. A planner's slice is no bar: it waits for its branch, and
-what it asks is the coordinator's.
+what it asks is the coordinator's. Where machines worked, each has lanes of its own, and a slice that went on
+elsewhere has a bar on each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf
@@ -20,10 +21,10 @@ from swarm.inspect.data.columns import columns
 from swarm.inspect.data.ground import Numbers
 from swarm.inspect.data.rows import STATES as CALL_STATES
 from swarm.inspect.look import Look
-from swarm.inspect.plan import STATES
+from swarm.inspect.plan import STATES, Seen
 
 Times = NDArray[np.float64]
-BAR_STATES = (*STATES, "refused")
+BAR_STATES = (*STATES, "refused", "moved")
 """What a bar can be told to have come to."""
 
 
@@ -31,7 +32,8 @@ BAR_STATES = (*STATES, "refused")
 class Lanes:
     """Bars by when they began. Of the lanes the first `places` are of slices and the rest of the coordinator.
     `ended` is infinite where somebody is at it still; `state` is a place in `BAR_STATES`; `ids` are slices, or
-    who asked."""
+    who asked. `machines` are the ids of machines with how many of the first lanes each has, in their order; what
+    no machine worked comes after them."""
 
     places: int
     coordinator: int
@@ -40,6 +42,7 @@ class Lanes:
     ended: Times
     state: Numbers
     ids: list[str]
+    machines: list[tuple[str, int]]
 
     @property
     def worked(self) -> NDArray[np.bool_]:
@@ -53,9 +56,16 @@ def lanes(look: Look) -> Lanes:
 
 
 def _lanes(look: Look) -> Lanes:
-    slices = _slices(look)
+    grouped = _slices(look)
     asked = _asked(look)
-    places = lay([bar[:2] for bar in slices])
+    slices: list[Bar] = []
+    places: list[int] = []
+    machines: list[tuple[str, int]] = []
+    for machine, group in grouped.items():
+        first = max(places, default=-1) + 1
+        slices += group
+        places += [first + lane for lane in lay([bar[:2] for bar in group])]
+        machines.append((machine, max(places, default=-1) + 1 - first))
     others = lay([bar[:2] for bar in asked])
     wide = max(places, default=-1) + 1
     bars = [*slices, *asked]
@@ -70,24 +80,32 @@ def _lanes(look: Look) -> Lanes:
         ended=np.array([bar[1] for bar in bars], np.float64)[order],
         state=np.array([bar[2] for bar in bars], np.int64)[order],
         ids=[bars[place][3] for place in order.tolist()],
+        machines=[(machine, many) for machine, many in machines if machine],
     )
 
 
 Bar = tuple[float, float, int, str]
 
 
-def _slices(look: Look) -> list[Bar]:
-    number = {state: place for place, state in enumerate(BAR_STATES)}
-    found = [
-        (seen.begun, inf if seen.ended is None else seen.ended, number[seen.state], id_)
-        for id_, seen in look.follower.plan.slices.items()
-        if seen.begun is not None and seen.calls + (seen.state == "running") > 0 and not _plans(seen.slice.order)
-    ]
-    return sorted(found)
+def _slices(look: Look) -> dict[str, list[Bar]]:
+    """The bars of each machine, in the order in which those began; under no name, of what none worked."""
+    plan = look.follower.plan
+    found: dict[str, list[Bar]] = {machine: [] for machine in (*plan.machines.known, "")}
+    for id_, seen in plan.slices.items():
+        if seen.begun is not None and seen.calls + (seen.state == "running") > 0 and not seen.plans:
+            for machine, bar in _stays(id_, seen, seen.begun):
+                found[machine].append(bar)
+    return {machine: sorted(bars) for machine, bars in found.items() if bars}
 
 
-def _plans(order: object) -> bool:
-    return getattr(order, "kind", None) == "plan"
+def _stays(id_: str, seen: Seen, begun: float) -> Iterator[tuple[str, Bar]]:
+    """The bars of one slice: where it is now, or was in the end, and before that where it was lost."""
+    for stay in seen.stays:
+        if stay.lost and stay.until > begun:
+            yield stay.machine, (begun, stay.until, BAR_STATES.index("moved"), id_)
+            begun = stay.until
+    ended = inf if seen.ended is None else max(begun, seen.ended)
+    yield seen.machine, (begun, ended, BAR_STATES.index(seen.state), id_)
 
 
 def _asked(look: Look) -> list[Bar]:

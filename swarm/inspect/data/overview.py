@@ -13,6 +13,7 @@ from swarm.graph.nodes import KINDS
 from swarm.inspect.data.answer import answer
 from swarm.inspect.data.bounds import short
 from swarm.inspect.data.coverage import totals
+from swarm.inspect.data.machines import machines
 from swarm.inspect.look import Look
 from swarm.inspect.plan import STATES
 from swarm.observe.log import redact_text
@@ -39,6 +40,7 @@ def overview(look: Look) -> dict[str, Any]:
         "begun": followed.begun,
         "last": followed.last,
         "sessions": sessions(look),
+        "machines": machines(look),
         "limits": limits(followed.limits),
         "graph": _graph(look),
         "coverage": totals(look),
@@ -53,8 +55,9 @@ def pulse(look: Look) -> dict[str, Any]:
     """The part of the overview that moves all the time."""
     followed = look.fresh()
     busy, of = followed.places
+    look.alive.seen()
     return {
-        "version": followed.version,
+        "version": followed.version + look.alive.turns,
         "now": look.clock(),
         "status": followed.status,
         "why": short(redact_text(followed.why), 2_000) if followed.why else None,

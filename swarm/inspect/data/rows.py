@@ -84,6 +84,7 @@ def slice_row(look: Look, seen: Seen) -> dict[str, Any]:
         "calls": seen.calls,
         "tokens": seen.tokens,
         "cost_usd": seen.cost_usd,
+        "machine": short(look.follower.plan.machines.name(seen.machine), 200) if seen.machine else None,
     }
 
 

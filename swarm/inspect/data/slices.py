@@ -9,6 +9,7 @@ from typing import Any
 from swarm.inspect.data.bounds import clipped, short
 from swarm.inspect.data.calls import rows_of
 from swarm.inspect.data.columns import columns
+from swarm.inspect.data.machines import of_slice
 from swarm.inspect.data.rows import call_row, placed, slice_row
 from swarm.inspect.look import Look, Unknown
 from swarm.inspect.plan import Seen
@@ -48,6 +49,7 @@ def slice_(look: Look, id: str) -> dict[str, Any]:  # noqa: A002 - as it is call
         "spans": [_span(look, span) for span in slice_.spans[:_SPANS]],
         "spans_total": len(slice_.spans),
         "order": asdict(order) if order is not None else None,
+        "machines": of_slice(look, seen),
         "halves": _halves(look, seen),
         "report": _report(look, slice_.id),
         "calls_list": [call_row(look, int(row)) for row in rows[::-1][:_CALLS]],

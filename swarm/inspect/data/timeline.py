@@ -40,6 +40,10 @@ def timeline(look: Look, from_: float | None = None, to: float | None = None) ->
         "begun": begun,
         "ended": ended,
         "lanes": {"places": known.places, "coordinator": known.coordinator},
+        "machines": [
+            {"name": short(look.follower.plan.machines.name(id_), 80), "lanes": many}
+            for id_, many in known.machines
+        ],
         "of": look.follower.places[1],
         "exact": exact,
         "bars": _bars(look, known, until, seen) if exact else _stretches(known, until, seen, low, high),

@@ -22,7 +22,7 @@ from swarm.task import Slice
 INNER = ("plan:", "judge:")
 """How planners and judges of branches of work begin, among those who ask."""
 _AT_ONCE = 2_000  # records that are read together: those of tools may be long
-_BODIES = frozenset(("session", "tool", "answer"))
+_BODIES = frozenset(("session", "tool", "answer", "placed"))
 _SETTLED = {"report": "done", "failure": "failed", "split": "split", "dropped": "dropped"}
 _TOOL = re.compile(r"(?P<of>.+):(?P<ref>[^:]+:\d+:\d+)(?:~\d+)?", re.DOTALL)
 
@@ -71,6 +71,8 @@ class Session:
     """Rows of calls, with what came of them here where not all went well."""
     uses: list[Use] = field(default_factory=list)
     phases: list[tuple[float, float, str, int]] = field(default_factory=list)
+    placed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The machine that began a slice last, and its host."""
 
     def part(self, asker: str, begun: float, ended: float) -> Part:
         if (found := self.parts.get(asker)) is None:
@@ -120,6 +122,8 @@ class Sorted:
             session.rounds.append(at)
         elif kind == "tool":
             self._use(record)
+        elif kind == "placed":
+            session.placed[key.rpartition(":")[0]] = (record.body["machine"], record.body["host"])
         elif (state := _SETTLED.get(kind)) is not None:
             self._settled.append((key.partition(":")[0] if kind == "failure" else key, state, at))
 

@@ -21,6 +21,9 @@ from swarm.observe.spans import ERROR, Attributes, Told
 from swarm.store.journal import Outcome
 from swarm.task import Usage
 
+_HANDED_IN = ("done", "failed", "split")
+"""What slices come to whose coordinator heard from a machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Happened:
@@ -76,6 +79,8 @@ class _Run:
         for asker, part in session.parts.items():
             told, parent = self._told(session, asker, part, root)
             end = named.slice_end(part.state) if part.state else {}
+            if asker in session.placed and part.state in _HANDED_IN:
+                end |= named.on_machine(*session.placed[asker])
             yield self._span(self._asker_id(session, asker), parent, told, part.begun, part.ended, end)
         for row, tried in session.calls:
             yield self._call(session, row, tried, root)

@@ -264,7 +264,8 @@ def _sources(look: Look) -> Iterator[tuple[Any, ...]]:
 
 _SLICES = (
     "id name branch asked question round:whole item parent depth:whole state why begun:time ended:time "
-    "seconds:number chars:whole material_tokens:whole findings:whole calls:whole tokens:whole cost_usd:number"
+    "seconds:number chars:whole material_tokens:whole findings:whole calls:whole tokens:whole cost_usd:number "
+    "machine moved:whole"
 )
 
 
@@ -281,6 +282,7 @@ def _slices(opened: Opened, followed: Follower) -> Iterator[tuple[Any, ...]]:
             id_, followed.names.of(seen), seen.branch, followed.plan.branches[seen.branch].asked, one.question,
             one.round, one.item, one.parent, one.depth, seen.state, seen.why or None, seen.begun, seen.ended,
             _seconds(seen.begun, seen.ended), one.chars, one.tokens, found, seen.calls, seen.tokens, seen.cost_usd,
+            seen.machine or None, seen.moved,
         )  # fmt: skip
 
 
@@ -301,7 +303,8 @@ def _reads(followed: Follower) -> Iterator[tuple[Any, ...]]:
 
 _CALLS = (
     "key slice asked_by branch model kind state begun:time ended:time seconds:number window_tokens:whole "
-    "counted_tokens:whole fill:number input_tokens:whole output_tokens:whole cached_tokens:whole cost_usd:number"
+    "counted_tokens:whole fill:number input_tokens:whole output_tokens:whole cached_tokens:whole cost_usd:number "
+    "machine"
 )
 
 
@@ -311,12 +314,13 @@ def _calls(followed: Follower) -> Iterator[tuple[Any, ...]]:
     for row in range(len(calls)):
         asker = calls.asked_by(row)
         begun, ended = calls.begun[row], calls.over(row)
+        seen = plan.slices.get(asker)
         yield (
-            calls.keys[row].hex(), asker if asker in plan.slices else None, asker, plan.branch_of(asker),
+            calls.keys[row].hex(), asker if seen is not None else None, asker, plan.branch_of(asker),
             calls.models.texts[calls.model[row]], calls.kinds.texts[calls.kind[row]], _STATES[calls.state[row]],
             begun, ended, _seconds(begun, ended), calls.room[row] or None, calls.counted[row],
             calls.fill(row), calls.input_tokens[row], calls.output_tokens[row], calls.cached_tokens[row],
-            calls.cost_usd[row],
+            calls.cost_usd[row], (seen.machine_at(begun) or None) if seen is not None else None,
         )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from swarm.inspect.report.sheet import (
 )  # fmt: skip
 
 _BARS, _LANES = 1_500, 40
-_SOURCES, _COSTS = 30, 20
+_SOURCES, _COSTS, _MACHINES = 30, 20, 100
 _ITSELF = "the coordinator and the plan itself"
 _STRIPS = (
     "Each strip is a source from its beginning to its end: full height where findings rest on it, or where "
@@ -85,6 +85,19 @@ def _worked(look: Look) -> Markup:
     caption = f"Places that were busy over time, {most:.1f} at the most.{idly}"
     points = [(at, height) for at, height in told["busy"]]
     return _figure(charts.curve(points, caption, ends, f"{most:.0f}", steps=True), caption)
+
+
+def on_machines(overview: Mapping[str, Any]) -> Markup:
+    """What each machine did; nothing where the run's own process did all."""
+    rows = []
+    for one in overview["machines"][:_MACHINES]:
+        ends = element("td", None, " to ".join(between(one["first"], one["last"])))
+        sums = (f"{one['done']:,}", f"{one['failed']:,}", f"{one['lost']:,}")
+        rows.append(element("tr", None, words("td", one["name"]), ends, numbers(*sums)))
+    if not rows:
+        return NOTHING
+    head = ("machine", "at work", "slices done", "failed", "lost to another")
+    return section("Machines", table(head, rows, 3), and_more(len(overview["machines"]) - len(rows), "machines"))
 
 
 def _spent(look: Look) -> Markup:

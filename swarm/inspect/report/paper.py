@@ -11,7 +11,7 @@ from typing import Any
 
 from swarm.inspect.data import ENDPOINTS
 from swarm.inspect.look import Look
-from swarm.inspect.report.figures import in_figures, plots, what_it_cost, what_was_read
+from swarm.inspect.report.figures import in_figures, on_machines, plots, what_it_cost, what_was_read
 from swarm.inspect.report.markup import Markup, element, joined, words
 from swarm.inspect.report.sheet import NOTHING, and_more, moment, section, soft, table
 
@@ -29,6 +29,7 @@ def paper(look: Look, overview: Told, title: str, left_out: Sequence[str]) -> It
     yield _disagreements(look)
     yield in_figures(overview)
     yield plots(look)
+    yield on_machines(overview)
     yield what_was_read(look)
     yield what_it_cost(look)
     yield _findings(look)

@@ -29,6 +29,10 @@ _CALL_BYTES, _SLICE_BYTES, _DETAIL_BYTES = 60, 90, 900
 _SOURCES = 200
 _REPLY_CHARS = 6_000
 _REPLIES = 400
+_TOLD_BY_ROW = (
+    "calls_list", "id", "name", "state", "begun", "ended", "calls", "tokens", "cost_usd", "machine",
+)  # fmt: skip
+"""Of a slice, what is told by its row and by the calls."""
 
 
 def pack_slices(look: Look, blocks: Blocks) -> dict[str, int]:
@@ -44,7 +48,7 @@ def pack_slices(look: Look, blocks: Blocks) -> dict[str, int]:
                 one.id, names.of(seen)[:200], asked.setdefault(one.question[:400], len(asked)),
                 branches[seen.branch], STATES.index(seen.state), seen.why[:400], _after(look, seen.begun),
                 _after(look, seen.ended), seen.calls, seen.tokens, round(seen.cost_usd, 9), one.round,
-                one.item[:200],
+                one.item[:200], *([known.machines.name(seen.machine)[:200]] if seen.machine else ()),
             ],
         )  # fmt: skip
     blocks.end("slices")
@@ -66,8 +70,8 @@ def pack_details(look: Look, blocks: Blocks, keep: int) -> int:
             left += 1
             continue
         told = slice_(look, id_)
-        for name in ("calls_list", "id", "name", "state", "begun", "ended", "calls", "tokens", "cost_usd"):
-            del told[name]  # these are told by its row, and by the calls
+        for name in _TOLD_BY_ROW:
+            del told[name]
         blocks.add("details", told)
     blocks.end("details")
     return left

@@ -11,7 +11,7 @@ sources that are cited, and what else the page shows; what was left out is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from swarm.inspect.data import ENDPOINTS
@@ -49,6 +49,7 @@ def write_report(opened: Opened, out: BinaryIO, *, title: str = "", most_mb: flo
     Raises:
         StoreError: the store cannot be read any more.
     """
+    opened = replace(opened, machines=None)  # who is alive is told where somebody looks now, and not in a file
     look = Look(opened, clock=lambda: look.follower.last)
     overview = ENDPOINTS["overview"](look)
     overview |= {"live": False, "phase": "", "now": overview["last"], "rate": dict.fromkeys(overview["rate"], 0)}

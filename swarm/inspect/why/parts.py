@@ -93,7 +93,7 @@ class Reason:
 class Step:
     """A slice on the way, and what it reported. Moments are in seconds since the epoch, None: not yet. `spans` are
     places, of which the first few are told; `chars` is the size of all. `calls` are the keys of its calls, the
-    first few; `usage` is that of all of them."""
+    first few; `usage` is that of all of them. `machines` are those that it was on, the last one last."""
 
     id: str
     name: str
@@ -115,6 +115,7 @@ class Step:
     calls: tuple[str, ...]
     more_calls: int
     usage: Usage
+    machines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

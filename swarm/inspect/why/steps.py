@@ -31,6 +31,7 @@ def step_of(opened: Opened, followed: Follower, id_: str, paths: Mapping[str, st
     report = opened.journal.record(opened.run, "report", id_)
     body = report.body if report is not None else {}
     slice_, order = seen.slice, seen.slice.order
+    machines = [*(stay.machine for stay in seen.stays), seen.machine]
     named = {order_id(need): need for need in order.needs} if order is not None else {}
     return Step(
         id=id_,
@@ -53,6 +54,7 @@ def step_of(opened: Opened, followed: Follower, id_: str, paths: Mapping[str, st
         calls=(),
         more_calls=0,
         usage=Usage(),
+        machines=tuple(followed.plan.machines.name(one) for one in machines if one),
     )
 
 

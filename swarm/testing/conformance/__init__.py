@@ -1,5 +1,5 @@
-"""What every journal, and every index (`index`), is held to, ours and yours: a class of tests for pytest with
-`pytest-asyncio`.
+"""What every journal, index (`index`) and engine (`engine`) is held to, ours and yours: classes of tests for
+pytest with `pytest-asyncio`.
 
     class TestMyJournal(JournalConformance):
         @pytest.fixture
@@ -12,13 +12,17 @@
 
 `opened` opens one and the same store again and again, one at a time, as a context manager. `program` is Python
 that makes `journal` from it in another process, or an empty string where no other process can: what is killed and
-who may take over is then not tested. With `pytest.register_assert_rewrite("swarm.testing.conformance")`, called
+who may take over is then not tested. What machines share is held to `ClaimsConformance` (a journal and the claims
+beside it, opened by `sharing`) and `BlobsConformance` (opened by `kept`). With `pytest.register_assert_rewrite("swarm.testing.conformance")`, called
 before this is imported, a failure shows what was compared. The suite knows the protocol and no store.
 """
 
 from __future__ import annotations
 
+from swarm.testing.conformance.blobs import BlobsConformance, Kept
 from swarm.testing.conformance.calls import CallsConformance
+from swarm.testing.conformance.claims import ClaimsConformance, Shared, Sharing
+from swarm.testing.conformance.engine import EngineConformance, MakeEngine
 from swarm.testing.conformance.followed import FollowedConformance
 from swarm.testing.conformance.given import TEXTS, Opened, call_key, entry, intent, reply, running
 from swarm.testing.conformance.index import IndexConformance, MakeIndex
@@ -26,8 +30,10 @@ from swarm.testing.conformance.processes import ProcessConformance
 from swarm.testing.conformance.records import RecordsConformance
 
 __all__ = [
-    "TEXTS", "CallsConformance", "FollowedConformance", "IndexConformance", "JournalConformance", "MakeIndex",
-    "Opened", "ProcessConformance", "RecordsConformance", "call_key", "entry", "intent", "reply", "running",
+    "TEXTS", "BlobsConformance", "CallsConformance", "ClaimsConformance", "EngineConformance",
+    "FollowedConformance", "IndexConformance", "JournalConformance", "Kept", "MakeEngine", "MakeIndex",
+    "Opened", "ProcessConformance", "RecordsConformance", "Shared", "Sharing", "call_key", "entry", "intent",
+    "reply", "running",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from swarm.store.journal import LOST
+from swarm.store.journal import LOST, Begun
 from swarm.task import Usage
 from swarm.testing.conformance.given import Opened, call_key, entry, intent, reply
 
@@ -18,18 +18,44 @@ class CallsConformance:
             assert await journal.finished_call(call_key(1)) is None
             await journal.finish_call("run", call_key(1), reply("one"))
             await journal.finish_call("run", call_key(1), reply("two"))
-            await journal.begin_call(intent("other", 1))
-            await journal.fail_call("other", call_key(1), "too late", Usage())
+            assert (await journal.begin_call(intent("other", 1))).state == "done"
         with opened() as journal:
             assert await journal.finished_call(call_key(1)) == reply("one")
             assert await journal.finished_call(call_key(2)) is None
+
+    async def test_who_begins_a_call_is_told_what_is_known_of_it(self, opened: Opened) -> None:
+        with opened() as journal:
+            assert await journal.begin_call(intent("run", 1)) == Begun(state="new")
+            assert await journal.begin_call(intent("run", 1)) == Begun(state="unknown")
+            assert await journal.begin_call(intent("other", 1)) == Begun(state="new")
+            await journal.fail_call("run", call_key(1), "no", Usage(calls=1))
+            assert await journal.begin_call(intent("run", 1)) == Begun(state="new")
+            await journal.begin_call(intent("run", 2))
+            await journal.settle_lost("run")
+            assert await journal.begin_call(intent("run", 2)) == Begun(state="new")
+            at_once = await asyncio.gather(*[journal.begin_call(intent("run", n)) for n in (3, 4, 3, 2)])
+            assert [one.state for one in at_once] == ["new", "new", "unknown", "unknown"]
+
+    async def test_a_call_to_which_there_is_a_reply_is_not_begun_by_any_run(self, opened: Opened) -> None:
+        with opened() as journal:
+            for run in ("run", "other"):
+                await journal.begin_call(intent(run, 1))
+            for run, said in (("other", "two"), ("run", "one")):
+                await journal.finish_call(run, call_key(1), reply(said, refusal="no"))
+            done = Begun(state="done", reply=reply("two", refusal="no"))
+            at_once = [journal.begin_call(intent(run, n)) for run, n in (("run", 1), ("third", 1), ("third", 2))]
+            assert await asyncio.gather(*at_once) == [done, done, Begun(state="new")]
+            assert await journal.settle_lost("run") == Usage()
+            assert [one.key for one in journal.calls("third")] == [call_key(2)]
+            assert [one.tries for one in journal.calls("run")] == [1]
 
     async def test_a_call_may_be_begun_with_its_reply(self, opened: Opened) -> None:
         with opened() as journal:
             await journal.finish_call("run", call_key(1), reply("one"), intent("run", 1))
             assert await journal.finished_call(call_key(1)) == reply("one")
             assert await journal.settle_lost("run") == Usage()
-            assert journal.spent("run").calls == 1
+            await journal.finish_call("other", call_key(1), reply("two"), intent("other", 1))
+            assert journal.spent("run").calls == journal.spent("other").calls == 1
 
     async def test_many_replies_are_looked_up_at_once(self, opened: Opened) -> None:
         with opened() as journal:

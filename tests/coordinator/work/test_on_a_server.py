@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from swarm import Limits
+from swarm.inspect.opened import open_run
+from swarm.playback import replay
 from swarm.program import Program, Role, Vote
 from swarm.prompts.typed import OutlinePrompt, WorkPrompt
+from swarm.source import Span
 from swarm.testing.postgres import LocalPostgres
 from tests.coordinator.work.conftest import Team, order, outline, result
 from tests.coordinator.work.test_program import chain, plus_one
@@ -56,3 +59,20 @@ async def test_what_was_made_comes_back_on_another_machine(team: Team, tmp_path:
         "It is make b, after 1.",
         "It is make c, after 1.",
     }
+
+
+async def test_what_was_made_is_shown_and_played_again_on_another_machine(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team.plan = lambda prompt: outline() if prompt.standings else outline(order("a"))
+    team.do = lambda prompt: result("First line.\nIt is made.", summary="It is made.")
+    answer = await team.run(limits=Limits(slices=2), run_id="made")
+    there = tmp_path / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    (cited,) = answer.citations
+    with open_run("made", team.store) as opened:
+        span = Span(cited.source_id, cited.start, cited.end)
+        assert opened.library.text(span) == cited.quote
+        assert str(opened.library.locate(span, cited.source)) == f"{cited.source}:{cited.line}"
+    assert (await replay("made", team.store)).citations == answer.citations

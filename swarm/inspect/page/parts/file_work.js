@@ -15,7 +15,7 @@ const heldWork = (() => {
   async function tell(row) {
     return {
       id: row[0], name: row[1], asked: (await asked())[row[2]], state: STATES_[row[4]], why: row[5], begun: seconds(row[6]), ended: seconds(row[7]),
-      calls: row[8], tokens: row[9], cost_usd: row[10],
+      calls: row[8], tokens: row[9], cost_usd: row[10], machine: row[13] ?? null,
     };
   }
 
@@ -56,7 +56,7 @@ const heldWork = (() => {
     const branch = (await branches())[(await slices.at(place))[3]];
     const more_ = await details.at(place);
     const calls_list = await Promise.all(calls_.slice(-50).reverse().map(tellCall));
-    if (!more_) return { ...told, branch: branch.told.key, branch_asked: branch.told.asked, spans: [], spans_total: 0, order: null, halves: [], report: null, calls_list, calls_total: calls_.length, handoffs: [], tools: [], failures: [], left_out: AWAY };
+    if (!more_) return { ...told, branch: branch.told.key, branch_asked: branch.told.asked, spans: [], spans_total: 0, order: null, machines: [], halves: [], report: null, calls_list, calls_total: calls_.length, handoffs: [], tools: [], failures: [], left_out: AWAY };
     return { ...told, ...more_, calls_list, calls_total: calls_.length };
   }
 

@@ -6,10 +6,11 @@
 // do with it is in lanes_hand.js.
 
 const GUTTER = { left: 50, right: 12, top: 18, busy: 52, gap: 10, axis: 24 };
+const HEAD = 16; // above the lanes of a machine, for its name
 const LEAST = 0.02; // seconds: nobody needs to see less at once
 
 // `told`: { stretch(from, to, why), meant(bar or null, why), open(bar) }. `show` takes what there is to be seen:
-// { places, others, bars: [[lane, begun, ended, state, id, name, count, share, …], …], byLane: the same by their lanes, busy: [[at, places], …], sessions:
+// { places, others, groups: [{name, first, lanes}] (none, or all places are in one), bars: [[lane, begun, ended, state, id, name, count, share, …], …], byLane: the same by their lanes, busy: [[at, places], …], sessions:
 // [{begun, ended}], begun, last }: lanes are places first, then the others; a bar that goes on has no end; one that is
 // busy for a share of its time is as high as that.
 function lanesChart(told) {
@@ -87,15 +88,30 @@ const lanesTop = GUTTER.top + GUTTER.busy + GUTTER.gap;
 function laneAt(seen) {
   const tall = seen.places <= 12 ? 26 : seen.places <= 32 ? 16 : seen.places <= 100 ? 8 : 4;
   const apart = Math.max(tall, 16);
-  const bottom = lanesTop + seen.places * tall;
+  const bottom = lanesTop + seen.places * tall + seen.groups.length * HEAD;
+  const top = (lane) => lanesTop + lane * tall + seen.groups.filter((one) => one.first <= lane).length * HEAD;
   return {
     tall: (lane) => (lane < seen.places ? tall : apart),
-    y: (lane) => (lane < seen.places ? lanesTop + lane * tall : bottom + 6 + (lane - seen.places) * apart),
-    lane: (y) => (y < bottom ? Math.floor((y - lanesTop) / tall) : seen.places + Math.floor((y - bottom - 6) / apart)),
+    y: (lane) => (lane < seen.places ? top(lane) : bottom + 6 + (lane - seen.places) * apart),
+    lane: (y) => (y < bottom ? placeAt(seen, y, tall) : seen.places + Math.floor((y - bottom - 6) / apart)),
     bottom,
     end: bottom + (seen.others ? 6 + seen.others * apart : 0),
   };
 }
+
+// The place at a height: heads of groups belong to none.
+function placeAt(seen, y, tall) {
+  let [begin, first] = [lanesTop, 0];
+  for (const group of seen.groups) {
+    begin += HEAD;
+    if (y < begin) return -1;
+    if (y < begin + group.lanes * tall) return group.first + Math.floor((y - begin) / tall);
+    begin += group.lanes * tall;
+    first = group.first + group.lanes;
+  }
+  return first + Math.floor((y - begin) / tall);
+}
+
 const lanesHeight = (chart) => (chart.seen ? laneAt(chart.seen).end + GUTTER.axis : 320);
 
 function placeScale(chart) {
@@ -135,9 +151,20 @@ function drawLanes(pen, chart, width) {
     const thick = Math.max(2, tall(lane) - (tall(lane) > 10 ? 4 : 1));
     for (const bar of bars) drawBar(pen, bar, x, y(lane) + (tall(lane) - thick) / 2, thick, chart, [left, right]);
   });
+  drawGroups(pen, chart, left, right, y);
   drawSessions(pen, chart, x, end);
   pen.restore();
   drawAxes(pen, chart, [left, right]);
+}
+
+// The name of each machine, over its lanes.
+function drawGroups(pen, { seen }, left, right, y) {
+  for (const { name, first } of seen.groups) {
+    pen.fillStyle = colour("ground");
+    pen.fillRect(left, y(first) - HEAD, right - left, HEAD);
+    pen.fillStyle = colour("ink");
+    pen.fillText(clipTo(pen, shown(name), right - left - 8), left + 4, y(first) - 4);
+  }
 }
 
 function drawBar(pen, [lane, begun, ended, state, id, name, many, share], x, top, all, chart, [left, right]) {
@@ -243,7 +270,9 @@ function drawAxes(pen, chart, [left, right]) {
   pen.textAlign = "right";
   const each = tall(0) >= 14 ? 1 : Math.ceil(14 / tall(0) / 5) * 5;
   for (let lane = 0; lane < seen.places; lane++) {
-    if (lane % each === 0) pen.fillText(String(lane + 1), left - 8, y(lane) + tall(lane) / 2 + 4);
+    const group = groupOf(lane, seen);
+    const number = lane - (group?.first ?? 0);
+    if (number % each === 0) pen.fillText(String(number + 1), left - 8, y(lane) + tall(lane) / 2 + 4);
   }
   if (seen.others) pen.fillText("coord.", left - 8, y(seen.places) + tall(seen.places) / 2 + 4);
   pen.fillText(String(seen.of), left - 8, GUTTER.top + 5);

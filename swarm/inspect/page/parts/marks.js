@@ -4,6 +4,8 @@
 
 // Of slices. `split`: halves took its place.
 const STATE_WORDS = { ready: "ready", running: "running", done: "done", failed: "failed", dropped: "dropped", split: "split" };
+// Of a stretch of a slice that another machine took over.
+const BAR_WORDS = { ...STATE_WORDS, moved: "lost to another machine" };
 const CALL_WORDS = { running: "under way", done: "answered", failed: "failed", refused: "refused" };
 // Of text, in the letters of the bins.
 const READ_WORDS = {
@@ -81,7 +83,7 @@ function shareBar(share, mark) {
 
 // On a canvas
 
-const MARK_COLOURS = { done: "s0", running: "s2", failed: "warn", split: "s4", dropped: "soft", ready: "soft", idle: "edge" };
+const MARK_COLOURS = { done: "s0", running: "s2", failed: "warn", split: "s4", dropped: "soft", moved: "soft", ready: "soft", idle: "edge" };
 const tiles = new Map();
 
 // How a state is filled; made once for each set of colours. `sharp` is how many dots a pixel has.
@@ -119,7 +121,7 @@ function tile(mark, ink, sharp) {
     line(6, 10, 10, 6);
   };
   if (mark === "running" || mark === "failed") rising();
-  if (mark === "failed") {
+  if (mark === "failed" || mark === "moved") {
     line(-2, 6, 2, 10);
     line(-1, -1, 9, 9);
     line(6, -2, 10, 2);

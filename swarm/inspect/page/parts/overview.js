@@ -19,11 +19,11 @@ view("overview", {
     titled(questionOf(now), "What was asked");
     const parts = {
       standing: standing(now), figures: figures(now), answer: h("section", { class: "answer" }),
-      latest: latest(now), trouble: whatFailed(now),
+      latest: latest(now), trouble: whatFailed(now), machines: machinesOf(now),
     };
     main.append(parts.standing, h("div", { class: "two" },
       h("div", { class: "reading" }, parts.answer),
-      h("div", { class: "side" }, parts.figures, parts.latest, parts.trouble)));
+      h("div", { class: "side" }, parts.figures, parts.machines, parts.latest, parts.trouble)));
     if (now.file?.left_out?.length) main.append(h("section", null, h("h2", null, "Not in this file"), h("ul", { class: "links" }, now.file.left_out.map((words) => text("li", words)))));
     OPEN.set(main, { parts, answered: now.answer !== null, shown: now.latest });
     await answerOf(parts.answer, now);
@@ -34,6 +34,7 @@ view("overview", {
     parts.standing = instead(parts.standing, standing(now));
     parts.figures = instead(parts.figures, figures(now));
     parts.trouble = instead(parts.trouble, whatFailed(now));
+    parts.machines = instead(parts.machines, machinesOf(now));
     renewLatest(parts.latest, now, OPEN.get(main));
     if (now.answer && !was.answered) offerAnswer(main, parts.answer, now);
     else if (!now.answer) offerBest(parts.answer, now);
@@ -74,6 +75,23 @@ function figures(now) {
     one("Tokens", fmt.tokens(tokens), limits.tokens ? `of at most ${fmt.tokens(limits.tokens)}` : rate, href("calls")),
     one(now.live ? "Running for" : "Took", fmt.seconds(end - now.begun), h("span", null, "since ", when(now.begun)), href("timeline")),
   ));
+}
+
+// What each machine did; nothing where the process of the run did all.
+function machinesOf(now) {
+  const all = now.machines || [];
+  if (!all.length) return h("section", { class: "machines", hidden: true });
+  const row = (one) => {
+    const said = [one.life, one.draining && "draining"].filter(Boolean).join(", ");
+    return h("tr", null, h("th", { scope: "row" }, text("span", clip(one.name, 60)), said && h("span", { class: "soft" }, ` ${said}`)),
+      [one.working, one.done, one.failed, one.lost].map((number) => h("td", { class: "number" }, fmt.number(number))));
+  };
+  const heads = ["At work", "Done", "Failed", "Lost"].map((word) => h("th", { scope: "col", class: "number" }, word));
+  return h("section", { class: "machines" }, h("h2", null, "Machines"),
+    h("div", { class: "table-box", role: "region", "aria-label": "Machines", tabindex: "0" }, h("table", { class: "data" },
+      h("caption", { class: "unseen" }, "Slices of each machine"),
+      h("thead", null, h("tr", null, h("th", { scope: "col" }, "Machine"), heads)), h("tbody", null, all.slice(0, 50).map(row)))),
+    all.length > 50 && h("p", { class: "soft" }, `and ${count(all.length - 50, "machine")} more`));
 }
 
 // A share as a length: for the eye alone, as the figures above it say the same.

@@ -76,6 +76,7 @@ function sliceParts(reply, calls) {
       ["tokens", fmt.tokens(reply.tokens)],
       ["cost", fmt.dollars(reply.cost_usd)],
       ["text", reply.chars ? `${fmt.number(reply.chars)} characters` : null],
+      ["machine", reply.machines?.length ? placesOf(reply.machines) : null],
       ["round", reply.round > 1 ? String(reply.round) : null],
       ["item", reply.item ? text("span", reply.item) : null],
       ["legs", report?.legs > 1 ? String(report.legs) : null],
@@ -123,6 +124,16 @@ function sliceParts(reply, calls) {
         : null,
     ]),
     h("p", { class: "soft id" }, "Slice ", text("code", reply.id)),
+  ];
+}
+
+// The machine that it is on, or was in the end, and those that it went on from.
+function placesOf(machines) {
+  const before = machines.filter((one) => one.until !== null);
+  const now = machines.find((one) => one.until === null);
+  return [
+    text("span", now ? now.name : "none yet"),
+    ...before.reverse().map((one) => h("span", { class: "soft" }, ", ", one.lost ? "lost on " : "before on ", text("span", one.name), " ", when(one.until))),
   ];
 }
 

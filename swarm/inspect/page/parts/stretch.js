@@ -18,7 +18,8 @@ function seenIn(whole, part) {
   return {
     places,
     others: whole.lanes.coordinator,
-    of: Math.max(used, whole.of || 0),
+    of: whole.machines?.length ? whole.of || used : Math.max(used, whole.of || 0),
+    groups: groupsOf(whole.machines || [], used, places),
     bars,
     byLane,
     sessions: whole.sessions.map(([begun, ended]) => ({ begun, ended: ended ?? whole.ended })),
@@ -32,6 +33,20 @@ function seenIn(whole, part) {
         : [...around(-Infinity, part.from), ...part.busy, ...around(part.to, Infinity)],
   };
 }
+
+// The lanes of each machine, which lie together: from which on, and how many; last those that belong to none.
+function groupsOf(machines, used, places) {
+  const groups = [];
+  let first = 0;
+  for (const { name, lanes } of machines) {
+    groups.push({ name, first, lanes });
+    first += lanes;
+  }
+  if (groups.length && first < places) groups.push({ name: first < used ? "the run itself" : "no machine", first, lanes: places - first });
+  return groups;
+}
+// The machine whose lane it is; none where the process of the run did all.
+const groupOf = (lane, seen) => seen.groups.find((one) => lane >= one.first && lane < one.first + one.lanes);
 
 // The bars of a reply, made ready once: lanes of the coordinator come after all places, and who is at work has no end.
 const madeReady = new WeakMap();
@@ -95,7 +110,7 @@ function stretchInWords(seen, told, from, to) {
   if (!longest) return hidden ? `${busy}.${pauses}` : `${busy}; none was idle.${pauses}`;
   const [lane, begun, ended] = longest;
   const at = to - from < 10 ? clock(new Date(begun * 1000), 0.1) : fmt.time(begun);
-  return `${busy}; longest idle ${hidden > ended - begun ? "at least " : ""}${fmt.seconds(ended - begun)} from ${at}, place ${lane + 1}.${pauses}`;
+  return `${busy}; longest idle ${hidden > ended - begun ? "at least " : ""}${fmt.seconds(ended - begun)} from ${at}, ${laneInWords(lane, seen)}.${pauses}`;
 }
 
 // The share of the time of places, within sessions and a stretch, in which they had nothing to do, and the longest such.
@@ -105,7 +120,7 @@ function idleOf(seen, from, to) {
     const [begin, end] = [Math.max(from, session.begun, seen.reading?.[1] ?? 0), Math.min(to, session.ended)];
     if (end <= begin) continue;
     all += (end - begin) * seen.of;
-    for (let lane = 0; lane < seen.of; lane++) {
+    for (let lane = 0; lane < Math.max(seen.of, seen.groups.length ? seen.places : 0); lane++) {
       let free = begin;
       const bars = lane < seen.places ? seen.byLane[lane] : [];
       for (let n = 0; n <= bars.length; n++) {
@@ -117,10 +132,14 @@ function idleOf(seen, from, to) {
       }
     }
   }
-  return { share: all ? 1 - busy / all : null, longest };
+  return { share: all ? Math.max(0, 1 - busy / all) : null, longest };
 }
 
-const laneInWords = (lane, seen) => (lane < seen.places ? `place ${lane + 1}` : "the coordinator");
+function laneInWords(lane, seen) {
+  if (lane >= seen.places) return "the coordinator";
+  const group = groupOf(lane, seen);
+  return group ? `${shown(clip(group.name, 40))}, place ${lane - group.first + 1}` : `place ${lane + 1}`;
+}
 const spell = (begun, ended, last) =>
   `${clock(new Date(begun * 1000), 0.1)} ${ended === null ? "until now" : `to ${clock(new Date(ended * 1000), 0.1)}`}, ${fmt.seconds((ended ?? last) - begun)}`;
 
@@ -136,7 +155,7 @@ function barInWords([lane, begun, ended, state, id, name, many, share], seen) {
 
 // Of a stretch of several slices, all that is known is how busy it was and whether some failed.
 function barState(state, many, share) {
-  if (many <= 1) return stateTag(state);
+  if (many <= 1) return stateTag(state, BAR_WORDS);
   return h(
     "span",
     { class: "state" },

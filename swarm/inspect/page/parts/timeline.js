@@ -21,6 +21,14 @@ async function timelineView(main, query) {
   const table = stretchTable();
   const state = { whole: null, part: null, mode: "all", asked: performance.now(), timer: 0 };
   const { box, chart } = lanesChart({ stretch: moved, meant: tell, open: openBar });
+  const means = legend([
+    ["done", "done"],
+    ["running", "at work"],
+    ["failed", "failed"],
+    ["split", "split"],
+    ["dropped", "dropped"],
+    ["idle", "idle: a place with nothing to do"],
+  ]);
   const follow = h("button", { type: "button", id: "timeline-follow", hidden: true, onclick: toggleFollow }, "Follow now");
   const button = (id, label, words, does) =>
     h("button", { type: "button", id: `timeline-${id}`, "aria-label": words, title: words, onclick: does }, label);
@@ -45,14 +53,7 @@ async function timelineView(main, query) {
       h(
         "figcaption",
         null,
-        legend([
-          ["done", "done"],
-          ["running", "at work"],
-          ["failed", "failed"],
-          ["split", "split"],
-          ["dropped", "dropped"],
-          ["idle", "idle: a place with nothing to do"],
-        ]),
+        means,
         h(
           "p",
           { class: "soft keys-only", id: "timeline-keys" },
@@ -106,6 +107,8 @@ async function timelineView(main, query) {
     follow.hidden = !live();
     follow.setAttribute("aria-pressed", String(state.mode !== "free"));
     chart.show(seenIn(state.whole, reply));
+    if (chart.seen.groups.length && means.querySelector(".mark-moved") === null)
+      means.append(h("li", null, swatch("moved"), BAR_WORDS.moved));
   }
 
   // Somebody moved or zoomed: the address, the sentence and finer bars come once it stands still.

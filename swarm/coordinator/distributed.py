@@ -1,0 +1,134 @@
+"""What a coordinator needs where slices are worked on other machines: an engine, claims, and limits that hold over
+all of them.
+
+A run that is worked in this process needs none of it; what an earlier coordinator of the run left under way is
+withdrawn then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Literal
+
+from swarm.coordinator.away import Away
+from swarm.coordinator.desk import Desk
+from swarm.engine.base import Engine
+from swarm.errors import StoreError, UsageError
+from swarm.observe.log import get_logger
+from swarm.store.machines import Machine
+from swarm.store.opening import Store, is_url
+
+log = get_logger("machines")
+
+EngineName = Literal["local", "postgres"]
+ENGINES: tuple[EngineName, ...] = ("local", "postgres")
+_BEAT_SECONDS = 3.0
+
+
+def checked(engine: EngineName | Engine, store: object) -> None:
+    """See to it that a run can be worked so.
+
+    Raises:
+        UsageError: an unknown engine, or one on PostgreSQL with a store that is a file.
+    """
+    if isinstance(engine, str) and engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}: take {' or '.join(ENGINES)}")
+    if engine != "local" and not is_url(str(store)):
+        raise UsageError(
+            "slices that are worked on many machines need a store on a server: --store postgresql://…"
+        )
+
+
+def coordinates(run: str) -> str:
+    """What a coordinator says of itself to all."""
+    return f"coordinates {run}"
+
+
+@asynccontextmanager
+async def coordinating(engine: EngineName | Engine, store: Store, desk: Desk) -> AsyncIterator[None]:
+    """While a run is coordinated here: its slices go where the engine is, and what it spends is counted there.
+
+    Raises:
+        StoreError: the store, or the engine, cannot be reached.
+    """
+    if engine == "local":
+        if store.url is not None:
+            await _withdraw(store, desk.run)
+        yield
+        return
+    async with AsyncExitStack() as held:
+        given = await held.enter_async_context(_opened(engine, store))
+        me = _machine(desk.run)
+        held.push_async_callback(_leave, store, me)
+        beating = asyncio.create_task(_beat(store, me))
+        held.push_async_callback(_ended, beating)
+        desk.away = Away(desk.run, store.claims, given)
+        yield
+
+
+@asynccontextmanager
+async def _opened(engine: EngineName | Engine, store: Store) -> AsyncIterator[Engine]:
+    """One that only submits."""
+    if not isinstance(engine, str):
+        yield engine
+        return
+    from swarm.engine.postgres import PostgresEngine
+
+    assert store.url is not None
+    made = PostgresEngine(store.url, 1)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def _withdraw(store: Store, run: str) -> None:
+    """A run that was worked on other machines goes on in this process."""
+    under_way = await asyncio.to_thread(store.claims.standings, run)
+    if under_way:
+        log.info("withdrawn from other machines", run=run, slices=len(under_way))
+        await store.claims.withdraw(run, [one.ref for one in under_way])
+
+
+def _machine(run: str) -> Machine:
+    host = socket.gethostname()
+    return Machine(
+        id=f"{host}-{os.getpid()}-{secrets.token_hex(2)}",
+        host=host,
+        pid=os.getpid(),
+        version=version("swarm-memory"),
+        places=0,
+        started=time.time(),
+        note=coordinates(run),
+    )
+
+
+async def _beat(store: Store, me: Machine) -> None:
+    told = False
+    while True:
+        try:
+            await asyncio.to_thread(store.machines.beat, me)
+            told = False
+        except StoreError as error:
+            if not told:
+                log.warning("the store is not there", reason=str(error))
+            told = True
+        await asyncio.sleep(_BEAT_SECONDS)
+
+
+async def _leave(store: Store, me: Machine) -> None:
+    with suppress(StoreError):
+        await asyncio.to_thread(store.machines.leave, me.id)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,95 @@
+"""The program of a run, where its plan is code: a worker calls the recipe that the run belongs to, and takes the
+plan that it would run.
+
+The recipe is called with a swarm that runs nothing. For the runs that it made before the one in question the
+recorded answers are given; at that one the call ends. What a recipe does until then is done on each worker: it has
+to be harmless, and can ask `swarm.joining`. A recipe is code: only those that the worker was told to trust are
+called, and none is taken from the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from swarm.coordinator.records import ANSWER
+from swarm.errors import UsageError
+from swarm.invocation import KEY, options_of
+from swarm.models.base import Model
+from swarm.program import Program
+from swarm.recipe import find, load
+from swarm.run import Swarm
+from swarm.source import Corpus
+from swarm.store.journal import Journal
+from swarm.task import Answer, Task
+
+HARMLESS = frozenset({"answer", "audit", "digest", "vote", "work"})
+"""Recipes that come with Swarm, run no program and write no file."""
+
+
+class _Found(BaseException):
+    """Ends the call of a recipe at the run in question: nothing in a recipe catches it."""
+
+    def __init__(self, plan: Program | None) -> None:
+        super().__init__()
+        self.plan = plan
+
+
+class _Joining(Swarm):
+    """Runs nothing. `answers` are those of the runs that the recipe made before, by their places."""
+
+    joining = True
+    answers: dict[int, Answer]
+    place: int
+    _made = 0
+
+    async def _run(
+        self,
+        task: Task,  # noqa: ARG002
+        run_id: str,  # noqa: ARG002
+        emit: Any,  # noqa: ARG002
+        plan: Program | None,
+        corpus: Corpus | None = None,  # noqa: ARG002
+    ) -> Answer:
+        self._made += 1
+        if self._made in self.answers and self._made < self.place:
+            return self.answers[self._made]
+        raise _Found(plan)
+
+
+async def program_of(
+    journal: Journal, session: dict[str, Any], models: tuple[Model, Model], trusted: Collection[str] | None
+) -> Program | None:
+    """The program of a run, from its session's record; None where it has none. `trusted` are the recipes that may
+    be called, by their names or paths; None: any.
+
+    Raises:
+        UsageError: the recipe is not trusted, not there, or takes other options.
+    """
+    called = session.get(KEY)
+    if called is None:
+        return None
+    name = str(called["recipe"])
+    if trusted is not None and name not in HARMLESS and name not in trusted and Path(name).name not in trusted:
+        raise UsageError(f"it belongs to the recipe {name}: let the worker call it with --recipe {name}")
+    recipe = load(find(name))
+    joining = _Joining(models[0], reader=models[1])
+    joining.place, joining.answers = int(called["place"]), _answers(journal, called["id"])
+    try:
+        await recipe.run(joining, list(called["paths"]), **options_of(recipe, called["options"]))
+    except _Found as found:
+        return found.plan
+    raise UsageError(f"the recipe {name} made no run in the place of this one: it is not what it was")
+
+
+def _answers(journal: Journal, call: str) -> dict[int, Answer]:
+    """What the runs of one call of a recipe came to, by their places."""
+    found: dict[int, Answer] = {}
+    for account in journal.accounts():
+        session = journal.latest(account.run, "session")
+        told = session.body.get(KEY) if session is not None else None
+        last = journal.latest(account.run, "answer")
+        if told is not None and told["id"] == call and last is not None:
+            found[int(told["place"])] = ANSWER.validate_python(last.body)
+    return found

@@ -1,0 +1,184 @@
+"""A worker: it is delivered references, claims what they name, works it, and hands it in before it says that it is
+done.
+
+What it cannot work (a key, a recipe or a version is missing) it leaves to others, and says so where
+`swarm workers` shows it. Asked to drain, it begins nothing more, finishes what it is at, and leaves. It decides
+nothing of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from swarm.coordinator.offers import VERSION, Offer, offer_from, outcome_to_bytes
+from swarm.coordinator.work.state import Work
+from swarm.engine.base import Engine
+from swarm.errors import StaleLease, StoreError, UsageError
+from swarm.observe.log import get_logger
+from swarm.remote.attempt import attempt
+from swarm.remote.heart import LEASE_SECONDS, Heart, Held
+from swarm.remote.joined import Purse, Runs, Terms
+from swarm.store.claims import Lease
+from swarm.store.machines import Machine
+from swarm.store.opening import Store
+
+log = get_logger("worker")
+
+_TIDY_SECONDS = 15.0
+
+
+class NotHere(Exception):
+    """A slice that another machine may be able to work: it is to be delivered again."""
+
+
+@dataclass
+class Count:
+    """What a worker has come to so far."""
+
+    done: int = 0
+    note: str = ""
+    draining: bool = False
+
+
+class Worker:
+    """Works slices of all runs of a store, as an engine delivers them. `purse` holds them to what they may spend
+    over all machines."""
+
+    def __init__(self, store: Store, engine: Engine, terms: Terms, purse: Purse | None = None) -> None:
+        host = socket.gethostname()
+        self.id = f"{host}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.count = Count()
+        self._store, self._engine, self._terms = store, engine, terms
+        self._host, self._started = host, time.time()
+        self._runs = Runs(store, purse, terms)
+        self._heart: Heart
+
+    async def serve(self) -> None:
+        """Until it is drained.
+
+        Raises:
+            StoreError: the store, or the engine, cannot be reached any more.
+        """
+        self._heart = Heart(self._store.claims, self._store.machines, self._described, self.drain)
+        with self._heart.beating():
+            try:
+                async with self._tidying():
+                    await self._engine.serve(self.handle)
+            finally:
+                await self._runs.tidy(all_=True)
+        with suppress(StoreError):  # it is taken for silent, then
+            await asyncio.to_thread(self._store.machines.leave, self.id)
+
+    def drain(self) -> None:
+        """Begin nothing more. Safe to call from a signal handler of the event loop, and more than once."""
+        if not self.count.draining:
+            self.count.draining = True
+            log.info("draining", slices=len(self._heart.held))
+        self._engine.drain()
+
+    async def handle(self, reference: str) -> None:
+        """Work what a reference names, where it is to be worked and nobody is at it."""
+        run, _, ref = reference.rpartition("/")
+        since = time.monotonic()
+        lease = await self._store.claims.claim(run, ref, self.id, LEASE_SECONDS)
+        if lease is None:  # done, withdrawn, or another's: whoever coordinates it submits it again if need be
+            return
+        with self._heart.holding(lease, since) as held:
+            try:
+                await self._held(held)
+            except asyncio.CancelledError:
+                if not held.lost:
+                    await self._let_go(lease)
+                    raise
+                _caught()
+            except StaleLease as error:
+                log.warning("left a slice to another", slice=ref, reason=str(error))
+            except UsageError as error:
+                await self._let_go(lease)
+                if isinstance(error, StoreError):
+                    raise
+                self.count.note = f"run {run}: {error}"
+                log.warning("cannot work a run", run=run, reason=str(error))
+                raise NotHere(str(error)) from None
+
+    async def _held(self, held: Held) -> None:
+        lease = held.lease
+        try:
+            offer = offer_from(lease.body)
+        except ValueError:
+            raise UsageError("it is coordinated by another version of Swarm: run the same here") from None
+        if offer.version != VERSION:
+            raise UsageError("it is coordinated by another version of Swarm: run the same here")
+        async with self._runs.at(lease.run, offer.session) as joined:
+            outcome = await attempt(joined, held, offer, {"machine": self.id, "host": self._host})
+            held.ending = True
+            await self._store.claims.hand_in(lease, outcome_to_bytes(outcome))
+            self.count.done += 1
+            self.count.note = ""
+            if outcome.report is not None and outcome.report.failure is None:
+                await _leave_place(joined.desk.work, offer)
+
+    async def _let_go(self, lease: Lease) -> None:
+        with suppress(StoreError):  # else it lapses
+            await asyncio.shield(self._store.claims.let_go(lease))
+
+    @asynccontextmanager
+    async def _tidying(self) -> AsyncIterator[None]:
+        async def tidy() -> None:
+            while True:
+                await asyncio.sleep(_TIDY_SECONDS)
+                await self._runs.tidy()
+
+        task = asyncio.create_task(tidy())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _described(self) -> Machine:
+        return Machine(
+            id=self.id,
+            host=self._host,
+            pid=os.getpid(),
+            version=version("swarm-memory"),
+            places=self._terms.places,
+            started=self._started,
+            draining=self.count.draining,
+            done=self.count.done,
+            memory=_memory(),
+            note=self.count.note,
+        )
+
+
+async def _leave_place(work: Work | None, offer: Offer) -> None:
+    """A slice is done: what is left in its worktree is of no use to anyone."""
+    order = offer.slice.order
+    if work is None or order is None or work.places is None or work.role_of(order).workspace == "none":
+        return
+    await work.places.close(offer.slice.id)
+
+
+def _caught() -> None:
+    """The cancellation of this task was meant for the slice alone."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def _memory() -> int:
+    """Bytes that this process holds in memory; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
