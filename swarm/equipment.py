@@ -134,7 +134,7 @@ def fit_remote(remote: str) -> Literal["https", "ssh", "file"]:
         return "file"
     scheme, found, rest = remote.partition("://")
     if not found:
-        if _SHORT.fullmatch(remote):
+        if _SHORT.fullmatch(remote) and remote.partition(":")[0] not in ("file", "http", "https", "ssh", "git"):
             return "ssh"
         raise UsageError(_UNFIT)
     host, slash, path = rest.partition("/")

@@ -121,11 +121,19 @@ class Steered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unserved:
+    """Slices are offered to other machines, and none has begun one for a while."""
+
+    slices: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
     answer: Answer
 
 
 Event = (
     RunStarted | SourceRead | CorpusReady | Estimated | Resumed | SlicesPlanned | SliceStarted | SliceFinished
-    | SliceSplit | SliceFailed | SliceDropped | Spent | PhaseChanged | Paused | WentOn | Steered | Finished
+    | SliceSplit | SliceFailed | SliceDropped | Spent | PhaseChanged | Paused | WentOn | Steered | Unserved
+    | Finished
 )  # fmt: skip

@@ -251,6 +251,8 @@ def noted(event: events.Event) -> str:
             return "paused: calls in flight finish, and nothing new is begun"
         case events.WentOn():
             return "going on"
+        case events.Unserved(slices=slices):
+            return f"nobody has begun any of {plural(slices, 'slice')}: start `swarm worker` on this store"
         case events.Steered():
             return "an instruction came: what begins from now on goes by it"
     return ""

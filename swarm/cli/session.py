@@ -55,8 +55,9 @@ def go_on(settings: Settings, run: str) -> Open:
 
 def options_of(settings: Settings) -> dict[str, Any]:
     """What of the settings a swarm is made with, as far as it was given."""
-    names = ("model", "reader", "store", "window", "concurrency", "base_url", "engine")
+    names = ("model", "reader", "store", "window", "concurrency", "base_url")
     given = {name: getattr(settings, name) for name in names}
+    given |= {"engine": settings.engine} if settings.engine != "local" else {}
     return {name: value for name, value in given.items() if value is not None or name == "store"}
 
 

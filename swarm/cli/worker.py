@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,10 +62,13 @@ def worker(
     """Work slices of the runs that others coordinate with --engine postgres on this store."""
     from swarm.cli.session import prepare
     from swarm.errors import UsageError
+    from swarm.recipe import find
     from swarm.store.opening import is_url
 
     if not is_url(store):
         raise UsageError("workers share a store on a server: --store postgresql://…; a file is one process's")
+    for name in recipe or ():
+        find(name)
     prepare(Settings(prices=prices, log_json=log_json))
     trusted = None if yes else tuple(recipe or ())
     with sending():
@@ -77,7 +80,6 @@ async def _serve(
 ) -> int:
     from swarm.remote.joined import Terms
 
-    @lru_cache(maxsize=32)
     def model(name: str, window: int | None, address: str | None) -> Model:
         from swarm.models.registry import connect
 
@@ -86,7 +88,7 @@ async def _serve(
         return connect(name, window=window, base_url=base_url or address)
 
     terms = Terms(models=model, places=places, trusted=trusted)
-    async with serving(store, terms) as made:
+    async with serving(store, terms, _leaves) as made:
         if not quiet:
             _say(f"worker {made.id}: {places} places; Ctrl-C finishes what is under way")
         with _signals(made):
@@ -97,9 +99,10 @@ async def _serve(
 
 
 @asynccontextmanager
-async def serving(store: str, terms: Terms) -> AsyncIterator[Worker]:
-    """A worker on the store of that name, ready to serve."""
+async def serving(store: str, terms: Terms, tell: Callable[[str], None] = lambda _: None) -> AsyncIterator[Worker]:
+    """A worker on the store of that name, ready to serve; `tell` is as it has it."""
     from swarm.engine.postgres import PostgresEngine
+    from swarm.limits.shared import sharing
     from swarm.remote import heart
     from swarm.remote.serve import Worker
     from swarm.store.opening import open_store
@@ -109,7 +112,8 @@ async def serving(store: str, terms: Terms) -> AsyncIterator[Worker]:
         held.push_async_callback(asyncio.to_thread, opened.close)
         engine = PostgresEngine(store, terms.places, heartbeat_seconds=heart.LEASE_SECONDS)
         held.push_async_callback(engine.close)
-        yield Worker(opened, engine, terms)
+        shared = await held.enter_async_context(sharing(opened.shares, socket.gethostname()))
+        yield Worker(opened, engine, terms, shared, tell)
 
 
 def _check_address(address: str | None) -> None:
@@ -145,6 +149,11 @@ def _signals(made: Worker) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _leaves(note: str) -> None:
+    """What is wrong here is said also where nothing else is."""
+    _say(f"left to other workers: {note}")
 
 
 def _say(text: str) -> None:

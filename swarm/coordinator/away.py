@@ -9,8 +9,9 @@ tells the machines, in the journal, whether the run is paused or stops. It knows
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -18,9 +19,11 @@ from swarm.coordinator.desk import Desk
 from swarm.coordinator.offers import NotBegun, Offer, Outcome, offer_to_bytes, outcome_from
 from swarm.engine.base import Engine
 from swarm.errors import LimitReached, StoreError
-from swarm.events import Spent
+from swarm.events import Spent, Unserved
 from swarm.observe.log import get_logger
-from swarm.store.claims import Claims, Handed, Watch
+from swarm.observe.serving import offered
+from swarm.observe.telemetry import carried, placed
+from swarm.store.claims import Claims, Handed, Standing, Watch
 from swarm.store.journal import Entry
 from swarm.task import Usage
 
@@ -66,11 +69,15 @@ class Away:
             NotBegun: the run stops, and nobody had begun it.
         """
         ref = offer.slice.id
-        early = self._early.pop(ref, None)
-        if early is not None:
-            if (outcome := _understood(early)) is not None:
-                return outcome
+        outcome = None
+        if (early := self._early.pop(ref, None)) is not None and (outcome := _understood(early)) is None:
             self._over.add(ref)
+        if outcome is None:
+            outcome = await self._asked(ref, replace(offer, trace=carried()))
+        placed(self._run, ref, outcome.machine, outcome.host)
+        return outcome
+
+    async def _asked(self, ref: str, offer: Offer) -> Outcome:
         waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[ref] = waiting
         self._offers[ref] = offer
@@ -130,6 +137,7 @@ class Away:
             if offers:
                 bodies = {ref: offer_to_bytes(offer) for ref, offer in offers.items()}
                 await self._claims.offer(self._run, bodies)
+                offered(len(bodies))
                 now = asyncio.get_running_loop().time()
                 self._sent |= {ref: (offer, now) for ref, offer in offers.items() if ref in self._waiting}
                 await self._submit(list(offers))
@@ -146,28 +154,33 @@ class Away:
     async def _reconcile(self, desk: Desk) -> None:
         """Submit again what is unfinished and under no lease that lasts; let go of what nobody has begun where the
         run stops."""
+        served = True
         while True:
             await asyncio.sleep(_LOOK_SECONDS if not _stops(desk) else _HERALD_SECONDS)
             if not self._sent:
                 continue
             standings = await asyncio.to_thread(self._claims.standings, self._run)
-            found = {one.ref: one for one in standings}
-            now, again = asyncio.get_running_loop().time(), []
-            for ref, (offer, submitted) in list(self._sent.items()):
-                one = found.get(ref)
-                if one is None and now - submitted > _LOOK_SECONDS:
-                    log.warning("offered again what the store had lost", slice=ref)
-                    self._offers[ref] = offer
-                    self._stirred.set()
-                elif one is None or one.state == "handed":
-                    continue
-                elif _stops(desk) and one.state == "offered":
-                    self._give_up(ref)
-                elif (one.state == "offered" or one.left < 0) and now - submitted > _AGAIN_SECONDS:
-                    again.append(ref)
-            if again:
-                self._sent |= {ref: (self._sent[ref][0], now) for ref in again if ref in self._sent}
-                await self._submit(again)
+            if served and (served := _served(standings)) is False:
+                desk.emit(Unserved(slices=len(standings)))
+            await self._look(desk, {one.ref: one for one in standings})
+
+    async def _look(self, desk: Desk, found: dict[str, Standing]) -> None:
+        now, again = asyncio.get_running_loop().time(), []
+        for ref, (offer, submitted) in list(self._sent.items()):
+            one = found.get(ref)
+            if one is None and now - submitted > _LOOK_SECONDS:
+                log.warning("offered again what the store had lost", slice=ref)
+                self._offers[ref] = offer
+                self._stirred.set()
+            elif one is None or one.state == "handed" or (one.state == "claimed" and one.left >= 0):
+                continue
+            elif _stops(desk):
+                self._give_up(ref)
+            elif now - submitted > _AGAIN_SECONDS:
+                again.append(ref)
+        if again:
+            self._sent |= {ref: (self._sent[ref][0], now) for ref in again if ref in self._sent}
+            await self._submit(again)
 
     def _give_up(self, ref: str) -> None:
         waiting = self._waiting.get(ref)
@@ -231,6 +244,11 @@ def _understood(handed: Handed) -> Outcome | None:
     except ValueError as error:
         log.warning("what was handed in cannot be read", slice=handed.ref, reason=str(error)[:200])
         return None
+
+
+def _served(standings: Sequence[Standing]) -> bool:
+    """Whether somebody is at what is under way, or was until a moment ago."""
+    return any(one.state != "offered" or one.since < _AGAIN_SECONDS for one in standings) or not standings
 
 
 def _stops(desk: Desk) -> bool:

@@ -180,7 +180,8 @@ async def _read(desk: Desk, gate: Hedged, slice_: Slice) -> Report:
 
 async def _read_away(desk: Desk, away: Elsewhere, slice_: Slice) -> Report:
     reading, share = told(brief_for(desk, slice_), slice_), desk.left_for(slice_)
-    outcome = await away.attempt(Offer(session=desk.session, slice=slice_, told=reading, share=share))
+    with within(asker=slice_.id):
+        outcome = await away.attempt(Offer(session=desk.session, slice=slice_, told=reading, share=share))
     desk.gate.peak = max(desk.gate.peak, outcome.peak)
     if share is not None:
         desk.left[slice_.id] = share.left(outcome.usage)

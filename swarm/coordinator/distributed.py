@@ -21,6 +21,7 @@ from swarm.coordinator.away import Away
 from swarm.coordinator.desk import Desk
 from swarm.engine.base import Engine
 from swarm.errors import StoreError, UsageError
+from swarm.limits.shared import sharing
 from swarm.observe.log import get_logger
 from swarm.store.machines import Machine
 from swarm.store.opening import Store, is_url
@@ -40,7 +41,7 @@ def checked(engine: EngineName | Engine, store: object) -> None:
     """
     if isinstance(engine, str) and engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}: take {' or '.join(ENGINES)}")
-    if engine != "local" and not is_url(str(store)):
+    if engine == "postgres" and not is_url(str(store)):
         raise UsageError(
             "slices that are worked on many machines need a store on a server: --store postgresql://…"
         )
@@ -69,6 +70,9 @@ async def coordinating(engine: EngineName | Engine, store: Store, desk: Desk) ->
         held.push_async_callback(_leave, store, me)
         beating = asyncio.create_task(_beat(store, me))
         held.push_async_callback(_ended, beating)
+        if store.url is not None:
+            shared = await held.enter_async_context(sharing(store.shares, me.id))
+            desk.gate.pay_from(shared.budget(desk.run, desk.limits, desk.steering.seconds))
         desk.away = Away(desk.run, store.claims, given)
         yield
 

@@ -69,6 +69,8 @@ class Offer:
     given: Given | None = None
     share: Limits | None = None
     """What a slice that is read may spend, with all that it is cut into."""
+    trace: str = ""
+    """The span of the slice, for what is asked for it elsewhere; see `swarm.observe.telemetry.carried`."""
     version: int = VERSION
 
 
@@ -98,6 +100,9 @@ class Outcome:
     handoffs: tuple[tuple[str, tuple[Named, ...]], ...] = ()
     peak: int = 0
     usage: Usage = _NOTHING
+    machine: str = ""
+    """Which worked it, on which `host`."""
+    host: str = ""
 
     def recorded(self) -> list[Entry]:
         return [Entry(kind=kind, key=key, body=body) for kind, key, body in self.entries]

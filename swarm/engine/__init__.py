@@ -1,1 +1,1 @@
-"""Engines: where slices execute. `local` runs them in this process."""
+"""Engines: where slices execute. `local` runs them in this process, `postgres` on all that share a database."""

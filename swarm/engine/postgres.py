@@ -45,6 +45,8 @@ _LOOK_SECONDS = 2.0  # at the most until it looks by itself for what no notifica
 _FIRST_SECONDS, _MOST_SECONDS = 0.2, 60.0  # until what failed is delivered again, doubled each time
 _LOGGED = 20_000  # references whose log is kept, three lines each
 _LETTING_GO_SECONDS = 5.0
+# by what the server knows of a table that was just filled it would sort all that waits to find the first few of it
+_OURS = (*SETTINGS, "SET enable_sort = off")
 _MISSING = {
     "3F000", "42P01", "42704", "42883", "42P10",  # a schema, table, type, function, index is not there (yet)
     "0A000", "XX000",  # it was made anew, and a prepared statement still means the old one
@@ -117,6 +119,7 @@ class PostgresEngine:
             await self._let_go()
             raise
         finally:
+            self._running.clear()  # what was cancelled before it began could not take itself out
             self._serving = False
 
     async def _deliver(self, group: asyncio.TaskGroup, handler: Handler) -> None:
@@ -165,14 +168,12 @@ class PostgresEngine:
 
     async def _work(self, job: Job, handler: Handler) -> None:
         ref = (job.payload or b"").decode(errors="replace")
-        again: float | None = 0.0
+        again: float | None = min(_MOST_SECONDS, _FIRST_SECONDS * 2.0 ** min(job.attempts, 30))
         try:
             await handler(ref)
             again = None
         except Exception as error:
-            again = min(_MOST_SECONDS, _FIRST_SECONDS * 2.0 ** min(job.attempts, 30))
             log.warning("delivered again", ref=ref, reason=f"{type(error).__name__}: {error}", seconds=again)
-            asyncio.get_running_loop().call_later(again + 0.01, self._wake.set)
         finally:
             del self._running[job.id]
             self._ended.append((job, again))
@@ -187,6 +188,7 @@ class PostgresEngine:
             for job, again in ended:
                 if again is not None:
                     await self._do(partial(_put_back, job=job, seconds=again))
+                    asyncio.get_running_loop().call_later(again, self._wake.set)
         except BaseException:
             self._ended = ended + self._ended
             raise
@@ -234,6 +236,7 @@ class PostgresEngine:
                 except Exception as error:
                     if not self._known or not _passes(error):
                         raise
+                    log.info("server gone", reason=told(error, self._url))
                     came = await self._in_time(work)
                 self._gone = None
                 return came
@@ -288,7 +291,7 @@ class PostgresEngine:
             self._url, autocommit=True, application_name=application(role), **LASTING
         )
         try:
-            await connection.execute("; ".join(SETTINGS))
+            await connection.execute("; ".join(_OURS))
         except BaseException:
             await connection.close()
             raise

@@ -107,7 +107,7 @@ class Attempts:
     def __init__(
         self, journal: Journal, run: str, terms: Terms, on_attempt: Callable[[], None], flights: Flights
     ) -> None:
-        self._journal, self._run, self._terms, self._on_attempt = journal, run, terms, on_attempt
+        self._journal, self._run, self._terms, self.on_attempt = journal, run, terms, on_attempt
         self.leave: Callable[[], Awaitable[None]] | None = None
         """Waited for before each attempt."""
         self.sure: Callable[[], Awaitable[None]] | None = None
@@ -188,7 +188,7 @@ class Attempts:
                 self._adrift(call, spent, noted)
             if lane is not None and passage is not None:
                 lane.leave(passage, outcome)
-            self._on_attempt()
+            self.on_attempt()
         if completion.refusal is not None and model is not last:
             await self._note(call, Refused(f"{model.name} declined: {completion.refusal}"), completion.usage)
         return completion

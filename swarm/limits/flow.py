@@ -25,6 +25,9 @@ KINDS = ("requests", "input_tokens", "output_tokens", "tokens")
 _BURST = {"requests": 1.0}  # of a minute's that may leave at once; of others:
 _BURST_OF_TOKENS = 0.25
 _LIFE_SECONDS = 0.5  # of what was drawn, and two ticks more
+_LAG = 0.05  # of a minute's, that one who was served less than another may make up for: not for being idle
+_LEAD = 0.02  # by which one may have more ahead than another has that waits
+_LONGEST_SECONDS = 1.0  # between two looks of one that waits
 _TURN_SECONDS = 5.0  # for which one of more holders than places has a place
 _HUNGRY_SECONDS = 1.0  # after which somebody who does not ask again is not waited for, and some ticks more
 
@@ -104,7 +107,7 @@ def draw(asked: Ask) -> Step[Answer]:
             unused=_unused(state, asked.holder),
             pause=max(0.0, state.get("pause", 0.0) - facts.now),
             down_for=facts.now - state["down"] if "down" in state else None,
-            seconds=tick(state),
+            seconds=max(tick(state), _wait(state, mine["need"], limits, facts.now)),
         )
         if not (asked.taken or asked.wanted or asked.need or asked.want):
             del state["holders"][asked.holder]
@@ -120,8 +123,9 @@ def _enter(state: State, asked: Ask, now: float) -> tuple[dict[str, Any], bool]:
     state.setdefault("told", {})
     mine = holders.get(asked.holder)
     if mine is None:
-        least = {key: min((one[key] for one in holders.values()), default=0.0) for key in ("served", "turns")}
-        mine = holders[asked.holder] = {"held": 0, "at": now, "number": 0, "need": {}, **least}
+        least = min((one["turns"] for one in holders.values()), default=0.0)
+        mine = {"held": 0, "at": now, "number": 0, "need": {}, "served": 0.0, "turns": least}
+        holders[asked.holder] = mine
     again = mine["number"] == asked.number
     mine.update(
         number=asked.number,
@@ -153,8 +157,11 @@ def _limits(state: State) -> dict[str, int]:
 def _pass_time(state: State, limits: Amounts, now: float, since: float) -> None:
     """Fill the buckets, and forget what is past the window."""
     windows: dict[str, list[list[int]]] = state.setdefault("windows", {})
+    sums: dict[str, int] = state.setdefault("sums", {})
+    past = now - PERIOD_SECONDS - SLACK_SECONDS
     for kind, window in windows.items():
-        windows[kind] = [entry for entry in window if entry[0] + PERIOD_SECONDS + SLACK_SECONDS > now]
+        sums[kind] -= sum(amount for stamp, amount in window if stamp <= past)
+        windows[kind] = [entry for entry in window if entry[0] > past]
     levels: dict[str, float] = state.setdefault("levels", {})
     for kind in KINDS:
         if (limit := limits.get(kind)) is None:
@@ -171,55 +178,56 @@ def _take_back(state: State, mine: dict[str, Any], asked: Ask, limits: Amounts) 
             amount = _correct(state, kind, stamp, amount)
             if kind in state["levels"]:
                 state["levels"][kind] = min(_burst(kind, limits[kind]), state["levels"][kind] - amount)
-        if all(amount < 0 for amount in amounts.values()):
-            mine["served"] += _part(amounts, limits)
+        mine["served"] += _part(amounts, limits)
 
 
 def _correct(state: State, kind: str, stamp: int, amount: int) -> int:
     """Change what was drawn under a stamp. By how much it was: what is past the window stays as it is."""
     window: list[list[int]] = state["windows"].setdefault(kind, [])
-    for entry in window:
-        if entry[0] == stamp:
-            amount = max(amount, -entry[1])
-            entry[1] += amount
-            return amount
-    if amount > 0:
-        window.append([stamp, amount])
-        return amount
-    return 0
+    entry = next((entry for entry in reversed(window) if entry[0] == stamp), None)
+    if entry is None:
+        window.append(entry := [stamp, 0])
+    amount = max(amount, -entry[1])
+    entry[1] += amount
+    state["sums"][kind] = _used(state, kind) + amount
+    return amount
 
 
 def _serve(state: State, asked: Ask, limits: Amounts, now: float) -> dict[str, int]:
     """What the holder draws: what it needs, if that is there beside the needs of those who come first, and a fair
     part of what is left."""
-    holders = state["holders"]
-    mine = holders[asked.holder]
+    mine = state["holders"][asked.holder]
     patience = _HUNGRY_SECONDS + 3 * tick(state)
-    hungry = {
+    rivals = {
         name: one
-        for name, one in holders.items()
-        if name != asked.holder and one["need"] and now - one["at"] < patience
+        for name, one in state["holders"].items()
+        if name != asked.holder and one.get("eager") and now - one["at"] < patience
     }
-    if now - mine["at"] > patience:  # it was idle, for which it gets nothing now
-        mine["served"] = max(mine["served"], min((one["served"] for one in hungry.values()), default=0.0))
+    idle = not mine.get("eager") or now - mine["at"] > patience
+    most = max((one["served"] for one in rivals.values()), default=0.0)
+    mine["served"] = max(mine["served"], most - (0.0 if idle else _LAG))
+    mine["eager"] = bool(asked.need or asked.want)
     place = (mine["served"], asked.holder)
-    first = [one for name, one in hungry.items() if (one["served"], name) < place]
+    first = [one for name, one in rivals.items() if (one["served"], name) < place]
     need = {kind: amount for kind, amount in asked.need.items() if kind in limits}
-    if not all(_there(state, kind, need.get(kind, 0), _sum_of(first, kind), limits[kind]) for kind in need):
+    if not all(_there(state, kind, amount, _sum_of(first, kind), limits[kind]) for kind, amount in need.items()):
         mine["need"] = need
         return {}
     mine["need"] = {}
-    drawn = dict(need)
-    want = {kind: amount - need.get(kind, 0) for kind, amount in asked.want.items() if kind in limits}
+    more = {
+        kind: amount - need.get(kind, 0)
+        for kind, amount in asked.want.items()
+        if kind in limits and amount > need.get(kind, 0)
+    }
     share = 1.0
-    for kind, amount in want.items():
-        if amount > 0:
-            left = _room(state, kind, limits[kind]) - need.get(kind, 0) - _sum_of(hungry.values(), kind)
-            share = min(share, max(0.0, left) / (len(hungry) + 1) / amount)
-    for kind, amount in want.items():
-        if (more := int(max(0, amount) * share)) > 0:
-            drawn[kind] = drawn.get(kind, 0) + more
-    return drawn
+    for kind, amount in more.items():
+        left = _room(state, kind, limits[kind]) - need.get(kind, 0) - _sum_of(rivals.values(), kind)
+        share = min(share, max(0.0, left) / (len(rivals) + 1) / amount)
+    if more and (waiting := [one["served"] for one in rivals.values() if one["need"]]):
+        ahead = mine["served"] + _part(need, limits) - min(waiting)
+        share = min(share, max(0.0, _LEAD - ahead) / _part(more, limits))
+    drawn = {kind: need.get(kind, 0) + int(more.get(kind, 0) * share) for kind in {**need, **more}}
+    return {kind: amount for kind, amount in drawn.items() if amount}
 
 
 def _there(state: State, kind: str, need: int, first: int, limit: int) -> bool:
@@ -229,6 +237,21 @@ def _there(state: State, kind: str, need: int, first: int, limit: int) -> bool:
     burst = _burst(kind, limit)
     full = state["levels"][kind] >= burst - 1e-6
     return need > burst and full and not first and need <= limit - _used(state, kind)
+
+
+def _wait(state: State, need: Amounts, limits: Amounts, now: float) -> float:
+    """Seconds in which so much cannot be there, at the most one."""
+    wait = 0.0
+    for kind, amount in need.items():
+        limit = limits[kind]
+        wait = max(wait, (min(amount, _burst(kind, limit)) - state["levels"][kind]) * PERIOD_SECONDS / limit)
+        over = _used(state, kind) + amount - limit
+        for stamp, used in state["windows"].get(kind, ()):
+            if over <= 0:
+                break
+            over -= used
+            wait = max(wait, stamp + PERIOD_SECONDS + SLACK_SECONDS - now)
+    return min(wait, _LONGEST_SECONDS)
 
 
 def _count(state: State, mine: dict[str, Any], drawn: Amounts, limits: Amounts, stamp: int) -> None:
@@ -256,13 +279,18 @@ def _in_turn(holders: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str,
 
 
 def _fair(places: int, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Max-min: nobody gets more than it wants, and less than another only who wants no more. What cannot be divided
-    goes to the first."""
+    """Max-min: nobody gets more than it wants, and less than another only who wants no more. What cannot be
+    divided goes to the first."""
     given: dict[str, int] = {}
     left = places
     for done, name in enumerate(sorted(wanted, key=wanted.__getitem__)):
-        given[name] = min(wanted[name], left // (len(wanted) - done))
-        left -= given[name]
+        level = left // (len(wanted) - done)
+        if wanted[name] > level:
+            given |= {other: level for other in wanted if other not in given}
+            left = places - sum(given.values())
+            break
+        given[name] = wanted[name]
+        left -= wanted[name]
     for name in wanted:
         if left and given[name] < wanted[name]:
             given[name] += 1
@@ -281,7 +309,8 @@ def _room(state: State, kind: str, limit: int) -> float:
 
 
 def _used(state: State, kind: str) -> int:
-    return sum(amount for _, amount in state["windows"].get(kind, ()))
+    used: int = state["sums"].get(kind, 0)
+    return used
 
 
 def _unused(state: State, but: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
@@ -62,7 +63,7 @@ class Gate:
         self.budget = budget
         self.peak = 0
         """The largest request so far, in tokens: prompt and reserved reply."""
-        terms = Terms(rates, concurrency, time.monotonic())
+        self._terms = Terms(rates, concurrency, time.monotonic())
         self._journal = journal
         self.flights = Flights()
         """The calls that are on their way."""
@@ -70,7 +71,20 @@ class Gate:
         self.seen: Callable[[str, Prompt[Any]], None] | None = None
         """Told of each prompt that is asked for, with the key of its call: prompts are not kept, and a replay
         makes them again."""
-        self._attempts = Attempts(journal, run, terms, lambda: on_spent(budget.spent), self.flights)
+        self._attempts = Attempts(journal, run, self._terms, lambda: on_spent(budget.spent), self.flights)
+
+    def onto(self, journal: Journal) -> Gate:
+        """The same gate onto another journal of the run: what passes there counts with what passes here, but for
+        its `peak` and for what is waited for."""
+        made = copy(self)
+        made.peak, made._journal = 0, journal
+        made._attempts = Attempts(journal, self._run, self._terms, self._attempts.on_attempt, self.flights)
+        return made
+
+    def pay_from(self, budget: Budget) -> None:
+        """Pay from this account from now on, of which `on_spent` hears nothing: others pay from it, too."""
+        self.budget = budget
+        self._attempts.on_attempt = lambda: None
 
     def wait_for(self, leave: Callable[[], Awaitable[None]]) -> None:
         """Have each call, and each try of one, wait for this before it is sent: a run may be paused."""

@@ -354,22 +354,33 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 _lanes: dict[asyncio.AbstractEventLoop, dict[str, Lane]] = {}
-_in_common: dict[asyncio.AbstractEventLoop, Callable[[Lane], Common]] = {}
+_in_common: dict[asyncio.AbstractEventLoop, list[Callable[[Lane], Common]]] = {}
 
 
 @contextmanager
 def in_common(make: Callable[[Lane], Common]) -> Iterator[None]:
-    """Have every lane of the running event loop, now and later, draw on what `make` makes for it."""
+    """Have every lane of the running event loop, now and later, draw on what `make` makes for it; where several
+    ask for that, on what the first of those that are left makes."""
     loop = asyncio.get_running_loop()
-    _in_common[loop] = make
-    for lane in _lanes.get(loop, {}).values():
-        lane.common = make(lane)
+    makers = _in_common.setdefault(loop, [])
+    makers.append(make)
+    if len(makers) == 1:
+        _draw_on(loop, make)
     try:
         yield
     finally:
-        del _in_common[loop]
-        for lane in _lanes.get(loop, {}).values():
-            lane.common = None
+        first = makers[0] is make
+        makers.remove(make)
+        if not makers:
+            del _in_common[loop]
+        if first:
+            _draw_on(loop, makers[0] if makers else None)
+
+
+def _draw_on(loop: asyncio.AbstractEventLoop, make: Callable[[Lane], Common] | None) -> None:
+    for lane in _lanes.get(loop, {}).values():
+        lane.common = None if make is None else make(lane)
+        if make is None:
             lane.know({}, {}, {}, {})
             lane.stir()
 
@@ -384,6 +395,6 @@ def lane_of(model: Model) -> Lane:
     name: str = getattr(model, "lane", model.name)
     if name not in lanes:
         lanes[name] = lane = Lane(name, loop.time)
-        if (make := _in_common.get(loop)) is not None:
-            lane.common = make(lane)
+        if makers := _in_common.get(loop):
+            lane.common = makers[0](lane)
     return lanes[name]

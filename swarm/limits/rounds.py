@@ -12,6 +12,7 @@ from swarm.observe.log import get_logger
 log = get_logger("shares")
 
 _AGAIN_SECONDS = 1.0
+_EXACT_SECONDS = 0.001
 
 
 class Rounds:
@@ -44,7 +45,7 @@ class Rounds:
         away = False
         try:
             while self._due < float("inf"):
-                if (left := self._due - self._loop.time()) > 0:
+                if (left := self._due - self._loop.time()) > _EXACT_SECONDS:
                     self._sooner.clear()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._sooner.wait(), left)

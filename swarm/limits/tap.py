@@ -67,10 +67,10 @@ class Tap:
 
     @property
     def free(self) -> bool:
-        return self._lane.places.taken < self._places and self._loop.time() < self._fresh_until
+        return self._lane.places.taken < min(self._places, self._target) and self._loop.time() < self._fresh_until
 
     def wait(self, tokens: Mapping[Tokens, int]) -> float:
-        need: dict[str, int] = {"requests": 1, **dict(tokens)}
+        need: dict[str, int] = {"requests": 1} | dict(tokens.items())
         if not self._number:
             self._limits = self._lane.asked
         self._need = {kind: amount for kind, amount in need.items() if kind in self._limits}
@@ -84,7 +84,7 @@ class Tap:
 
     def take(self, tokens: Mapping[Tokens, int]) -> Drawn:
         drawn: Drawn = {}
-        amounts: dict[str, int] = {"requests": 1, **dict(tokens)}
+        amounts: dict[str, int] = {"requests": 1} | dict(tokens.items())
         for kind, amount in amounts.items():
             self._used[kind] += amount
             drawn[kind] = self._consume(kind, amount), amount
@@ -98,7 +98,7 @@ class Tap:
             stamp, taken = drawn[kind]
             if amount != taken:
                 self._back[stamp][kind] += amount - taken
-        self._rounds.by(self._sent + _HEARTBEAT_SECONDS)
+        self._rounds.by(self._sent + (self._tick if self._places > self._target else _HEARTBEAT_SECONDS))
 
     async def close(self) -> None:
         """Give all back that is not in use."""

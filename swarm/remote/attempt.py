@@ -13,10 +13,10 @@ from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.slices import Kept, Slices
 from swarm.errors import RunError
 from swarm.limits.budget import Budget
-from swarm.limits.gate import Gate
 from swarm.limits.hedged import Hedged
 from swarm.limits.timed import in_time
 from swarm.observe.scope import within
+from swarm.observe.telemetry import working
 from swarm.remote.heart import Held
 from swarm.remote.joined import Joined
 from swarm.store.journal import Entry
@@ -41,14 +41,16 @@ async def attempt(joined: Joined, held: Held, offer: Offer, machine: dict[str, s
     journal = joined.store.journal.under(lease)
     await journal.append(lease.run, Entry(kind=PLACED, key=f"{lease.ref}:{lease.epoch}", body=machine))
     template = joined.desk
-    gate = Gate(journal, lease.run, template.gate.budget, joined.rates, joined.places, lambda _: None)
+    gate = template.gate.onto(journal)
     gate.wait_for(joined.turn)
     gate.sure_before_sending(held.sure)
     desk = replace(template, journal=journal, gate=gate)
-    with within(run=lease.run, asker=slice_.id):
+    with working(lease.run, slice_.id, offer.session, offer.trace), within(run=lease.run, asker=slice_.id):
         if offer.told is not None:
-            return await _read(desk, slice_, offer, offer.told)
-        return await _work(desk, slice_, offer)
+            outcome = await _read(desk, slice_, offer, offer.told)
+        else:
+            outcome = await _work(desk, slice_, offer)
+    return replace(outcome, machine=machine["machine"], host=machine["host"])
 
 
 async def _read(desk: Desk, slice_: Slice, offer: Offer, told: Told) -> Outcome:

@@ -21,7 +21,7 @@ from swarm.coordinator.records import TASK, corpus_of
 from swarm.coordinator.work.fit import roles_of
 from swarm.coordinator.work.places import workplaces
 from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
-from swarm.errors import LimitReached, NoSuchRun, UsageError
+from swarm.errors import LimitReached, NoSuchRun, StoreError, UsageError
 from swarm.graph.graph import SharedGraph
 from swarm.limits.budget import Budget
 from swarm.limits.gate import Gate
@@ -38,6 +38,7 @@ from swarm.store.texts import fetch
 from swarm.task import Limits, Slice
 
 _LOOK_SECONDS = 0.5  # how soon a pause or a stop is noticed
+_PARTS = ("model", "reader")
 _IDLE_SECONDS = 60.0  # after which what a run holds open here is let go of
 
 
@@ -65,15 +66,15 @@ class Joined:
 
     desk: Desk
     store: Store
-    rates: Rates
-    places: int
     needs_all: bool
-    """Whether all of its material may be asked for."""
+    """Whether all of its material may be asked for, and is not here yet."""
     slices: int = 0
     """At work now."""
     idle_since: float = field(default_factory=time.monotonic)
     over: LimitReached | None = None
     """The limit at which the run ends."""
+    here: set[str] = field(default_factory=set)
+    """Sources whose text is known to be here."""
 
     async def turn(self) -> None:
         """Before a call: wait while the run is paused.
@@ -89,10 +90,16 @@ class Joined:
         """See to it that the text of a slice is here."""
         desk = self.desk
         wanted = {span.source for span in slice_.spans}
-        sources = desk.corpus.sources if self.needs_all else [desk.sources[id_] for id_ in sorted(wanted)]
+        if self.needs_all:
+            wanted |= {source.id for source in desk.corpus.sources}
+        if wanted <= self.here:
+            return
+        sources = [desk.sources[id_] for id_ in sorted(wanted - self.here)]
         missing = [one for one in sources if desk.library.source(one.id) is None]
         if missing:
             await fetch(desk.library, self.store.blobs, missing)
+        self.here |= wanted
+        self.needs_all = False
 
     def enter(self, slice_: Slice) -> None:
         """Take a slice up, with the branch that it belongs to."""
@@ -109,7 +116,9 @@ class Joined:
         """Go by what the coordinator tells of the run, until cancelled."""
         desk, known = self.desk, -1
         while True:
-            record = await asyncio.to_thread(desk.journal.latest, desk.run, POSTURE)
+            record = None
+            with suppress(StoreError):  # it is away: what is sent meanwhile cannot be recorded, and is not sent
+                record = await asyncio.to_thread(desk.journal.latest, desk.run, POSTURE)
             if record is not None and record.seq != known and record.body["session"] >= desk.session:
                 known = record.seq
                 self._go_by(record.body)
@@ -134,6 +143,7 @@ class Runs:
         self._store, self._purse, self._terms = store, purse, terms
         self._joined: dict[tuple[str, int], tuple[Joined, AsyncExitStack]] = {}
         self._joining: dict[tuple[str, int], asyncio.Lock] = {}
+        self._made: dict[tuple[str, int | None, str | None], Model] = {}
 
     @asynccontextmanager
     async def at(self, run: str, session: int) -> AsyncIterator[Joined]:
@@ -163,12 +173,19 @@ class Runs:
                 self._joining.pop(name, None)
                 await held.aclose()
 
+    async def close(self) -> None:
+        """Let go of all, once nothing is worked any more."""
+        await self.tidy(all_=True)
+        for model in self._made.values():
+            await model.close()
+        self._made.clear()
+
     async def _join(self, run: str, session: int) -> tuple[Joined, AsyncExitStack]:
-        desk, rates = await self._desk(run, session)
+        desk = await self._desk(run, session)
         uses = desk.work is not None and any(
             role.tools or role.code is not None for role in desk.work.roles.values()
         )
-        joined = Joined(desk=desk, store=self._store, rates=rates, places=self._terms.places, needs_all=bool(uses))
+        joined = Joined(desk=desk, store=self._store, needs_all=uses)
         held = AsyncExitStack()
         try:
             if desk.work is not None:
@@ -180,7 +197,7 @@ class Runs:
             raise
         return joined, held
 
-    async def _desk(self, run: str, session: int) -> tuple[Desk, Rates]:
+    async def _desk(self, run: str, session: int) -> Desk:
         journal, database = self._store.journal, self._store.database
         record = await asyncio.to_thread(journal.record, run, "session", str(session))
         asked = await asyncio.to_thread(journal.record, run, "task", "")
@@ -194,7 +211,6 @@ class Runs:
         corpus = await asyncio.to_thread(corpus_of, journal, run) or Corpus(sources=())
         spent = await asyncio.to_thread(journal.spent, run)
         budget = Budget(limits, spent) if self._purse is None else self._purse.budget(run, limits)
-        rates = Rates.of(limits)
         graph = SharedGraph(database, f"worker of {run}")  # that of a coordinator on this machine is another
         await graph.clear()
         desk = Desk(
@@ -207,7 +223,7 @@ class Runs:
             library=Library(database),
             cuts=Cuts(database),
             journal=journal,
-            gate=Gate(journal, run, budget, rates, self._terms.places, lambda _: None),
+            gate=Gate(journal, run, budget, Rates.of(limits), self._terms.places, lambda _: None),
             corpus=corpus,
             graph=graph,
             follow=Following(journal, run, graph, Library(database), corpus).catch_up,
@@ -222,14 +238,11 @@ class Runs:
             root = Branch(order=Order(name=ROOT, objective=desk.question, done_when=task.done_when))
             coded = plan if plan is not None and plan.orders is not None else None
             desk.work = Work(root=root, program=coded, roles=roles_of(plan), branches={ROOT: root})
-        return desk, rates
+        return desk
 
     def _models(self, body: dict[str, Any]) -> tuple[Model, Model]:
         """Those of a session, as far as they are the same here."""
-        made = {
-            part: self._terms.models(str(body[part]), body["window"], body["base_url"])
-            for part in ("model", "reader")
-        }
+        made = {part: self._model(str(body[part]), body["window"], body["base_url"]) for part in _PARTS}
         for part, model in made.items():
             facts = body["facts"][part]
             if (facts["revision"], facts["window"]) != (model.revision, model.window):
@@ -239,6 +252,12 @@ class Runs:
                     "run the same version of Swarm"
                 )
         return made["model"], made["reader"]
+
+    def _model(self, name: str, window: int | None, address: str | None) -> Model:
+        key = (name, window, address)
+        if key not in self._made:
+            self._made[key] = self._terms.models(*key)
+        return self._made[key]
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,8 +24,10 @@ from swarm.coordinator.work.state import Work
 from swarm.engine.base import Engine
 from swarm.errors import StaleLease, StoreError, UsageError
 from swarm.observe.log import get_logger
+from swarm.observe.serving import Serving, serving
+from swarm.remote import heart
 from swarm.remote.attempt import attempt
-from swarm.remote.heart import LEASE_SECONDS, Heart, Held
+from swarm.remote.heart import Heart, Held
 from swarm.remote.joined import Purse, Runs, Terms
 from swarm.store.claims import Lease
 from swarm.store.machines import Machine
@@ -51,16 +53,25 @@ class Count:
 
 class Worker:
     """Works slices of all runs of a store, as an engine delivers them. `purse` holds them to what they may spend
-    over all machines."""
+    over all machines; `tell` is told once what it cannot work, and why."""
 
-    def __init__(self, store: Store, engine: Engine, terms: Terms, purse: Purse | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        terms: Terms,
+        purse: Purse | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         host = socket.gethostname()
         self.id = f"{host}-{os.getpid()}-{secrets.token_hex(2)}"
         self.count = Count()
         self._store, self._engine, self._terms = store, engine, terms
         self._host, self._started = host, time.time()
         self._runs = Runs(store, purse, terms)
+        self._tell = tell
         self._heart: Heart
+        self._told: Serving
 
     async def serve(self) -> None:
         """Until it is drained.
@@ -69,12 +80,12 @@ class Worker:
             StoreError: the store, or the engine, cannot be reached any more.
         """
         self._heart = Heart(self._store.claims, self._store.machines, self._described, self.drain)
-        with self._heart.beating():
+        with serving() as self._told, self._heart.beating():
             try:
                 async with self._tidying():
                     await self._engine.serve(self.handle)
             finally:
-                await self._runs.tidy(all_=True)
+                await self._runs.close()
         with suppress(StoreError):  # it is taken for silent, then
             await asyncio.to_thread(self._store.machines.leave, self.id)
 
@@ -83,18 +94,23 @@ class Worker:
         if not self.count.draining:
             self.count.draining = True
             log.info("draining", slices=len(self._heart.held))
+            self._told.draining()
         self._engine.drain()
 
     async def handle(self, reference: str) -> None:
         """Work what a reference names, where it is to be worked and nobody is at it."""
         run, _, ref = reference.rpartition("/")
         since = time.monotonic()
-        lease = await self._store.claims.claim(run, ref, self.id, LEASE_SECONDS)
+        lease = await self._store.claims.claim(run, ref, self.id, heart.LEASE_SECONDS)
         if lease is None:  # done, withdrawn, or another's: whoever coordinates it submits it again if need be
+            self._told.delivered_again()
             return
+        self._told.claimed()
+        handed = False
         with self._heart.holding(lease, since) as held:
             try:
                 await self._held(held)
+                handed = True
             except asyncio.CancelledError:
                 if not held.lost:
                     await self._let_go(lease)
@@ -106,9 +122,15 @@ class Worker:
                 await self._let_go(lease)
                 if isinstance(error, StoreError):
                     raise
-                self.count.note = f"run {run}: {error}"
+                if self.count.note != (note := f"run {run}: {error}"):
+                    self.count.note = note
+                    self._tell(note)
                 log.warning("cannot work a run", run=run, reason=str(error))
                 raise NotHere(str(error)) from None
+            finally:
+                self._told.ended(handed_in=handed)
+                if held.lost:
+                    self._told.lost()
 
     async def _held(self, held: Held) -> None:
         lease = held.lease

@@ -65,4 +65,3 @@ def _over(journal: Journal, run: str) -> bool:
     if session is None or answer is None or answer.key != session.key:
         return False
     return ANSWER.validate_python(answer.body).complete
-

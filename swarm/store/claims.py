@@ -2,9 +2,10 @@
 and handed in.
 
 A claim is a lease: it lasts for so many seconds, is made to last longer as long as its holder lives, and carries
-an epoch that no other lease ever had. What is written under a lease (`Journal.under`, `hand_in`) is refused once it
-is over, so a worker that was frozen and wakes up changes nothing. Here is only what is under way: what is settled
-is in the journal, and withdrawn from here. An engine may deliver a slice twice, late or never; this decides.
+an epoch that no other lease ever had. What is written under a lease (`Journal.under`, `hand_in`) is refused once
+it is over, so a worker that was frozen and wakes up changes nothing. Here is only what is under way: what is
+settled is in the journal, and withdrawn from here. An engine may deliver a slice twice, late or never; this
+decides.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ _OFFER = (
 )
 _CLAIM = (
     "WITH wanted AS (SELECT num, new.* FROM "
-    "unnest(%s::text[], %s::text[], %s::text[], %s::float8[], %s::bigint[]) WITH ORDINALITY AS new (id, ref, holder, seconds, mark, n) JOIN runs USING (id)), "
+    "unnest(%s::text[], %s::text[], %s::text[], %s::float8[], %s::bigint[]) WITH ORDINALITY "
+    "AS new (id, ref, holder, seconds, mark, n) JOIN runs USING (id)), "
     "free AS (SELECT claims.run, claims.ref, claims.epoch AS old, claims.mark = wanted.mark AS again, "
     "wanted.holder, wanted.seconds, wanted.mark, wanted.n "
     "FROM claims JOIN wanted ON claims.run = num AND claims.ref = wanted.ref "

@@ -51,7 +51,7 @@ class SqliteMachines:
     def drain(self, names: Sequence[str]) -> list[str]:
         parameters = (self._clock() - GONE_SECONDS, json.dumps(list(names)))
         rows = self._database.write_sync(lambda connection: connection.execute(_DRAIN, parameters).fetchall())
-        return sorted(id_ for (id_,) in rows)
+        return sorted(str(id_) for (id_,) in rows)
 
     def close(self) -> None:
         """The file is closed by whoever opened it."""

@@ -13,6 +13,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 
+from swarm.errors import RunError
 from swarm.workspace.git import Git
 from swarm.workspace.remote import Push, Remote
 
@@ -53,7 +54,8 @@ class Turn:
         beat, self._beat = self._beat, None
         if beat is not None:
             self._over.set()  # and not cancelled: it would not be known what the ref is at
-            await beat
+            with suppress(RunError):  # then it gets stale
+                await beat
             if self._ours:
                 await self._remote.push(Push(ref=self.ref, commit="", expected=self._ours))
                 self._ours = ""

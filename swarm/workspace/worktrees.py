@@ -133,7 +133,8 @@ class Worktrees:
             RunError: the remote cannot be reached, or the slice is worked elsewhere by now.
         """
         worktree = self._open.get(slice_)
-        if worktree is not None and not worktree.landing:
+        if self.repository.remote is not None and worktree is not None and not worktree.landing:
+            await self.settle(worktree)  # what a landing that was broken off left in it is not the work
             await self.carried.keep(worktree)
 
     async def leave(self, slice_: str) -> None:
@@ -142,6 +143,7 @@ class Worktrees:
             async with self._each[checked_name(slice_)]:
                 if (worktree := self._open.pop(slice_, None)) is not None:
                     await leftovers.remove(self.repository, worktree.left)
+                    await self.unsave(slice_)
                     self.carried.leave(slice_)
 
     async def look(self, slice_: str) -> Worktree:

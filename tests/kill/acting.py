@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,10 +31,12 @@ _STEPS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Acting(Job):
-    """So many pieces; code works on with each of them where a program plans."""
+    """So many pieces; code works on with each of them where a program plans. A use of a tool for the last of them
+    keeps its process busy for `blocks` seconds."""
 
     pieces: int
     planned: bool = False
+    blocks: float = 0.0
 
     @property
     def task(self) -> Task:
@@ -41,7 +44,7 @@ class Acting(Job):
 
     @property
     def plan(self) -> Program:
-        mark, look = tools(self.folder)
+        mark, look = tools(self.folder, {f"first {self.pieces - 1}": self.blocks})
         sub_agent = Role(tools=(look, mark, "subtask"), steps=_STEPS, legs=3, view_tokens=300)
 
         def orders() -> Iterable[Order]:
@@ -70,18 +73,19 @@ class Acting(Job):
         )
 
 
-def tools(folder: Path) -> tuple[Tool, Tool]:
+def tools(folder: Path, blocks: Mapping[str, float]) -> tuple[Tool, Tool]:
     """One that changes something, and one that looks."""
-    return swarm.tool(partial(_mark, folder), name="mark"), swarm.tool(look, changes=False)
+    return swarm.tool(partial(_mark, folder, blocks), name="mark"), swarm.tool(look, changes=False)
 
 
-async def _mark(folder: Path, word: str) -> str:
+async def _mark(folder: Path, blocks: Mapping[str, float], word: str) -> str:
     """Note a word.
 
     Args:
         word: the word
     """
     note(folder, word)
+    time.sleep(blocks.get(word, 0.0))  # noqa: ASYNC251 - as tools do that should not
     await asyncio.sleep(0.02)  # to be killed meanwhile
     return f"{word} is noted"
 

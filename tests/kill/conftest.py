@@ -13,6 +13,7 @@ import pytest
 from swarm.testing.faults import log_normal
 from swarm.testing.postgres import LocalPostgres
 from swarm.testing.provider import Provider
+from tests.kill.cluster import Cluster
 from tests.kill.victim import Job, warm
 from tests.kill.watch import Trial, Undisturbed
 
@@ -31,6 +32,18 @@ def write_corpus(folder: Path, sources: int) -> Path:
             lines.insert(4, f"The keeper of lighthouse {number} was called Ida Lewis the {number}th.")
         (folder / f"{number:04}.txt").write_text("\n\n".join(lines), "utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server for those who kill it."""
+    server = Cluster()
+    try:
+        server.__enter__()
+    except (LookupError, OSError) as error:
+        pytest.skip(str(error))
+    yield server
+    server.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")

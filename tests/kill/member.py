@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import json
+import logging
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -28,13 +31,14 @@ import swarm.models.openai
 import swarm.store.postgres
 import swarm.store.postgres_asks  # noqa: F401
 from swarm.cli import worker as command
-from swarm.coordinator import away
+from swarm.coordinator import away, distributed
 from swarm.errors import StoreInUse, SwarmError
 from swarm.limits import attempts
 from swarm.models.base import Model
 from swarm.models.registry import connect
+from swarm.observe.log import to_stderr
 from swarm.observe.scope import scope
-from swarm.remote import coordinate, heart, joined, serve, standby
+from swarm.remote import heart, joined, serve, standby
 from swarm.run import Swarm
 from tests.kill.victim import ANSWER, SAID, Job
 
@@ -50,7 +54,8 @@ _fork = multiprocessing.get_context("forkserver")
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """A process of a fleet. `folder` is where it works, the store and the provider are as it reaches them. In the
-    folder of the `job` is what all of them do outside. A coordinator stands by where another is at the run."""
+    folder of the `job` is what all of them do outside. A coordinator stands by where another is at the run, unless
+    it is `hasty`."""
 
     part: Part
     job: Job
@@ -58,6 +63,7 @@ class Member:
     store: str
     base_url: str
     places: int
+    hasty: bool = False
     network: str = ""
     """A network namespace to be in."""
     file_bytes: int = 0
@@ -82,6 +88,8 @@ def _main(member: Member) -> None:
     said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
+    faulthandler.register(signal.SIGUSR1)
+    to_stderr(level=logging.WARNING)
     _hasten()
     _note_requests(member.job.folder / SENT)
     if member.file_bytes:
@@ -117,21 +125,22 @@ async def _coordinate(member: Member) -> dict[str, Any]:
         concurrency=job.concurrency,
         engine="postgres",
     )
-    while True:
+    while not member.hasty:
         await standby.stand_by(job.run, member.store, lambda text: print(text, file=sys.stderr, flush=True))
         try:
             return asdict(await swarm.run(job.task, run_id=job.run, plan=job.plan))
         except StoreInUse as error:  # another was faster, or has taken over
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    return asdict(await swarm.run(job.task, run_id=job.run, plan=job.plan))
 
 
 def _hasten() -> None:
     attempts.ATTEMPTS = 2
     attempts._jitter = lambda tries: 0.001 * tries  # type: ignore[attr-defined]
-    for module in (heart, serve, coordinate):
+    for module in (heart, serve):
         module.LEASE_SECONDS = LEASE_SECONDS  # type: ignore[attr-defined]
     away._LOOK_SECONDS, away._AGAIN_SECONDS = 0.3, 1.0
-    coordinate._BEAT_SECONDS = 0.5
+    distributed._BEAT_SECONDS = 0.5
     standby.SILENT_SECONDS, standby._LOOK_SECONDS = SILENT_SECONDS, 0.2
 
 
@@ -152,7 +161,6 @@ def _note_requests(path: Path) -> None:
 def _bound_files(most: int) -> None:
     """No file grows past so many bytes, as where the disk is full."""
     import resource
-    import signal
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

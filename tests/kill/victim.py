@@ -27,7 +27,7 @@ from tests.kill.points import arm
 RUN = "run"
 ANSWER, SAID = "answer.json", "said.txt"
 _fork = multiprocessing.get_context("forkserver")
-_fork.set_forkserver_preload(["openai", "psycopg", __name__, "tests.kill.member"])
+_fork.set_forkserver_preload(["openai", "psycopg", "langgraph.graph", __name__, "tests.kill.member"])
 
 
 @dataclass(frozen=True, kw_only=True)

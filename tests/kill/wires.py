@@ -1,5 +1,5 @@
-"""Lines between a process and a server, that a test can cut: what is sent then is held and nobody is told, as where
-a switch fails. When a line is mended what was held arrives late, or its connections are broken by then.
+"""Lines between a process and a server, that a test can cut: what is sent then is held and nobody is told, as
+where a switch fails. When a line is mended what was held arrives late, or its connections are broken by then.
 
 All lines are served by one event loop on a thread of its own. This module does not know what is said on them.
 """

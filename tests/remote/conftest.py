@@ -1,4 +1,4 @@
-"""A coordinator and a worker of one store, in one process: all that travels between them goes through the store."""
+"""A coordinator and a worker of one store, in one process: what travels between them goes through the store."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from swarm.store.opening import Store
 from swarm.store.postgres import PostgresJournal
 from swarm.store.sqlite import SqliteJournal
 from swarm.testing.conformance import BlobsConformance, ClaimsConformance, Kept, Shared, Sharing
-from swarm.testing.postgres import LocalPostgres
 
 Stored = Callable[[], AbstractContextManager[Store]]
 
@@ -52,11 +51,9 @@ class TestSqlite(Both):
 
 class TestPostgres(Both):
     @pytest.fixture
-    def stored(self, postgres: LocalPostgres, tmp_path: Path) -> Stored:
-        url = postgres.database()
-
+    def stored(self, emptied_url: str, tmp_path: Path) -> Stored:
         def open_() -> Store:
             database = Database.open(tmp_path / "beside.db")
-            return Store(PostgresJournal.open(url, database), database, url)
+            return Store(PostgresJournal.open(emptied_url, database), database, emptied_url)
 
         return open_

@@ -13,7 +13,6 @@ from swarm.store.journal import Journal
 from swarm.store.postgres import PostgresJournal
 from swarm.store.sqlite import SqliteJournal
 from swarm.testing.conformance import JournalConformance, Opened
-from swarm.testing.postgres import LocalPostgres
 
 
 class TestSqliteJournal(JournalConformance):
@@ -37,8 +36,8 @@ class TestSqliteJournal(JournalConformance):
 
 class TestPostgresJournal(JournalConformance):
     @pytest.fixture
-    def url(self, postgres: LocalPostgres) -> str:
-        return postgres.database()
+    def url(self, emptied_url: str) -> str:
+        return emptied_url
 
     @pytest.fixture
     def opened(self, url: str, tmp_path: Path) -> Opened:

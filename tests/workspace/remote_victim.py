@@ -1,11 +1,11 @@
-"""Slices that land on a remote, in a process of its own, to be killed: begun again on whichever machine, it goes on
-from what it wrote down and from what the remote has.
+"""Slices that land on a remote, in a process of its own, to be killed: begun again on any machine, it goes on from
+what it wrote down and from what the remote has.
 
     python -m tests.workspace.remote_victim REMOTE MACHINE JOURNAL FIRST END [DIE]
 
-It works the slices from FIRST to END. Its journal is where no machine is, as a store would be. DIE is where it kills
-itself, the first time that it comes there: `about_to` (recorded, not pushed yet) or `landed` (pushed, not recorded).
-It ends with 0 when all has landed.
+It works the slices from FIRST to END. Its journal is where no machine is, as a store would be. DIE is where it
+kills itself, the first time that it comes there: `about_to` (recorded, not pushed yet) or `landed` (pushed, not
+recorded). It ends with 0 when all has landed.
 """
 
 from __future__ import annotations

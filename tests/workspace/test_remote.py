@@ -290,6 +290,25 @@ async def test_work_that_does_not_land_is_kept_as_it_came_back(remote: Path, tmp
     assert (await land(Landing(two), tree)).commit
 
 
+async def test_what_is_kept_of_a_landing_that_was_broken_off_is_the_work(remote: Path, tmp_path: Path) -> None:
+    one = await joined(remote, tmp_path / "one")
+    tree = await one.open("slice")
+    write(tree.path, {"x": "y\n"})
+    base = tree.base
+
+    async def broken_off(_commit: str) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await land(Landing(one), tree, about_to=broken_off)
+    await one.keep("slice")
+    await one.leave("slice")
+    two = await joined(remote, tmp_path / "two")
+    again = await two.open("slice")
+    assert (again.base, (again.path / "x").read_text()) == (base, "y\n")
+    assert (await land(Landing(two), again)).commit
+
+
 async def test_a_run_that_stops_gives_its_work_to_whichever_machine_goes_on(remote: Path, tmp_path: Path) -> None:
     one = await joined(remote, tmp_path / "one")
     write((await one.open("slice")).path, {"half": "done\n"})

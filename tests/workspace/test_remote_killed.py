@@ -1,8 +1,9 @@
-"""Processes on several machines land on one remote and are killed with -9; others go on with their work on machines
-that have nothing of it. Nothing lands twice, nothing is lost, and nothing is left behind on the remote."""
+"""Processes on several machines land on one remote and are killed with -9; others go on with their work, on
+machines that have nothing of it. Nothing lands twice, nothing is lost, and nothing is left on the remote."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace.landing_victim import Journal
 from tests.workspace.remotes import bare
 from tests.workspace.repos import elsewhere, git, history, passes
 
@@ -66,7 +66,8 @@ class Fleet:
     def fits(self, folder: Path) -> None:
         """See that each slice landed once, as it was recorded, that the branch passes at each commit, and that
         nothing else is on the remote."""
-        rows = [row for number in range(self.processes) for row in Journal(self.journal(number)).rows]
+        journals = [self.journal(number).read_bytes() for number in range(self.processes)]
+        rows = [json.loads(line) for one in journals for line in one.split(b"\n")[:-1]]
         landed, commits = {name: value for name, what, value in rows if what == "landed"}, history(self.remote)
         names = [f"s{number:03}" for number in range(self.processes * self.each)]
         assert sorted(git(self.remote, "log", "--format=%s", "main..green").split()) == names

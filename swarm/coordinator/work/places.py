@@ -79,14 +79,15 @@ class GitPlaces:
         except RunError as error:
             raise CallFailed(f"its unfinished work cannot be kept: {error}") from None
 
-    async def give_back(self, slice_: str) -> None:
-        """A slice is not worked to its end here: what there is of its work is kept for whoever goes on with it, on
-        the remote where there is one, and its worktree is removed.
+    async def give_back(self, slice_: str, *, ours: bool = True) -> None:
+        """A slice is not worked to its end here. On a remote what there is of its work is kept for whoever goes on
+        with it, unless it is another's by now, and its worktree is removed.
 
         Raises:
             CallFailed: it cannot be kept.
         """
-        await self.keep(slice_)
+        if ours:
+            await self.keep(slice_)
         try:
             await self._trees.leave(slice_)
         except RunError as error:  # it goes when the run ends
@@ -185,6 +186,11 @@ async def workplaces(desk: Desk, still_ours: StillOurs | None = None) -> AsyncIt
     if workspace is None or desk.recorded is not None:
         yield None
         return
+    if still_ours is not None and not workspace.remote:
+        raise UsageError(
+            f"the repository {workspace.repository} is on one machine alone: begin the run with a remote, where "
+            "work lands from others too"
+        )
     from swarm.workspace.landing import Landing
     from swarm.workspace.sandbox import sandbox_of
     from swarm.workspace.worktrees import Worktrees

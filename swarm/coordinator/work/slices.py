@@ -97,7 +97,8 @@ class Slices:
         merged here, before anyone goes by it."""
         desk = self.desk
         offer = Offer(session=desk.session, slice=slice_, given=given_of(desk, self.plan, slice_))
-        outcome = await desk.steering.work(slice_.id, lambda: away.attempt(offer))
+        with within(asker=slice_.id):
+            outcome = await desk.steering.work(slice_.id, lambda: away.attempt(offer))
         desk.gate.peak = max(desk.gate.peak, outcome.peak)
         ledger.add(outcome.recorded())
         for key, named in outcome.handoffs:

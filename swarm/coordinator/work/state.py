@@ -112,8 +112,8 @@ class Places(Protocol):
     async def keep(self, slice_: str) -> None:
         """Where other machines may go on with it, have what it changed kept there before that is recorded."""
 
-    async def give_back(self, slice_: str) -> None:
-        """It is not worked to its end here: what it changed is kept for whoever goes on with it."""
+    async def give_back(self, slice_: str, *, ours: bool = True) -> None:
+        """It is not worked to its end here. While it is `ours`, what it changed is kept for whoever goes on."""
 
     async def close(self, slice_: str) -> None:
         """It is settled: its worktree goes."""

@@ -102,7 +102,7 @@ def quoted(look: Look, span: Span) -> dict[str, Any]:
 
 
 def missing(what: str) -> str:
-    return f"the text of {what} is not on this machine: look where the run was read, or gather it here"
+    return f"the text of {what} is not on this machine, nor on a server: look where the run was read"
 
 
 def _from_word(text: str) -> str:

@@ -13,8 +13,9 @@ pytest with `pytest-asyncio`.
 `opened` opens one and the same store again and again, one at a time, as a context manager. `program` is Python
 that makes `journal` from it in another process, or an empty string where no other process can: what is killed and
 who may take over is then not tested. What machines share is held to `ClaimsConformance` (a journal and the claims
-beside it, opened by `sharing`) and `BlobsConformance` (opened by `kept`). With `pytest.register_assert_rewrite("swarm.testing.conformance")`, called
-before this is imported, a failure shows what was compared. The suite knows the protocol and no store.
+beside it, opened by `sharing`), `BlobsConformance` (opened by `kept`) and `MachinesConformance`. With
+`pytest.register_assert_rewrite("swarm.testing.conformance")`, called before this is imported, a failure shows what
+was compared. The suite knows the protocol and no store.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from swarm.testing.conformance.engine import EngineConformance, MakeEngine
 from swarm.testing.conformance.followed import FollowedConformance
 from swarm.testing.conformance.given import TEXTS, Opened, call_key, entry, intent, reply, running
 from swarm.testing.conformance.index import IndexConformance, MakeIndex
+from swarm.testing.conformance.machines import MachinesConformance, OpenMachines, Silent
 from swarm.testing.conformance.processes import ProcessConformance
 from swarm.testing.conformance.records import RecordsConformance
 
 __all__ = [
     "TEXTS", "BlobsConformance", "CallsConformance", "ClaimsConformance", "EngineConformance",
-    "FollowedConformance", "IndexConformance", "JournalConformance", "Kept", "MakeEngine", "MakeIndex",
-    "Opened", "ProcessConformance", "RecordsConformance", "Shared", "Sharing", "call_key", "entry", "intent",
-    "reply", "running",
+    "FollowedConformance", "IndexConformance", "JournalConformance", "Kept", "MachinesConformance", "MakeEngine",
+    "MakeIndex", "OpenMachines", "Opened", "ProcessConformance", "RecordsConformance", "Shared", "Sharing",
+    "Silent", "call_key", "entry", "intent", "reply", "running",
 ]  # fmt: skip
 
 

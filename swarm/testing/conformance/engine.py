@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from swarm.engine.base import Engine
+from swarm.engine.base import Engine, Handler
 
 MakeEngine = Callable[[int], Engine]
 
@@ -72,13 +72,13 @@ async def used(engine: MakeEngine, places: int = 2) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def serving(engine: Engine, hand: Hand) -> AsyncIterator[None]:
+async def serving(engine: Engine, handler: Handler) -> AsyncIterator[None]:
     """It serves while the block lasts, in one call of `serve` or in several."""
 
     async def serve() -> None:
         while True:
             with suppress(Told):
-                await engine.serve(hand)
+                await engine.serve(handler)
             await asyncio.sleep(0.001)
 
     async with asyncio.TaskGroup() as group:
@@ -202,6 +202,21 @@ class EngineConformance:
                 await one.submit(["last"])
                 await until(lambda: "last" in hand.done)
         assert hand.given == ["a", "a", "a", "last"]
+
+    async def test_what_was_cancelled_by_itself_is_delivered_again_and_its_place_is_not_lost(
+        self, engine: MakeEngine
+    ) -> None:
+        given: list[str] = []
+
+        async def handler(ref: str) -> None:
+            given.append(ref)
+            if len(given) == 1:
+                raise asyncio.CancelledError
+
+        async with used(engine, 1) as one:
+            await one.submit(["a"])
+            async with serving(one, handler):
+                await until(lambda: given == ["a", "a"])
 
     async def test_what_was_served_when_serving_is_cancelled_is_delivered_by_the_next(
         self, engine: MakeEngine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from tests.inspect.browser.test_work import rows
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("machines") / "swarm.db"
     script = Script(findings=100, machines=("north", "<b>south"), lost=1)
-    asyncio.run(staged(path, script))
+    with ThreadPoolExecutor(1) as thread:  # on this one stands Playwright's loop
+        thread.submit(lambda: asyncio.run(staged(path, script))).result()
     return path
 
 
