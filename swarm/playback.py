@@ -53,6 +53,8 @@ _INPUTS |= {"landing", "landed", "tools", "found", "job", "posture", "placed"}
 """Kinds of records that are taken as they are: what they hold came from outside, or from the clock."""
 _GIVEN = {"room", "pairs", "kept", "looked", "checked", "tool", "ran", "landed", "tools", "found"}
 """Kinds that may be looked up before the record of them is due: another slice may have been first."""
+_AHEAD = {"kept", "named", "artifact"}
+"""Kinds that another machine records before what became of its slice, which may be settled by a later session."""
 _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
 _TOO_LONG = "it did not fit the window when it was recorded"
@@ -173,6 +175,7 @@ class _Checked:
     def __init__(self, played: Played, made: SqliteJournal, session: Session) -> None:
         self._played, self._made, self._session = played, made, session
         self._seen: set[tuple[str, str]] = set()
+        self._ahead = _AHEAD if played.elsewhere else set[str]()
 
     async def append(self, run: str, *entries: Entry, also: Projection | None = None) -> None:
         for entry in entries:
@@ -187,6 +190,8 @@ class _Checked:
         record = self._session.records.get(name)
         if record is None and self._made.record(self._played.run, *name) is not None:
             return  # its name was taken in an earlier session: what is written again changes nothing
+        if record is None and entry.kind in self._ahead:
+            record = self._played.given(*name)
         if record is None:
             self._missing(f"this version makes a {entry.kind} record {entry.key}, which the journal does not hold")
         if json.loads(to_json(entry.body)) != record.body:
@@ -226,7 +231,7 @@ class _Checked:
         left = [
             record
             for name, record in self._session.records.items()
-            if name not in self._seen and name[0] not in _INPUTS
+            if name not in self._seen and name[0] not in _INPUTS | self._ahead
         ]
         return min(left, key=lambda record: record.seq, default=None)
 
@@ -304,8 +309,8 @@ class _Checked:
     def accounts(self) -> list[Account]:
         return []
 
-    def hold(self, run: str) -> None:
-        """It is nobody else's."""
+    def hold(self, run: str) -> int:  # noqa: ARG002
+        return 0
 
     def let_go(self, run: str) -> None:
         """Nobody waits for it."""

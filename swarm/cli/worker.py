@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from swarm.remote.serve import Worker
 
 _PLACES = 16
+_PATIENCE = 600.0  # seconds for which a server may be away
 
 _Store = Annotated[
     str,
@@ -91,7 +92,7 @@ async def _serve(
     async with serving(store, terms, _leaves) as made:
         if not quiet:
             _say(f"worker {made.id}: {places} places; Ctrl-C finishes what is under way")
-        with _signals(made):
+        with _signals(made, quiet=quiet):
             await made.serve()
     if not quiet:
         _say(f"worker {made.id}: {made.count.done:,} slices worked")
@@ -110,7 +111,8 @@ async def serving(store: str, terms: Terms, tell: Callable[[str], None] = lambda
     opened = await asyncio.to_thread(open_store, store)
     async with AsyncExitStack() as held:
         held.push_async_callback(asyncio.to_thread, opened.close)
-        engine = PostgresEngine(store, terms.places, heartbeat_seconds=heart.LEASE_SECONDS)
+        lease = heart.LEASE_SECONDS
+        engine = PostgresEngine(store, terms.places, heartbeat_seconds=lease, patience_seconds=_PATIENCE)
         held.push_async_callback(engine.close)
         shared = await held.enter_async_context(sharing(opened.shares, socket.gethostname()))
         yield Worker(opened, engine, terms, shared, tell)
@@ -132,14 +134,15 @@ def _check_address(address: str | None) -> None:
 
 
 @contextmanager
-def _signals(made: Worker) -> Iterator[None]:
+def _signals(made: Worker, *, quiet: bool) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def handle(number: int) -> None:
         if made.count.draining:
             _say("left at once; what was under way is worked by others")
             os._exit(128 + number)
-        _say("draining: what is under way is finished; again leaves at once")
+        if not quiet:
+            _say("draining: what is under way is finished; again leaves at once")
         made.drain()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -44,10 +44,11 @@ def reference(run: str, ref: str) -> str:
 
 
 class Away:
-    """Of one run, while its slices are worked. `claims` and `engine` are whoever opened them's to close."""
+    """Of one run, while its slices are worked. `hold` tells who coordinates it: one that another took over from
+    changes nothing. `claims` and `engine` are whoever opened them's to close."""
 
-    def __init__(self, run: str, claims: Claims, engine: Engine) -> None:
-        self._run, self._claims, self._engine = run, claims, engine
+    def __init__(self, run: str, hold: int, claims: Claims, engine: Engine) -> None:
+        self._run, self._hold, self._claims, self._engine = run, hold, claims, engine
         self._waiting: dict[str, asyncio.Future[Outcome]] = {}
         self._early: dict[str, Handed] = {}
         """Handed in before they were asked for: those of a coordinator that died."""
@@ -57,6 +58,8 @@ class Away:
         """Offered, with when they were last submitted, in seconds of the loop."""
         self._over: set[str] = set()
         """To be withdrawn."""
+        self._undone: set[str] = set()
+        """Those of them that an engine need not deliver any more."""
         self._epochs: dict[str, int] = {}
         """Of what was handed in and is not withdrawn."""
         self._stirred = asyncio.Event()
@@ -85,6 +88,7 @@ class Away:
         try:
             return await waiting
         except BaseException:
+            self._undone.add(ref)
             self.settle(ref)
             raise
         finally:
@@ -122,8 +126,14 @@ class Away:
         except* Exception as errors:
             raise errors.exceptions[0] from None
         finally:
-            with suppress(StoreError):  # whoever goes on with the run does it
-                await self._withdraw([*self._over, *self._sent])
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Of all that is under way: what is not done is offered anew by whoever goes on with the run."""
+        self._over |= self._sent.keys()
+        self._undone |= self._sent.keys()
+        with suppress(StoreError):  # that one does it, too; and where it is at it, we may not
+            await self._withdraw()
 
     # To the machines
 
@@ -131,21 +141,25 @@ class Away:
         while True:
             await self._stirred.wait()
             self._stirred.clear()
-            over, self._over = list(self._over), set()
+            await self._withdraw()
             offers, self._offers = self._offers, {}
-            await self._withdraw(over)
             if offers:
                 bodies = {ref: offer_to_bytes(offer) for ref, offer in offers.items()}
-                await self._claims.offer(self._run, bodies)
+                await self._claims.offer(self._run, bodies, hold=self._hold)
                 offered(len(bodies))
                 now = asyncio.get_running_loop().time()
                 self._sent |= {ref: (offer, now) for ref, offer in offers.items() if ref in self._waiting}
                 await self._submit(list(offers))
 
-    async def _withdraw(self, refs: list[str]) -> None:
-        if refs:
-            await self._claims.withdraw(self._run, refs)
-        for ref in refs:
+    async def _withdraw(self) -> None:
+        over, undone = list(self._over), list(self._undone)
+        if over:
+            await self._claims.withdraw(self._run, over, hold=self._hold)
+        if undone:
+            await self._engine.cancel([reference(self._run, ref) for ref in undone])
+        self._over.difference_update(over)
+        self._undone.difference_update(undone)
+        for ref in over:
             self._epochs.pop(ref, None)
 
     async def _submit(self, refs: list[str]) -> None:
@@ -165,21 +179,23 @@ class Away:
             await self._look(desk, {one.ref: one for one in standings})
 
     async def _look(self, desk: Desk, found: dict[str, Standing]) -> None:
-        now, again = asyncio.get_running_loop().time(), []
-        for ref, (offer, submitted) in list(self._sent.items()):
+        now, lost, again = asyncio.get_running_loop().time(), [], []
+        for ref, (_, submitted) in self._sent.items():
             one = found.get(ref)
             if one is None and now - submitted > _LOOK_SECONDS:
-                log.warning("offered again what the store had lost", slice=ref)
-                self._offers[ref] = offer
-                self._stirred.set()
+                lost.append(ref)
             elif one is None or one.state == "handed" or (one.state == "claimed" and one.left >= 0):
                 continue
             elif _stops(desk):
                 self._give_up(ref)
             elif now - submitted > _AGAIN_SECONDS:
                 again.append(ref)
+        for ref in lost:
+            log.warning("offered again what the store had lost", slice=ref)
+            self._offers[ref], _ = self._sent[ref]
+            self._stirred.set()
         if again:
-            self._sent |= {ref: (self._sent[ref][0], now) for ref in again if ref in self._sent}
+            self._sent |= {ref: (self._sent[ref][0], now) for ref in again}
             await self._submit(again)
 
     def _give_up(self, ref: str) -> None:

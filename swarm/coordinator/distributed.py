@@ -25,6 +25,7 @@ from swarm.limits.shared import sharing
 from swarm.observe.log import get_logger
 from swarm.store.machines import Machine
 from swarm.store.opening import Store, is_url
+from swarm.store.texts import publish
 
 log = get_logger("machines")
 
@@ -71,9 +72,11 @@ async def coordinating(engine: EngineName | Engine, store: Store, desk: Desk) ->
         beating = asyncio.create_task(_beat(store, me))
         held.push_async_callback(_ended, beating)
         if store.url is not None:
+            await publish(desk.library, store.blobs, desk.corpus.sources)
             shared = await held.enter_async_context(sharing(store.shares, me.id))
             desk.gate.pay_from(shared.budget(desk.run, desk.limits, desk.steering.seconds))
-        desk.away = Away(desk.run, store.claims, given)
+        hold = await asyncio.to_thread(store.journal.hold, desk.run)
+        desk.away = Away(desk.run, hold, store.claims, given)
         yield
 
 
@@ -98,7 +101,8 @@ async def _withdraw(store: Store, run: str) -> None:
     under_way = await asyncio.to_thread(store.claims.standings, run)
     if under_way:
         log.info("withdrawn from other machines", run=run, slices=len(under_way))
-        await store.claims.withdraw(run, [one.ref for one in under_way])
+        hold = await asyncio.to_thread(store.journal.hold, run)
+        await store.claims.withdraw(run, [one.ref for one in under_way], hold=hold)
 
 
 def _machine(run: str) -> Machine:

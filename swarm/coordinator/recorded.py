@@ -49,6 +49,11 @@ class Played:
             )
         self.failed_calls = journal.failed_calls(run)
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether slices were worked on other machines."""
+        return self.journal.latest(self.run, "placed") is not None
+
     def given(self, kind: str, key: str) -> Record | None:
         """A record of a kind that is taken as it is, also before its time comes."""
         return self.journal.record(self.run, kind, key)

@@ -32,6 +32,7 @@ from swarm.limits.flights import Flights
 from swarm.limits.lanes import Lane, Passage, Terms, lane_of
 from swarm.models.base import Completion, Model
 from swarm.models.fallback import first_answer
+from swarm.models.sending import sure_of
 from swarm.observe.log import get_logger
 from swarm.observe.scope import scope, within
 from swarm.observe.telemetry import asked, tried
@@ -166,7 +167,7 @@ class Attempts:
             if lane is not None:
                 spent = call.worst  # until it is known better
                 self._flights.leave(call.key, lane, call.prompt.kind, spent)
-            with within(call=call.key):
+            with within(call=call.key), sure_of(self.sure):
                 completion = outcome = await model.call(call.prompt, max_output=call.output)
             spent = completion.usage
         except RunError as error:

@@ -22,5 +22,8 @@ class Common(Protocol):
     def take(self, tokens: Mapping[Tokens, int]) -> Any:
         """Take what `wait` found to be there."""
 
+    def tell(self) -> None:
+        """Hear that the lane pauses, or that its provider is down."""
+
     def settle(self, drawn: Any, used: Mapping[Tokens, int]) -> None:
         """Put right what was taken, once, when a call is over."""

@@ -22,8 +22,7 @@ Amounts = Mapping[str, int]
 """By what they count, as in `KINDS`."""
 
 KINDS = ("requests", "input_tokens", "output_tokens", "tokens")
-_BURST = {"requests": 1.0}  # of a minute's that may leave at once; of others:
-_BURST_OF_TOKENS = 0.25
+_BURST = 0.25  # of a minute's that may leave at once
 _LIFE_SECONDS = 0.5  # of what was drawn, and two ticks more
 _LAG = 0.05  # of a minute's, that one who was served less than another may make up for: not for being idle
 _LEAD = 0.02  # by which one may have more ahead than another has that waits
@@ -169,7 +168,7 @@ def _pass_time(state: State, limits: Amounts, now: float, since: float) -> None:
             continue
         level = levels.get(kind)
         level = limit - _used(state, kind) if level is None else level + since * limit / PERIOD_SECONDS
-        levels[kind] = min(_burst(kind, limit), level)
+        levels[kind] = min(_burst(limit), level)
 
 
 def _take_back(state: State, mine: dict[str, Any], asked: Ask, limits: Amounts) -> None:
@@ -177,7 +176,7 @@ def _take_back(state: State, mine: dict[str, Any], asked: Ask, limits: Amounts) 
         for kind, amount in amounts.items():
             amount = _correct(state, kind, stamp, amount)
             if kind in state["levels"]:
-                state["levels"][kind] = min(_burst(kind, limits[kind]), state["levels"][kind] - amount)
+                state["levels"][kind] = min(_burst(limits[kind]), state["levels"][kind] - amount)
         mine["served"] += _part(amounts, limits)
 
 
@@ -234,7 +233,7 @@ def _there(state: State, kind: str, need: int, first: int, limit: int) -> bool:
     """Whether so much may be drawn now. More than the bucket ever holds leaves when nothing is owed."""
     if need + first <= _room(state, kind, limit):
         return True
-    burst = _burst(kind, limit)
+    burst = _burst(limit)
     full = state["levels"][kind] >= burst - 1e-6
     return need > burst and full and not first and need <= limit - _used(state, kind)
 
@@ -244,7 +243,7 @@ def _wait(state: State, need: Amounts, limits: Amounts, now: float) -> float:
     wait = 0.0
     for kind, amount in need.items():
         limit = limits[kind]
-        wait = max(wait, (min(amount, _burst(kind, limit)) - state["levels"][kind]) * PERIOD_SECONDS / limit)
+        wait = max(wait, (min(amount, _burst(limit)) - state["levels"][kind]) * PERIOD_SECONDS / limit)
         over = _used(state, kind) + amount - limit
         for stamp, used in state["windows"].get(kind, ()):
             if over <= 0:
@@ -322,8 +321,8 @@ def _sum_of(holders: Any, kind: str) -> int:
     return sum(one["need"].get(kind, 0) for one in holders)
 
 
-def _burst(kind: str, limit: int) -> float:
-    return max(1.0, limit * _BURST.get(kind, _BURST_OF_TOKENS))
+def _burst(limit: int) -> float:
+    return max(1.0, limit * _BURST)
 
 
 def _life(state: State) -> float:

@@ -170,6 +170,7 @@ class Lane:
             self._earned -= _RETRY_CALLS
             return True
         self.breaker.trip(self._clock())
+        self._tell()
         return False
 
     def hopeless(self, terms: Terms) -> str | None:
@@ -186,6 +187,7 @@ class Lane:
         """Let nothing leave for so long, and a little more, at random."""
         until = self._clock() + seconds + random.uniform(0.0, min(1.0, 0.05 + seconds / 10))  # noqa: S311
         self.hush(until)
+        self._tell()
 
     def hush(self, until: float) -> None:
         """Let nothing leave before that time of the lane's clock."""
@@ -281,6 +283,11 @@ class Lane:
             self._alive()
         elif self.breaker.failed(now, trial=passage.trial):
             log.warning("provider down", lane=self.name, reason=str(error))
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.common is not None:
+            self.common.tell()
 
     def _alive(self) -> None:
         self.breaker.answered()

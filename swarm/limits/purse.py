@@ -63,6 +63,8 @@ class PooledBudget(Budget):
         """Reservations that the purse does not cover any more."""
         self._made: dict[int, Reservation] = {}
         self._short = False
+        self._met = True
+        """Whether all that was needed last was there."""
         self._sent = self._loop.time()
         self._fresh_until = 0.0
         asked = self._asked()
@@ -111,7 +113,7 @@ class PooledBudget(Budget):
 
     def _short_of(self, wanted: Sum) -> None:
         self._needs.append(wanted)
-        wait = self._tick if self._short else _SOON_SECONDS
+        wait = _SOON_SECONDS if self._met else self._tick
         self._rounds.by(max(self._loop.time(), self._sent + wait))
 
     def _put(self, most: Reservation, sign: int) -> None:
@@ -195,6 +197,7 @@ class PooledBudget(Budget):
             cost_usd=paid.units / UNITS,
         )
         self._free_of_all, self._short, self._tick = drawn.free, drawn.short, drawn.seconds
+        self._met = asked.need == NOTHING or drawn.held != asked.keep
         self._fresh_until = sent + FRESH_SECONDS
         if self._short and self._spare() != NOTHING and asked.need == NOTHING:
             self._rounds.by(self._loop.time() + _SOON_SECONDS)

@@ -48,7 +48,8 @@ class Rounds:
                 if (left := self._due - self._loop.time()) > _EXACT_SECONDS:
                     self._sooner.clear()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._sooner.wait(), left)
+                        async with asyncio.timeout(left):
+                            await self._sooner.wait()
                     continue
                 self._due = float("inf")
                 try:

@@ -100,6 +100,9 @@ class Tap:
                 self._back[stamp][kind] += amount - taken
         self._rounds.by(self._sent + (self._tick if self._places > self._target else _HEARTBEAT_SECONDS))
 
+    def tell(self) -> None:
+        self._rounds.by(self._loop.time() + _SOON_SECONDS)
+
     async def close(self) -> None:
         """Give all back that is not in use."""
         await self._rounds.end()

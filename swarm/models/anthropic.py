@@ -20,6 +20,7 @@ from swarm.models.language import LanguageModel, json_in, schema_of, schema_text
 from swarm.models.messages import Streamed, conversation, tools
 from swarm.models.prices import is_loopback, known
 from swarm.models.quota import quota_of
+from swarm.models.sending import about_to_write
 from swarm.models.tools import Acts, verbatim
 from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
@@ -200,7 +201,7 @@ class Anthropic(LanguageModel):
 
 def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropic:
     import httpx2
-    from anthropic import AnthropicError, AsyncAnthropic
+    from anthropic import AnthropicError, AsyncAnthropic, DefaultAsyncHttpxClient
 
     loopback = is_loopback(url)
     hide(api_key)
@@ -208,8 +209,11 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncAnthropi
     if not key and loopback and not os.environ.get("ANTHROPIC_AUTH_TOKEN"):
         key = "none"  # a server on this machine seldom wants one, and the SDK sends no request without
     timeout = httpx2.Timeout(read_seconds, connect=10.0)
+    http = DefaultAsyncHttpxClient(timeout=timeout, event_hooks={"request": [about_to_write]})
     try:
-        client = AsyncAnthropic(api_key=key, base_url=url, max_retries=0, timeout=timeout, **_untraced())
+        client = AsyncAnthropic(
+            api_key=key, base_url=url, max_retries=0, timeout=timeout, http_client=http, **_untraced()
+        )
     except (AnthropicError, ValueError, OSError) as error:
         if not os.environ.get("ANTHROPIC_PROFILE"):
             raise ModelError(f"no key for anthropic: set {KEY} in the environment") from None

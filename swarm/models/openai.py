@@ -20,6 +20,7 @@ from swarm.models.failures import Failure, about_form, error_of
 from swarm.models.language import LanguageModel, json_in, schema_of, schema_text, sent_text
 from swarm.models.prices import is_loopback, known, served
 from swarm.models.quota import quota_of
+from swarm.models.sending import about_to_write
 from swarm.models.tools import Acts, verbatim
 from swarm.observe.log import hide, redact_text
 from swarm.prompts.render import Rendered, render_schema
@@ -273,11 +274,12 @@ def _client(url: str, api_key: str | None, read_seconds: float) -> AsyncOpenAI:
     if not key:
         raise ModelError(f"no key for openai: set {KEY} in the environment")
     import httpx2
-    from openai import AsyncOpenAI, OpenAIError
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
     timeout = httpx2.Timeout(read_seconds, connect=10.0)
+    http = DefaultAsyncHttpxClient(timeout=timeout, event_hooks={"request": [about_to_write]})
     try:
-        return AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=timeout)
+        return AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=timeout, http_client=http)
     except (OpenAIError, ValueError) as error:
         raise ModelError(f"openai: {redact_text(str(error).splitlines()[0])}") from None
 

@@ -181,13 +181,12 @@ class Runs:
         self._made.clear()
 
     async def _join(self, run: str, session: int) -> tuple[Joined, AsyncExitStack]:
-        desk = await self._desk(run, session)
-        uses = desk.work is not None and any(
-            role.tools or role.code is not None for role in desk.work.roles.values()
-        )
-        joined = Joined(desk=desk, store=self._store, needs_all=uses)
         held = AsyncExitStack()
         try:
+            desk = await self._desk(run, session, held)
+            roles = desk.work.roles.values() if desk.work is not None else ()
+            uses = any(role.tools or role.code is not None for role in roles)
+            joined = Joined(desk=desk, store=self._store, needs_all=uses)
             if desk.work is not None:
                 desk.work.places = await held.enter_async_context(workplaces(desk))
             following = asyncio.create_task(joined.follow())
@@ -197,7 +196,7 @@ class Runs:
             raise
         return joined, held
 
-    async def _desk(self, run: str, session: int) -> Desk:
+    async def _desk(self, run: str, session: int, held: AsyncExitStack) -> Desk:
         journal, database = self._store.journal, self._store.database
         record = await asyncio.to_thread(journal.record, run, "session", str(session))
         asked = await asyncio.to_thread(journal.record, run, "task", "")
@@ -206,13 +205,19 @@ class Runs:
         body = record.body
         limits = replace(LIMITS.validate_python(body["limits"]), wall_seconds=None)  # which its coordinator keeps
         model, reader = self._models(body)
-        plan = self._terms.plan or await program_of(journal, body, (model, reader), self._terms.trusted)
+        plan = self._terms.plan
+        if plan is None:
+            programs = program_of(journal, body, (model, reader), self._terms.trusted)
+            plan = await held.enter_async_context(programs)
         task = replace(TASK.validate_python(asked.body["task"]), limits=limits)
         corpus = await asyncio.to_thread(corpus_of, journal, run) or Corpus(sources=())
         spent = await asyncio.to_thread(journal.spent, run)
         budget = Budget(limits, spent) if self._purse is None else self._purse.budget(run, limits)
-        graph = SharedGraph(database, f"worker of {run}")  # that of a coordinator on this machine is another
+        # of the run's calls in flight each machine has a part, where they share
+        at_once = self._terms.places if self._purse is None else int(body.get("places") or self._terms.places)
+        graph = SharedGraph(database, f"{run}, {session}, of a worker")  # a coordinator here has one of its own
         await graph.clear()
+        held.push_async_callback(graph.clear)
         desk = Desk(
             run=run,
             session=session,
@@ -223,7 +228,7 @@ class Runs:
             library=Library(database),
             cuts=Cuts(database),
             journal=journal,
-            gate=Gate(journal, run, budget, Rates.of(limits), self._terms.places, lambda _: None),
+            gate=Gate(journal, run, budget, Rates.of(limits), at_once, lambda _: None),
             corpus=corpus,
             graph=graph,
             follow=Following(journal, run, graph, Library(database), corpus).catch_up,

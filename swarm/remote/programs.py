@@ -2,14 +2,17 @@
 plan that it would run.
 
 The recipe is called with a swarm that runs nothing. For the runs that it made before the one in question the
-recorded answers are given; at that one the call ends. What a recipe does until then is done on each worker: it has
-to be harmless, and can ask `swarm.joining`. A recipe is code: only those that the worker was told to trust are
-called, and none is taken from the store.
+recorded answers are given; at that one the call waits, so that what the recipe holds open (the servers of its
+tools, say) stays open as long as slices of the run are worked here. What a recipe does until then is done on each
+worker: it has to be harmless, and can ask `swarm.joining`. A recipe is code: only those that the worker was told
+to trust are called, and none is taken from the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +31,14 @@ HARMLESS = frozenset({"answer", "audit", "digest", "vote", "work"})
 """Recipes that come with Swarm, run no program and write no file."""
 
 
-class _Found(BaseException):
-    """Ends the call of a recipe at the run in question: nothing in a recipe catches it."""
-
-    def __init__(self, plan: Program | None) -> None:
-        super().__init__()
-        self.plan = plan
-
-
 class _Joining(Swarm):
-    """Runs nothing. `answers` are those of the runs that the recipe made before, by their places."""
+    """Runs nothing. `answers` are those of the runs that the recipe made before, by their places; the plan of the
+    one in the `place` in question is `found`."""
 
     joining = True
     answers: dict[int, Answer]
     place: int
+    found: asyncio.Future[Program | None]
     _made = 0
 
     async def _run(
@@ -55,30 +52,42 @@ class _Joining(Swarm):
         self._made += 1
         if self._made in self.answers and self._made < self.place:
             return self.answers[self._made]
-        raise _Found(plan)
+        if not self.found.done():
+            self.found.set_result(plan)
+        never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        return await never  # until the call is cancelled
 
 
+@asynccontextmanager
 async def program_of(
     journal: Journal, session: dict[str, Any], models: tuple[Model, Model], trusted: Collection[str] | None
-) -> Program | None:
-    """The program of a run, from its session's record; None where it has none. `trusted` are the recipes that may
-    be called, by their names or paths; None: any.
+) -> AsyncIterator[Program | None]:
+    """The program of a run, from its session's record, while it is used; None where it has none. `trusted` are the
+    recipes that may be called, by their names or paths; None: any.
 
     Raises:
         UsageError: the recipe is not trusted, not there, or takes other options.
     """
     called = session.get(KEY)
     if called is None:
-        return None
+        yield None
+        return
     name = str(called["recipe"])
     recipe = load(_file_of(name, trusted))
     joining = _Joining(models[0], reader=models[1])
     joining.place, joining.answers = int(called["place"]), _answers(journal, called["id"])
+    joining.found = asyncio.get_running_loop().create_future()
+    options = options_of(recipe, called["options"])
+    call = asyncio.create_task(recipe.run(joining, list(called["paths"]), **options))
     try:
-        await recipe.run(joining, list(called["paths"]), **options_of(recipe, called["options"]))
-    except _Found as found:
-        return found.plan
-    raise UsageError(f"the recipe {name} made no run in the place of this one: it is not what it was")
+        await asyncio.wait((call, joining.found), return_when=asyncio.FIRST_COMPLETED)
+        if not joining.found.done():
+            await call
+            raise UsageError(f"the recipe {name} made no run in the place of this one: it is not what it was")
+        yield joining.found.result()
+    finally:
+        call.cancel()
+        await asyncio.wait({call})
 
 
 def _file_of(name: str, trusted: Collection[str] | None) -> Path:

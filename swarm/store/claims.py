@@ -71,8 +71,13 @@ class Claims(Protocol):
         StoreError: the store cannot be reached or written any more.
     """
 
-    async def offer(self, run: str, offers: Mapping[str, bytes]) -> None:
-        """Make slices ready to be claimed, by their refs. One that is under way stays as it is."""
+    async def offer(self, run: str, offers: Mapping[str, bytes], *, hold: int | None = None) -> None:
+        """Make slices ready to be claimed, by their refs. One that is under way stays as it is. `hold` is that of
+        whoever coordinates the run (`Journal.hold`).
+
+        Raises:
+            StoreInUse: another has taken the run since.
+        """
 
     async def claim(self, run: str, ref: str, holder: str, seconds: float) -> Lease | None:
         """Take a slice for so long. None where it is not offered, was handed in, or is claimed by a lease that
@@ -98,9 +103,13 @@ class Claims(Protocol):
         """What was handed in for a run and is not withdrawn, in the order of the epochs; without `epochs`, which
         are those that are known already."""
 
-    async def withdraw(self, run: str, refs: Sequence[str]) -> None:
+    async def withdraw(self, run: str, refs: Sequence[str], *, hold: int | None = None) -> None:
         """They are settled, or not to be worked any more: nothing more is written under their leases. Calls that
-        were lost with them are settled as by `claim`."""
+        were lost with them are settled as by `claim`. `hold` as in `offer`.
+
+        Raises:
+            StoreInUse: another has taken the run since.
+        """
 
     def standings(self, run: str) -> list[Standing]:
         """All that is under way in a run."""

@@ -213,8 +213,9 @@ class Journal(Protocol):
         """The same journal for whoever has claimed a slice of a run: what it writes to that run is refused with
         StaleLease once the lease is over, and needs no hold on the run. Reads are as before. It is not closed."""
 
-    def hold(self, run: str) -> None:
+    def hold(self, run: str) -> int:
         """Take a run for this process, until `let_go` or `close`. On a server, whoever writes to a run holds it.
+        What is returned is higher than it was for every other process that held the run before.
 
         Raises:
             StoreError: another process that is alive holds it.

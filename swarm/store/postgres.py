@@ -266,8 +266,9 @@ class PostgresJournal:
             for num, run, begun, last in self._read(sql)
         ]
 
-    def hold(self, run: str) -> None:
-        self._writer.ask_sync(_Change(run=run, change=lambda _connection, _num: None))
+    def hold(self, run: str) -> int:
+        number: int = self._writer.ask_sync(_Change(run=run, change=lambda *_: self._holds.number(run)))
+        return number
 
     def let_go(self, run: str) -> None:
         if run not in self._holds:

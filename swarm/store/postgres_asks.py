@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from swarm.errors import StoreInUse
 from swarm.store.claims import Lease, stale
 from swarm.store.postgres_link import lock_number
 from swarm.store.postgres_rows import settle_leases, sign, writers_of
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STUCK_SECONDS = 10.0
 """After which a transaction that waits for its process is ended, where it is in the way: the process is frozen."""
 _LOCKED = "SET LOCAL lock_timeout = 5000"
+# held up by this, whoever takes over finds what was done here; and who comes later finds that it was taken over
+_HOLDS = "SELECT id, epoch FROM runs WHERE id = ANY(%s) ORDER BY id FOR SHARE"
 _RUNS = (
     "INSERT INTO runs (id) SELECT DISTINCT id FROM unnest(%s::text[]) AS new (id) "
     "WHERE NOT EXISTS (SELECT FROM runs WHERE runs.id = new.id) ORDER BY id ON CONFLICT DO NOTHING"
@@ -97,6 +100,7 @@ class Offers:
 
     run: str
     offers: Sequence[Offer]
+    hold: int | None
     size: int
 
 
@@ -134,6 +138,7 @@ class LetGo:
 class Withdrawal:
     run: str
     refs: Sequence[str]
+    hold: int | None
     size: int = 0
 
 
@@ -141,18 +146,20 @@ Ask = Offers | Claim | HandIn | LetGo | Withdrawal
 
 
 def do(connection: Connection, asked: Sequence[Ask]) -> list[Any]:
-    """What came of each: a lease where one was claimed, an error where one was over, else None."""
+    """What came of each: a lease where one was claimed, an error where one, or a hold, was over, else None."""
     claims = [ask for ask in asked if isinstance(ask, Claim)]
     handed_in = [ask for ask in asked if isinstance(ask, HandIn)]
     with connection.pipeline():
         with connection.transaction():
             connection.execute(_LOCKED)
             sign(connection, (ask.run for ask in asked))
-            _offer(connection, [ask for ask in asked if isinstance(ask, Offers)])
+            holds = _holds(connection, asked)
+            _offer(connection, [ask for ask in asked if isinstance(ask, Offers) and _holding(ask, holds)])
             claimed = _claim(connection, claims)
             handed = _hand_in(connection, handed_in)
             over = _let_go(connection, [ask for ask in asked if isinstance(ask, LetGo)])
-            over += _withdraw(connection, [ask for ask in asked if isinstance(ask, Withdrawal)])
+            ours = [ask for ask in asked if isinstance(ask, Withdrawal) and _holding(ask, holds)]
+            over += _withdraw(connection, ours)
             leases = {claims[n - 1].mark: (epoch, body) for n, epoch, body, _ in claimed}
             over += [old for *_, old in claimed if old is not None]
             if over:
@@ -160,10 +167,24 @@ def do(connection: Connection, asked: Sequence[Ask]) -> list[Any]:
         if handed_in:  # after the commit, which would else wait for everybody's who tells something
             connection.execute(_NOTIFY, (sorted({channel_of(ask.run) for ask in handed_in}),))
     taken = {epoch for (epoch,) in handed.fetchall()} if handed is not None else set()
-    return [_came(ask, leases, taken) for ask in asked]
+    return [_came(ask, leases, taken, holds) for ask in asked]
 
 
-def _came(ask: Ask, leases: dict[int, tuple[int, bytes]], taken: set[int]) -> Any:
+def _holds(connection: Connection, asked: Sequence[Ask]) -> dict[str, int]:
+    """How often each run was taken by now, where somebody who coordinates it asks for something."""
+    runs = {ask.run for ask in asked if isinstance(ask, Offers | Withdrawal) and ask.hold is not None}
+    return dict(connection.execute(_HOLDS, (list(runs),)).fetchall()) if runs else {}
+
+
+def _holding(ask: Offers | Withdrawal, holds: dict[str, int]) -> bool:
+    return ask.hold is None or holds.get(ask.run) == ask.hold
+
+
+def _came(ask: Ask, leases: dict[int, tuple[int, bytes]], taken: set[int], holds: dict[str, int]) -> Any:
+    if isinstance(ask, Offers | Withdrawal) and not _holding(ask, holds):
+        return StoreInUse(
+            f"run {ask.run} was taken over by another process: nothing more is written here; see to that process"
+        )
     if isinstance(ask, HandIn):
         return None if ask.lease.epoch in taken else stale(ask.lease)
     if isinstance(ask, Claim) and ask.mark in leases:

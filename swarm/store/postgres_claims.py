@@ -62,9 +62,9 @@ class PostgresClaims:
         self._reading = SharedLink(url, application("-standings"))
         self._writer: Grouped[Ask, Any] = Grouped("swarm-claims", self._write)
 
-    async def offer(self, run: str, offers: Mapping[str, bytes]) -> None:
+    async def offer(self, run: str, offers: Mapping[str, bytes], *, hold: int | None = None) -> None:
         for some in portions([Offer(run=run, ref=ref, body=body) for ref, body in offers.items()]):
-            await self._writer.ask(Offers(run=run, offers=some, size=sum(one.size for one in some)))
+            await self._writer.ask(Offers(run=run, offers=some, hold=hold, size=sum(one.size for one in some)))
 
     async def claim(self, run: str, ref: str, holder: str, seconds: float) -> Lease | None:
         ask = Claim(run=run, ref=ref, holder=holder, seconds=seconds, mark=secrets.randbits(63))
@@ -87,8 +87,8 @@ class PostgresClaims:
             for ref, epoch, body, outcome in self._reading.rows(_HANDED, (run, list(epochs)))
         ]
 
-    async def withdraw(self, run: str, refs: Sequence[str]) -> None:
-        await self._writer.ask(Withdrawal(run=run, refs=tuple(refs)))
+    async def withdraw(self, run: str, refs: Sequence[str], *, hold: int | None = None) -> None:
+        await self._writer.ask(Withdrawal(run=run, refs=tuple(refs), hold=hold))
 
     def standings(self, run: str) -> list[Standing]:
         return [

@@ -64,6 +64,10 @@ class Holds:
         refused = self._take_new(connection, new) if new else {}
         return {run: refused.get(run) or self._lost.get(run) or self._held[run].num for run in wanted}
 
+    def number(self, run: str) -> int:
+        """How often a run that we hold was taken, by whomever."""
+        return self._held[run].epoch
+
     def take_again(self, connection: Connection) -> None:
         """After the connection was lost: all that we held, unless somebody else had it meanwhile."""
         if not self._held:

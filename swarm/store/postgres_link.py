@@ -87,13 +87,16 @@ def lock_number(name: str) -> int:
 
 class Link:
     """A connection in autocommit, for one thread at a time. `name` is what an administrator sees of it; `renew`
-    is called with each connection that replaces a broken one, before it is used.
+    is called with each connection that replaces a broken one, before it is used. One that is made `later` is made
+    when it is first used, as if it replaced one.
 
     Raises (on making one, and where `run` has waited in vain):
         StoreError: the server cannot be reached or used.
     """
 
-    def __init__(self, url: str, name: str, renew: Callable[[Connection], None] = lambda _: None) -> None:
+    def __init__(
+        self, url: str, name: str, renew: Callable[[Connection], None] = lambda _: None, *, later: bool = False
+    ) -> None:
         self.url, self._name, self._renew = url, name, renew
         self._closing, self._closed = threading.Event(), False
         if set(_password(url.partition("?")[0])) & set("@:/#[] "):  # a part of it would be looked up as a host
@@ -101,7 +104,7 @@ class Link:
                 f"{shown(url)} cannot be read: in its password, write %40 for @, %3A for :, %2F for /, %23 for #"
             )
         with translated(url):
-            self._connection = self._connect()
+            self._connection = None if later else self._connect()
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns. Where the connection breaks it is made again and `work` is done again, so it must
@@ -137,12 +140,13 @@ class Link:
         """Safe to call twice; nothing runs any more."""
         self._closing.set()
         self._closed = True
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _once(self, work: Callable[[Connection], T]) -> T:
         if self._closed:
             raise StoreError("the store is closed: open it again")
-        if self._connection.closed:
+        if self._connection is None or self._connection.closed:
             connection = self._connect()
             try:
                 self._renew(connection)
@@ -172,19 +176,22 @@ class Link:
         from psycopg import OperationalError
 
         return isinstance(error, OperationalError) and (
-            error.sqlstate in _PASSING or error.sqlstate is None or self._connection.closed
+            error.sqlstate in _PASSING
+            or error.sqlstate is None
+            or self._connection is None
+            or self._connection.closed
         )
 
 
 class SharedLink:
     """A `Link` for many threads, one after another, to the schema as this version knows it. It is made when it is
-    first used. `begin` is called with each connection before it is used."""
+    first used, and a server that is away is waited for then too. `begin` is called with each connection before it
+    is used."""
 
     def __init__(self, url: str, name: str, begin: Callable[[Connection], None] = lambda _: None) -> None:
-        self.url, self._name, self._begin = url, name, begin
-        self._lock = threading.Lock()
-        self._link: Link | None = None
-        self._closed = False
+        self.url = url
+        self._link = Link(url, name, begin, later=True)
+        self._lock, self._upgraded = threading.Lock(), False
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """As `Link.run`; psycopg's errors that do not pass come as StoreError."""
@@ -194,7 +201,10 @@ class SharedLink:
     def attempt(self, work: Callable[[Connection], T]) -> T:
         """As `Link.run`."""
         with self._lock:
-            return self._opened().run(work)
+            if not self._upgraded:
+                upgrade(self._link)
+                self._upgraded = True
+            return self._link.run(work)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """What one statement returns, in a transaction of its own."""
@@ -207,30 +217,13 @@ class SharedLink:
 
     def hurry(self) -> None:
         """Wait for a server that is gone no longer."""
-        if (link := self._link) is not None:
-            link.hurry()
+        self._link.hurry()
 
     def close(self) -> None:
         """Safe to call twice. Who waits for a server that is gone waits no longer."""
-        self._closed = True
         self.hurry()
         with self._lock:
-            if self._link is not None:
-                self._link.close()
-
-    def _opened(self) -> Link:
-        if self._link is None:
-            if self._closed:
-                raise StoreError("the store is closed: open it again")
-            link = Link(self.url, self._name, self._begin)
-            try:
-                upgrade(link)
-                link.run(self._begin)
-            except BaseException:
-                link.close()
-                raise
-            self._link = link
-        return self._link
+            self._link.close()
 
 
 def upgrade(link: Link) -> None:

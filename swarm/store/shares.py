@@ -2,8 +2,8 @@
 
 A step looks at a state and the facts beside it, and says what the state is from then on and what comes of it. It
 is a plain function, and may be taken again where nobody knows whether it was taken: it must come to the same then,
-or to something as good. Machines of one store know of each other here; those of another do not. What the states mean
-is not known here (`swarm.limits.stock`, `swarm.limits.flow`).
+or to something as good. Machines of one store know of each other here; those of another do not. What the states
+mean is not known here (`swarm.limits.stock`, `swarm.limits.flow`).
 """
 
 from __future__ import annotations

@@ -270,12 +270,13 @@ class SqliteJournal:
             for num, id_, begun, last in self._database.read(sql)
         ]
 
-    def hold(self, run: str) -> None:
+    def hold(self, run: str) -> int:
         """The file is locked for this process, and every run in it; that it is at this one is noted for others."""
         self._holding.add(run)
         self._database.write_later(
             lambda connection: connection.execute("INSERT OR IGNORE INTO at_work VALUES (?)", (run,))
         )
+        return 0  # while the file is open nobody else takes any
 
     def let_go(self, run: str) -> None:
         if run in self._holding:

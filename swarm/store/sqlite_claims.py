@@ -26,7 +26,7 @@ class SqliteClaims:
         self._watches: dict[str, set[_Watch]] = {}
         self._watching = threading.Lock()
 
-    async def offer(self, run: str, offers: Mapping[str, bytes]) -> None:
+    async def offer(self, run: str, offers: Mapping[str, bytes], *, hold: int | None = None) -> None:  # noqa: ARG002
         since = self._clock()
 
         def insert(connection: apsw.Connection) -> None:
@@ -114,7 +114,7 @@ class SqliteClaims:
             Handed(run=run, ref=ref, epoch=epoch, body=body, outcome=outcome) for ref, epoch, body, outcome in rows
         ]
 
-    async def withdraw(self, run: str, refs: Sequence[str]) -> None:
+    async def withdraw(self, run: str, refs: Sequence[str], *, hold: int | None = None) -> None:  # noqa: ARG002
         names = json.dumps(list(refs))
 
         def delete(connection: apsw.Connection) -> None:

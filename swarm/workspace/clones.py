@@ -8,11 +8,11 @@ removes the folder while no run is at work.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -20,8 +20,9 @@ from pathlib import Path
 from swarm.errors import UsageError
 from swarm.store.opening import DEFAULT_STORE
 from swarm.workspace.git import plain_environment, run_git
-from swarm.workspace.holds import Hold
+from swarm.workspace.holds import Hold, alone
 
+_MADE = "swarm-clone"  # in a clone that is whole
 _taken: dict[tuple[int, Path], tuple[Path, Hold]] = {}  # by this process
 _among = threading.Lock()
 
@@ -63,7 +64,7 @@ def idle(url: str) -> Iterator[tuple[Path, Hold]]:
     """The clones that are there and that nobody has, each held for whoever goes through them."""
     for clone in sorted(folder_of(url).glob("*.git")):
         hold = Hold(clone.with_suffix(".lock"))
-        if (clone / "HEAD").is_file() and hold.take():
+        if (clone / _MADE).is_file() and hold.take():
             yield clone, hold
 
 
@@ -73,19 +74,25 @@ async def make(clone: Path) -> None:
     Raises:
         UsageError: it cannot be made.
     """
-    if not (clone / "HEAD").is_file():
-        words = ["init", "--bare", "--quiet", "--template=", "--initial-branch=main"]
-        said = await run_git([*words, os.fspath(clone)], plain_environment(), clone.parent)
-        if said.code:
-            raise UsageError(f"no clone of the remote can be made at {clone}: {said.error}")
-    lent = clone.with_name("1.git") / "objects"
-    borrows = clone / "objects" / "info" / "alternates"
-    if clone.name != "1.git" and lent.is_dir() and not borrows.exists():
+    held: set[int] = set()
+    async with alone(clone.with_suffix(".making"), asyncio.Lock(), held):  # runs of one process begin side by side
+        if not (clone / _MADE).is_file():
+            for lock in clone.glob("*.lock"):  # noqa: ASYNC240 - of one that was killed as it made this one
+                lock.unlink(missing_ok=True)
+            words = ["init", "--bare", "--quiet", "--template=", "--initial-branch=main", os.fspath(clone)]
+            said = await run_git(words, plain_environment(), clone.parent, held=held)
+            if said.code:
+                raise UsageError(f"no clone of the remote can be made at {clone}: {said.error}")
+            _borrow(clone)
+            (clone / _MADE).touch()
+
+
+def _borrow(clone: Path) -> None:
+    """Have what the first clone of the remote has fetched already."""
+    lent, borrows = clone.with_name("1.git") / "objects", clone / "objects" / "info" / "alternates"
+    if clone.name != "1.git" and lent.is_dir():
         borrows.parent.mkdir(exist_ok=True)
-        beside = borrows.with_name("alternates.new")
-        beside.write_bytes(os.fsencode(lent) + b"\n")
-        with suppress(FileNotFoundError):
-            beside.replace(borrows)
+        borrows.write_bytes(os.fsencode(lent) + b"\n")
 
 
 __all__ = ["folder_of", "free", "idle", "make", "take"]

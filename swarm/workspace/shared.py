@@ -143,6 +143,7 @@ class SharedRepository(Repository):
     # Where it begins
 
     async def ensure_branch(self, base: str) -> None:
+        waits = Waits(_FIRST_PATIENCE_SECONDS)
         while not self.seen:
             commit = await self.named(base)
             try:
@@ -152,7 +153,7 @@ class SharedRepository(Repository):
                         await self._look()
             except RunError as error:
                 raise UsageError(str(error)) from None
-            if not self.seen:
+            if not self.seen and not await waits.more():  # that other one may be at it still
                 raise UsageError(f"the branch {self.branch!r} cannot be made in {self.remote.url}: {said.error}")
 
     async def named(self, base: str) -> str:

@@ -8,7 +8,6 @@ from swarm.engine.base import Engine
 from swarm.engine.local import LocalEngine, Waiting
 from swarm.engine.postgres import PostgresEngine
 from swarm.testing.conformance import EngineConformance, MakeEngine
-from swarm.testing.postgres import LocalPostgres
 
 
 class TestLocalEngine(EngineConformance):
@@ -24,9 +23,7 @@ class TestLocalEngine(EngineConformance):
 
 class TestPostgresEngine(EngineConformance):
     @pytest.fixture
-    def engine(self, postgres: LocalPostgres) -> MakeEngine:
-        url = postgres.database()
-
+    def engine(self, url: str) -> MakeEngine:
         def make(places: int) -> Engine:
             return PostgresEngine(url, places)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,14 @@ class Case:
     done: tuple[dict[str, Any], Held] | None = None
     """What comes of work with tools."""
 
+    @property
+    def requests(self) -> int:
+        """When nobody upsets it."""
+        if self.whole is not None:
+            return self.whole.requests
+        assert self.done is not None
+        return self.done[1].replies
+
     def fleet(self, folder: Path, provider: Provider, cluster: Cluster) -> Watched:
         folder.mkdir()
         provider.latency, provider.hands = log_normal(self.seconds), self.hands
@@ -59,6 +67,8 @@ class Watched(Fleet):
             self.on_upset = self._live
 
     def _live(self) -> None:
+        if self.ask("SELECT to_regclass('swarm.records')") == [(None,)]:
+            return
         held = Held.by(self.url)
         self._lives.append(Life(held=held, lines=len(marks_in(self.job.folder))))
 
@@ -114,11 +124,14 @@ async def acting(folder: Path, provider: Provider, pieces: int, seconds: float, 
     return Case(name="planned" if planned else "acting", job=job, seconds=seconds, hands=hands, done=done)
 
 
-def kill_at_random(fleet: Watched, kills: int, dice: random.Random, pause: float) -> None:
-    """Kill so often, unless the run is over before; a machine that was killed is there again a little later, and
-    every other time it is a new one."""
+def kill_at_random(fleet: Watched, kills: int, dice: random.Random) -> None:
+    """Kill so often, spread over what there is to ask, unless the run is over before; a machine that was killed is
+    there again a little later, and every other time it is a new one."""
+    step = fleet.case.requests / (kills + 1)
     for _ in range(kills):
-        if not wait(fleet, dice.uniform(0.0, pause)):
+        if not fleet.wait_for(len(fleet.requests.came) + round(dice.uniform(0.0, 2.0) * step)):
+            return
+        if not wait(fleet, dice.uniform(0.0, 0.3)):
             return
         kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
         if kind == "server":
@@ -145,6 +158,3 @@ def wait(fleet: Fleet, seconds: float) -> bool:
         fleet.check_alive()
         time.sleep(0.01)
     return True
-
-
-Make = Callable[[], Awaitable[Case]]

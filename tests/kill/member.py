@@ -111,8 +111,8 @@ async def _work(member: Member) -> None:
 
     terms = joined.Terms(models=model, places=member.places, plan=member.job.plan)
     async with command.serving(member.store, terms) as made:
-        with command._signals(made):
-            await made.serve()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, made.drain)
+        await made.serve()
 
 
 async def _coordinate(member: Member) -> dict[str, Any]:

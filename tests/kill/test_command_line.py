@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from swarm.testing.provider import Provider
 
 PLACES = 4
@@ -48,24 +50,24 @@ def finish(run: list[str]) -> dict[str, Any]:
     return answer
 
 
-def test_calls_that_were_finished_before_a_kill_are_not_sent_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.soak), 8])
+def test_calls_that_were_finished_before_a_kill_are_not_sent_again(after: int, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus")
     with Provider(window=6_000) as provider:
         undisturbed = finish(command(corpus, tmp_path / "undisturbed.db", provider))
         total = len(provider.requests)
         assert total > 12
-        for after in (1, 8):
-            provider.requests.clear()
-            store = tmp_path / f"killed-after-{after}.db"
-            run = command(corpus, store, provider)
-            kill_once_it_sent(run, after, provider)
-            answer = finish(run if after == 1 else resumption(store))
-            sent = Counter(json.dumps(request, sort_keys=True) for request in provider.requests)
-            assert answer["graph"] == undisturbed["graph"]
-            assert answer["answer"] == undisturbed["answer"]
-            assert answer["coverage"]["chars_unread"] == 0
-            assert len(sent) == total
-            assert sum(count - 1 for count in sent.values()) <= PLACES
+        provider.requests.clear()
+        store = tmp_path / "killed.db"
+        run = command(corpus, store, provider)
+        kill_once_it_sent(run, after, provider)
+        answer = finish(run if after == 1 else resumption(store))
+        sent = Counter(json.dumps(request, sort_keys=True) for request in provider.requests)
+        assert answer["graph"] == undisturbed["graph"]
+        assert answer["answer"] == undisturbed["answer"]
+        assert answer["coverage"]["chars_unread"] == 0
+        assert len(sent) == total
+        assert sum(count - 1 for count in sent.values()) <= PLACES
 
 
 def kill_once_it_sent(run: list[str], requests: int, provider: Provider) -> None:

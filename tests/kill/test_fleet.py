@@ -77,7 +77,7 @@ async def test_two_hundred_kills_of_everybody(
         coordinators = 1 + number // len(cases) % 2
         with case.fleet(tmp_path / f"fleet {number}", busy, cluster) as fleet:
             fleet.begin(coordinators=coordinators)
-            kill_at_random(fleet, 10, dice, 2.0)
+            kill_at_random(fleet, 10, dice)
             done.append(await fleet.come_out())
         print(f"{case.name}, {coordinators} coordinators: {told(done[-1])}", flush=True)
     upsets = sum((Counter(one.upsets) for one in done), Counter[str]())

@@ -133,6 +133,24 @@ async def test_a_coordinator_frozen_until_another_took_over_does_no_harm_when_it
     assert second == fleet.answered() or fleet.members[second or ""].process.exitcode == 0
 
 
+async def test_a_coordinator_that_was_frozen_takes_nothing_from_those_who_work_for_another_by_now(
+    begun: Begin, busy: Provider, tmp_path: Path
+) -> None:
+    case = reading(tmp_path, busy, 12, 0.1)
+    fleet = begun(case)
+    busy.latency = lambda arrival: 6 * SILENT_SECONDS if b" ground corn in the year" in arrival.body else 0.1
+    fleet.begin(coordinators=2)
+    assert fleet.wait_for(12)
+    first = fleet.coordinating()
+    assert first is not None
+    upset = fleet.freeze(first)
+    until(lambda: fleet.coordinating() not in (first, None))
+    wait(fleet, 1.0)
+    fleet.thaw(first, upset)
+    figures = await fleet.come_out()
+    assert figures.repeated == 0
+
+
 @pytest.mark.parametrize("broken", [False, True], ids=["late", "broken"])
 async def test_a_worker_cut_off_from_the_store_past_its_lease(read: Case, begun: Begin, broken: bool) -> None:
     fleet = begun(read).begin()

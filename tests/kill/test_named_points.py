@@ -1,7 +1,8 @@
 """A process dies by SIGKILL at each named point between two writes to the journal, and the run goes on.
 
-In every run of the tests one run on each store dies at every point, one after another, each time in a new process.
-With the marker `soak` each point has a run of its own, whose first process and whose second die there.
+In every run of the tests one run on each store dies at some of the points, one after another, each time in a new
+process. With the marker `soak` one dies at all of them, and each point has a run of its own, whose first process
+and whose second die there.
 """
 
 from __future__ import annotations
@@ -118,7 +119,15 @@ def test_every_point_is_in_the_life_of_the_run() -> None:
     assert {"before", "after"} == {write.split()[0] for write in WRITES}
 
 
-@pytest.mark.parametrize(("store", "points"), [("file", CHAIN), ("server", FEWER)], ids=["file", "server"])
+@pytest.mark.parametrize(
+    ("store", "points"),
+    [
+        pytest.param("file", CHAIN[::3], id="file"),
+        pytest.param("server", FEWER[::2], id="server"),
+        pytest.param("file", CHAIN, id="file, all", marks=pytest.mark.soak),
+        pytest.param("server", FEWER, id="server, all", marks=pytest.mark.soak),
+    ],
+)
 async def test_a_run_that_dies_at_one_point_after_another_comes_out_the_same(
     store: str, points: list[Point], die: Die
 ) -> None:

@@ -1,4 +1,4 @@
-"""What machines share limits by, in memory and on the clock of the running loop: for tests in which minutes pass."""
+"""What machines share limits by, in memory and by the clock of the running loop: for tests of whole minutes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 class Memory:
-    """See `swarm.store.shares.Shares`. An exchange takes `seconds`; `dead` are the machines that nobody answers for,
-    and while it is `away` nothing can be reached."""
+    """See `swarm.store.shares.Shares`. An exchange takes `seconds`; `dead` are the machines that nobody answers
+    for, and while it is `away` nothing can be reached."""
 
     def __init__(self, seconds: float = 0.002) -> None:
         self.seconds = seconds

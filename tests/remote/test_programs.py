@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swarm.errors import UsageError
 from swarm.invocation import KEY
 from swarm.models.extractive import Extractive
-from swarm.remote.programs import program_of
+from swarm.program import Program
+from swarm.remote import programs
 from swarm.store.journal import Entry
 from swarm.store.opening import Store, open_store
 
@@ -24,6 +26,11 @@ async def two(swarm, paths: list[str], *, goal: str):
     return await swarm.run(Task(questions=(goal,), paths=(), mode="work"), plan=plan)
 '''
 MODELS = (Extractive(), Extractive())
+
+
+async def program_of(*arguments: Any) -> Program | None:
+    async with programs.program_of(*arguments) as plan:
+        return plan
 
 
 @pytest.fixture
@@ -80,3 +87,33 @@ async def test_a_recipe_that_makes_fewer_runs_than_it_did_says_so(store: Store, 
     (tmp_path / "two.py").write_text(RECIPE.replace("return await", "return first or await"))
     with pytest.raises(UsageError, match="is not what it was"):
         await program_of(store.journal, called(tmp_path, 2), MODELS, None)
+
+
+SERVER = """
+from contextlib import asynccontextmanager
+from swarm import Order, Program, Task, recipe
+STATE = []
+
+@asynccontextmanager
+async def server():
+    STATE.append("up")
+    try:
+        yield
+    finally:
+        STATE.append("down")
+
+@recipe
+async def with_server(swarm, paths: list[str], *, goal: str):
+    async with server():
+        plan = Program(orders=lambda: [Order(name=str(STATE), objective=goal)])
+        return await swarm.run(Task(questions=(goal,), paths=(), mode="work"), plan=plan)
+"""
+
+
+async def test_what_a_recipe_holds_open_stays_open_while_its_plan_is_used(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(SERVER)
+    async with programs.program_of(store.journal, called(tmp_path, 1), MODELS, None) as plan:
+        assert plan is not None
+        assert plan.orders is not None
+        assert [order.name for order in plan.orders()] == ["['up']"]
+    assert [order.name for order in plan.orders()] == ["['up', 'down']"]

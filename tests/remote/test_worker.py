@@ -39,10 +39,12 @@ async def test_what_it_cannot_work_is_given_back_at_once_and_it_says_why(store: 
     with shared_store(store) as opened:
         worker = Worker(opened.store, Embedded(1), Terms(models=no_key, places=1))
         await opened.store.claims.offer("run", {"s1": offer_to_bytes(Offer(session=1, slice=SLICE))})
-        async with working(store, Embedded(1)) as other:  # has a heart; the one that is tried borrows it
-            worker._heart = other._heart
-            with pytest.raises(NotHere):
-                await worker.handle("run/s1")
+        serves = asyncio.create_task(worker.serve())
+        await asyncio.sleep(0)
+        with pytest.raises(NotHere):
+            await worker.handle("run/s1")
+        worker.drain()
+        await serves
         assert worker.count.note == "run run: set OPENAI_API_KEY"
         (standing,) = opened.store.claims.standings("run")
         assert standing.state == "offered"

@@ -151,4 +151,4 @@ class Claiming(RuleBasedStateMachine):
 
 
 TestClaiming = Claiming.TestCase
-TestClaiming.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestClaiming.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

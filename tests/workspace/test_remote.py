@@ -12,12 +12,13 @@ from swarm.equipment import Workspace
 from swarm.errors import RunError, StaleLease, UsageError
 from swarm.orders import Order
 from swarm.program import Checkout, Ruling
-from swarm.workspace import shared, turns
+from swarm.workspace import clones, shared, turns
 from swarm.workspace.forget import forget
 from swarm.workspace.landing import Landing
 from swarm.workspace.remote import Push
+from swarm.workspace.worktrees import Worktrees
 from tests.workspace.remotes import bare, joined, machine
-from tests.workspace.repos import elsewhere, git, history, land, passes, write
+from tests.workspace.repos import Straight, elsewhere, git, history, land, passes, write
 
 __all__ = ["elsewhere"]
 
@@ -49,12 +50,33 @@ async def test_a_branch_that_is_not_there_begins_at_its_base_whoever_comes_first
     remote: Path, tmp_path: Path
 ) -> None:
     git(remote, "tag", "here", "main")
-    runs = await asyncio.gather(*(joined(remote, tmp_path / f"m{n}", f"r{n}", base="here") for n in range(3)))
-    assert git(remote, "rev-parse", "green") == git(remote, "rev-parse", "here")
-    for run in runs:
-        await run.end(keep=False)
+    found = []
+    for number in range(3):
+        with machine(tmp_path / f"m{number}"):
+            found.append(await shared.find(str(remote), "green"))
+    await asyncio.gather(*(one.ensure_branch("here") for one in found))
+    assert {one.seen for one in found} == {git(remote, "rev-parse", "green")} == {git(remote, "rev-parse", "here")}
     with pytest.raises(UsageError, match="has no 'nowhere' for work to begin from"):
         await joined(remote, tmp_path / "m0", branch="other", base="nowhere")
+
+
+async def test_runs_of_one_process_begin_side_by_side_and_another_process_borrows(
+    remote: Path, tmp_path: Path
+) -> None:
+    with machine(tmp_path / "one"):
+        folders = [
+            Worktrees(Workspace(remote=str(remote)), tmp_path / f"w{n}", f"r{n}", Straight()) for n in range(3)
+        ]
+        await asyncio.gather(*(run.begin() for run in folders))
+        clone, _ = clones.take(str(remote))
+        second, hold = next(clones.free(clone.parent))
+        await clones.make(second)
+        assert [path.name for path in sorted(clone.parent.glob("*.git"))] == ["1.git", "2.git"]
+        assert (second / "objects/info/alternates").read_text() == f"{clone}/objects\n"
+        assert git(second, "cat-file", "-t", folders[0].repository.seen) == "commit"  # type: ignore[attr-defined]
+        hold.let_go()
+    for run in folders:
+        await run.end(keep=False)
 
 
 async def test_machines_that_land_at_once_land_each_piece_once_upon_what_others_landed(
@@ -208,7 +230,7 @@ async def test_an_answer_that_is_lost_is_asked_for_until_it_comes(
     async def counted(*words: str, seconds: float) -> object:
         nonlocal tries
         tries += words[0] == "fetch"
-        if tries == 3 and away.exists():
+        if tries >= 3 and away.exists():
             away.rename(remote)
         return await fetch(*words, seconds=seconds)
 
