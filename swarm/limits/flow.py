@@ -106,7 +106,7 @@ def draw(asked: Ask) -> Step[Answer]:
             unused=_unused(state, asked.holder),
             pause=max(0.0, state.get("pause", 0.0) - facts.now),
             down_for=facts.now - state["down"] if "down" in state else None,
-            seconds=max(tick(state), _wait(state, mine["need"], limits, facts.now)),
+            seconds=tick(state) if drawn else max(tick(state), _wait(state, mine["need"], limits, facts.now)),
         )
         if not (asked.taken or asked.wanted or asked.need or asked.want):
             del state["holders"][asked.holder]
@@ -123,7 +123,7 @@ def _enter(state: State, asked: Ask, now: float) -> tuple[dict[str, Any], bool]:
     mine = holders.get(asked.holder)
     if mine is None:
         least = min((one["turns"] for one in holders.values()), default=0.0)
-        mine = {"held": 0, "at": now, "number": 0, "need": {}, "served": 0.0, "turns": least}
+        mine = {"held": 0, "at": now, "number": 0, "asked": 0.0, "need": {}, "served": 0.0, "turns": least}
         holders[asked.holder] = mine
     again = mine["number"] == asked.number
     mine.update(
@@ -200,19 +200,19 @@ def _serve(state: State, asked: Ask, limits: Amounts, now: float) -> dict[str, i
     rivals = {
         name: one
         for name, one in state["holders"].items()
-        if name != asked.holder and one.get("eager") and now - one["at"] < patience
+        if name != asked.holder and now - one["asked"] < patience
     }
-    idle = not mine.get("eager") or now - mine["at"] > patience
+    idle = now - mine["asked"] > patience
     most = max((one["served"] for one in rivals.values()), default=0.0)
     mine["served"] = max(mine["served"], most - (0.0 if idle else _LAG))
-    mine["eager"] = bool(asked.need or asked.want)
+    if asked.need or asked.want:
+        mine["asked"] = now
     place = (mine["served"], asked.holder)
     first = [one for name, one in rivals.items() if (one["served"], name) < place]
     need = {kind: amount for kind, amount in asked.need.items() if kind in limits}
     if not all(_there(state, kind, amount, _sum_of(first, kind), limits[kind]) for kind, amount in need.items()):
         mine["need"] = need
         return {}
-    mine["need"] = {}
     more = {
         kind: amount - need.get(kind, 0)
         for kind, amount in asked.want.items()
@@ -226,6 +226,8 @@ def _serve(state: State, asked: Ask, limits: Amounts, now: float) -> dict[str, i
         ahead = mine["served"] + _part(need, limits) - min(waiting)
         share = min(share, max(0.0, _LEAD - ahead) / _part(more, limits))
     drawn = {kind: need.get(kind, 0) + int(more.get(kind, 0) * share) for kind in {**need, **more}}
+    # who got less than it wants asks again soon: the next call of it is not forgotten meanwhile
+    mine["need"] = need if any(drawn[kind] < need.get(kind, 0) + amount for kind, amount in more.items()) else {}
     return {kind: amount for kind, amount in drawn.items() if amount}
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from swarm.coordinator.away import POSTURE
@@ -136,11 +137,15 @@ class Joined:
             self.over = LimitReached(posture["over"], posture["limit"] or "")
 
 
+StillOurs = Callable[[str, str], Awaitable[bool]]
+"""Whether a slice, by its run and its id, is this worker's for sure."""
+
+
 class Runs:
     """The runs that a worker is at."""
 
-    def __init__(self, store: Store, purse: Purse | None, terms: Terms) -> None:
-        self._store, self._purse, self._terms = store, purse, terms
+    def __init__(self, store: Store, purse: Purse | None, terms: Terms, still_ours: StillOurs) -> None:
+        self._store, self._purse, self._terms, self._still_ours = store, purse, terms, still_ours
         self._joined: dict[tuple[str, int], tuple[Joined, AsyncExitStack]] = {}
         self._joining: dict[tuple[str, int], asyncio.Lock] = {}
         self._made: dict[tuple[str, int | None, str | None], Model] = {}
@@ -155,6 +160,7 @@ class Runs:
         name = (run, session)
         async with self._joining.setdefault(name, asyncio.Lock()):
             if name not in self._joined:
+                await self.tidy(run=run)
                 self._joined[name] = await self._join(run, session)
             joined, _ = self._joined[name]
             joined.slices += 1
@@ -164,12 +170,12 @@ class Runs:
             joined.slices -= 1
             joined.idle_since = time.monotonic()
 
-    async def tidy(self, *, all_: bool = False) -> None:
-        """Let go of the runs at which nothing was worked for a while."""
+    async def tidy(self, *, run: str | None = None, all_: bool = False) -> None:
+        """Let go of the runs at which nothing is worked and was not for a while; of `run`, or of all, at once."""
         now = time.monotonic()
         for name, (joined, held) in list(self._joined.items()):
-            if not joined.slices and (all_ or now - joined.idle_since > _IDLE_SECONDS):
-                del self._joined[name]
+            idle = all_ or name[0] == run or now - joined.idle_since > _IDLE_SECONDS
+            if idle and not joined.slices and self._joined.pop(name, None) is not None:
                 self._joining.pop(name, None)
                 await held.aclose()
 
@@ -188,7 +194,7 @@ class Runs:
             uses = any(role.tools or role.code is not None for role in roles)
             joined = Joined(desk=desk, store=self._store, needs_all=uses)
             if desk.work is not None:
-                desk.work.places = await held.enter_async_context(workplaces(desk))
+                desk.work.places = await held.enter_async_context(workplaces(desk, partial(self._still_ours, run)))
             following = asyncio.create_task(joined.follow())
             held.push_async_callback(_ended, following)
         except BaseException:
@@ -206,8 +212,8 @@ class Runs:
         limits = replace(LIMITS.validate_python(body["limits"]), wall_seconds=None)  # which its coordinator keeps
         model, reader = self._models(body)
         plan = self._terms.plan
-        if plan is None:
-            programs = program_of(journal, body, (model, reader), self._terms.trusted)
+        if plan is None and await asyncio.to_thread(journal.latest, run, "program") is not None:
+            programs = program_of(self._store, body, (model, reader), self._terms.trusted)
             plan = await held.enter_async_context(programs)
         task = replace(TASK.validate_python(asked.body["task"]), limits=limits)
         corpus = await asyncio.to_thread(corpus_of, journal, run) or Corpus(sources=())

@@ -25,10 +25,11 @@ from swarm.recipe import find, load
 from swarm.run import Swarm
 from swarm.source import Corpus
 from swarm.store.journal import Journal
+from swarm.store.opening import Store
 from swarm.task import Answer, Task
 
-HARMLESS = frozenset({"answer", "audit", "digest", "vote", "work"})
-"""Recipes that come with Swarm, run no program and write no file."""
+HARMLESS = frozenset({"vote"})
+"""Recipes with plans that come with Swarm, run no program and write no file."""
 
 
 class _Joining(Swarm):
@@ -60,7 +61,7 @@ class _Joining(Swarm):
 
 @asynccontextmanager
 async def program_of(
-    journal: Journal, session: dict[str, Any], models: tuple[Model, Model], trusted: Collection[str] | None
+    store: Store, session: dict[str, Any], models: tuple[Model, Model], trusted: Collection[str] | None
 ) -> AsyncIterator[Program | None]:
     """The program of a run, from its session's record, while it is used; None where it has none. `trusted` are the
     recipes that may be called, by their names or paths; None: any.
@@ -74,8 +75,8 @@ async def program_of(
         return
     name = str(called["recipe"])
     recipe = load(_file_of(name, trusted))
-    joining = _Joining(models[0], reader=models[1])
-    joining.place, joining.answers = int(called["place"]), _answers(journal, called["id"])
+    joining = _Joining(models[0], reader=models[1], store=store.url or store.database.path)
+    joining.place, joining.answers = int(called["place"]), _answers(store.journal, called["id"])
     joining.found = asyncio.get_running_loop().create_future()
     options = options_of(recipe, called["options"])
     call = asyncio.create_task(recipe.run(joining, list(called["paths"]), **options))

@@ -20,15 +20,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from swarm.coordinator.offers import VERSION, Offer, offer_from, outcome_to_bytes
-from swarm.coordinator.work.state import Work
+from swarm.coordinator.work.state import Places
 from swarm.engine.base import Engine
-from swarm.errors import StaleLease, StoreError, UsageError
+from swarm.errors import RunError, StaleLease, StoreError, UsageError
 from swarm.observe.log import get_logger
 from swarm.observe.serving import Serving, serving
 from swarm.remote import heart
 from swarm.remote.attempt import attempt
 from swarm.remote.heart import Heart, Held
-from swarm.remote.joined import Purse, Runs, Terms
+from swarm.remote.joined import Joined, Purse, Runs, Terms
 from swarm.store.claims import Lease
 from swarm.store.machines import Machine
 from swarm.store.opening import Store
@@ -68,7 +68,7 @@ class Worker:
         self.count = Count()
         self._store, self._engine, self._terms = store, engine, terms
         self._host, self._started = host, time.time()
-        self._runs = Runs(store, purse, terms)
+        self._runs = Runs(store, purse, terms, self._still_ours)
         self._tell = tell
         self._heart: Heart
         self._told: Serving
@@ -140,14 +140,22 @@ class Worker:
             raise UsageError("it is coordinated by another version of Swarm: run the same here") from None
         if offer.version != VERSION:
             raise UsageError("it is coordinated by another version of Swarm: run the same here")
-        async with self._runs.at(lease.run, offer.session) as joined:
+        async with self._runs.at(lease.run, offer.session) as joined, _place_of(joined, offer, held) as place:
             outcome = await attempt(joined, held, offer, {"machine": self.id, "host": self._host})
             held.ending = True
             await self._store.claims.hand_in(lease, outcome_to_bytes(outcome))
             self.count.done += 1
             self.count.note = ""
-            if outcome.report is not None and outcome.report.failure is None:
-                await _leave_place(joined.desk.work, offer)
+            place.done = outcome.report is not None and outcome.report.failure is None
+
+    async def _still_ours(self, run: str, ref: str) -> bool:
+        """Whether a slice of a run is ours for sure, right before its work lands."""
+        for held in list(self._heart.held.values()):
+            if (held.lease.run, held.lease.ref) == (run, ref):
+                with suppress(StaleLease):
+                    await held.sure()
+                    return True
+        return False
 
     async def _let_go(self, lease: Lease) -> None:
         with suppress(StoreError):  # else it lapses
@@ -183,12 +191,35 @@ class Worker:
         )
 
 
-async def _leave_place(work: Work | None, offer: Offer) -> None:
-    """A slice is done: what is left in its worktree is of no use to anyone."""
-    order = offer.slice.order
-    if work is None or order is None or work.places is None or work.role_of(order).workspace == "none":
-        return
-    await work.places.close(offer.slice.id)
+@dataclass
+class _Left:
+    """Whether a slice is done."""
+
+    done: bool = False
+
+
+@asynccontextmanager
+async def _place_of(joined: Joined, offer: Offer, held: Held) -> AsyncIterator[_Left]:
+    """While a slice is worked: afterwards its worktree goes, and what it holds is kept for whoever goes on."""
+    left, work, order = _Left(), joined.desk.work, offer.slice.order
+    places = None
+    if work is not None and order is not None and work.role_of(order).workspace != "none":
+        places = work.places
+    try:
+        yield left
+    finally:
+        if places is not None:
+            await asyncio.shield(_leave(places, offer.slice.id, left, held))
+
+
+async def _leave(places: Places, slice_: str, left: _Left, held: Held) -> None:
+    try:
+        if left.done:
+            await places.close(slice_)
+        else:
+            await places.give_back(slice_, ours=not held.lost)
+    except RunError as error:
+        log.warning("what a worktree holds is not kept", slice=slice_, reason=str(error))
 
 
 def _caught() -> None:

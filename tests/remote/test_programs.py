@@ -59,9 +59,9 @@ async def answered(store: Store, tmp_path: Path) -> None:
 
 
 async def test_the_plan_is_what_the_recipe_would_run_in_that_place(store: Store, tmp_path: Path) -> None:
-    assert await program_of(store.journal, called(tmp_path, 1), MODELS, None) is None
+    assert await program_of(store, called(tmp_path, 1), MODELS, None) is None
     await answered(store, tmp_path)
-    plan = await program_of(store.journal, called(tmp_path, 2), MODELS, None)
+    plan = await program_of(store, called(tmp_path, 2), MODELS, None)
     assert plan is not None
     assert plan.orders is not None
     assert [order.objective for order in plan.orders()] == ["g after the first"]
@@ -69,9 +69,9 @@ async def test_the_plan_is_what_the_recipe_would_run_in_that_place(store: Store,
 
 async def test_a_recipe_is_called_only_where_the_worker_was_told_to_trust_it(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"let the worker call it with --recipe .*two\.py"):
-        await program_of(store.journal, called(tmp_path, 1), MODELS, ("other",))
-    assert await program_of(store.journal, called(tmp_path, 1), MODELS, (str(tmp_path / "two.py"),)) is None
-    assert await program_of(store.journal, {}, MODELS, ()) is None, "a run of no recipe has no program"
+        await program_of(store, called(tmp_path, 1), MODELS, ("other",))
+    assert await program_of(store, called(tmp_path, 1), MODELS, (str(tmp_path / "two.py"),)) is None
+    assert await program_of(store, {}, MODELS, ()) is None, "a run of no recipe has no program"
 
 
 async def test_of_a_trusted_recipe_the_worker_calls_its_own_file(store: Store, tmp_path: Path) -> None:
@@ -79,14 +79,14 @@ async def test_of_a_trusted_recipe_the_worker_calls_its_own_file(store: Store, t
     own.parent.mkdir()
     own.write_text(RECIPE)
     (tmp_path / "two.py").write_text("raise SystemExit('what the store names')")
-    assert await program_of(store.journal, called(tmp_path, 1), MODELS, (str(own),)) is None
+    assert await program_of(store, called(tmp_path, 1), MODELS, (str(own),)) is None
 
 
 async def test_a_recipe_that_makes_fewer_runs_than_it_did_says_so(store: Store, tmp_path: Path) -> None:
     await answered(store, tmp_path)
     (tmp_path / "two.py").write_text(RECIPE.replace("return await", "return first or await"))
     with pytest.raises(UsageError, match="is not what it was"):
-        await program_of(store.journal, called(tmp_path, 2), MODELS, None)
+        await program_of(store, called(tmp_path, 2), MODELS, None)
 
 
 SERVER = """
@@ -112,7 +112,7 @@ async def with_server(swarm, paths: list[str], *, goal: str):
 
 async def test_what_a_recipe_holds_open_stays_open_while_its_plan_is_used(store: Store, tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(SERVER)
-    async with programs.program_of(store.journal, called(tmp_path, 1), MODELS, None) as plan:
+    async with programs.program_of(store, called(tmp_path, 1), MODELS, None) as plan:
         assert plan is not None
         assert plan.orders is not None
         assert [order.name for order in plan.orders()] == ["['up']"]
