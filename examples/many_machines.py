@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from pathlib import Path
 
 from swarm import Answer, Swarm, Task
@@ -22,9 +22,10 @@ from swarm.store.opening import Store, open_store
 from swarm.testing.postgres import LocalPostgres
 from swarm.testing.provider import Provider
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 TASK = Task(
     questions=("How many processes work on a run?",),
-    paths=("docs/store.md", "docs/durability.md", "docs/rates.md"),
+    paths=tuple(str(DOCS / name) for name in ("store.md", "durability.md", "rates.md")),
 )
 WORKER = "from swarm.remote import heart; heart.LEASE_SECONDS = 2.0; from swarm.__main__ import run; run()"
 
@@ -49,7 +50,7 @@ async def coordinate(swarm: Swarm, victim: subprocess.Popen[bytes]) -> Answer:
                 case SliceFinished():
                     done += 1
                     if done == 8:
-                        await asyncio.sleep(0.4)
+                        await asyncio.sleep(0.3)
                         victim.kill()
                 case Finished(answer=answer):
                     return answer
@@ -64,7 +65,8 @@ def main() -> None:
             print(f"nothing to show: {error}")
             return
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
-        provider = held.enter_context(Provider(latency=1.0, keep=False))  # seconds
+        held.enter_context(chdir(folder))  # what this process keeps on its own disk goes there as well
+        provider = held.enter_context(Provider(latency=0.6, keep=False))  # seconds
         store, model, url = server.database(), "openai:simulated", provider.openai_url
         workers = [start_worker(store, folder / f"machine {number}") for number in (1, 2)]
         for worker in workers:

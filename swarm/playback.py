@@ -55,6 +55,8 @@ _GIVEN = {"room", "pairs", "kept", "looked", "checked", "tool", "ran", "landed",
 """Kinds that may be looked up before the record of them is due: another slice may have been first."""
 _AHEAD = {"kept", "named", "artifact"}
 """Kinds that another machine records before what became of its slice, which may be settled by a later session."""
+_CARRIED = {"handoff", "checked", "looked"}
+"""Kinds that another machine records while nobody coordinates the run."""
 _OWN = ("elapsed_seconds", "usage", "window_peak", "window_limit")
 """What an answer tells of the run that made it, and not of what it found."""
 _TOO_LONG = "it did not fit the window when it was recorded"
@@ -120,6 +122,7 @@ async def _play(played: Played, store: Store, scratch: Database, seen: Seen | No
             made_now = await run_machine(desk)
             journal.check_answer(made_now)
         except Ended:
+            played.carry(session, journal.left())
             continue
         finally:
             await made.append(played.run, *session.asked())
@@ -205,6 +208,13 @@ class _Checked:
         raise ReplayDiffers(
             f"{said}; the journal goes on with {_named(after)}" if after else said, after.seq if after else 0
         )
+
+    def left(self) -> list[Record]:
+        """What other machines recorded in the session, and its coordinator did not live to come to."""
+        if not self._played.elsewhere:
+            return []
+        made = ((self._made.record(self._played.run, *name), one) for name, one in self._session.records.items())
+        return [record for known, record in made if known is None and record.kind in _CARRIED]
 
     def check_answer(self, answer: Answer) -> None:
         """Whether an answer is the recorded one."""

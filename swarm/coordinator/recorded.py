@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from swarm.coordinator.work.played import Ended, stand_in
@@ -53,6 +53,13 @@ class Played:
     def elsewhere(self) -> bool:
         """Whether slices were worked on other machines."""
         return self.journal.latest(self.run, "placed") is not None
+
+    def carry(self, session: Session, records: list[Record]) -> None:
+        """Take records of a session for such of the next one."""
+        if records and session.number < len(self.sessions):
+            after = self.sessions[session.number]
+            carried = {(record.kind, record.key): record for record in records}
+            self.sessions[session.number] = replace(after, records=carried | after.records)
 
     def given(self, kind: str, key: str) -> Record | None:
         """A record of a kind that is taken as it is, also before its time comes."""

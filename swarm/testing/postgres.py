@@ -38,7 +38,7 @@ class LocalPostgres:
         self._names = count(1)
 
     def __enter__(self) -> Self:
-        self._folder = Path(tempfile.mkdtemp(prefix="swarm-pg-"))  # short: a socket's path has 107 bytes at most
+        self._folder = Path(tempfile.mkdtemp(prefix="swarm-pg-", dir=_place()))
         try:
             self._as = _unprivileged(self._folder)
             self._bin = _binaries(self._folder)
@@ -113,6 +113,13 @@ class LocalPostgres:
         if self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait()
+
+
+def _place() -> str:
+    """Where its folder is made: where whoever runs it may go, and by a short way, since the path of a socket has
+    107 bytes at the most."""
+    place = tempfile.gettempdir()
+    return place if len(place) < 70 and _reachable(Path(place) / "x") else "/tmp"  # noqa: S108
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from swarm.errors import ReplayDiffers
 from swarm.testing.faults import Plan, log_normal
 from swarm.testing.provider import Provider
 from swarm.testing.seen import Hands
@@ -80,7 +81,12 @@ class Watched(Fleet):
         else:
             assert self.case.done is not None
             figures = self._check_work(answer, *self.case.done)
-        again = await self.replay()
+        try:
+            again = await self.replay()
+        except ReplayDiffers:
+            history = self.ask("SELECT seq, kind, convert_from(key, 'utf8'), body FROM swarm.records ORDER BY seq")
+            (self.job.folder / "history.txt").write_text("\n".join(map(str, history)), "utf-8")
+            raise
         assert again == {name: answer[name] for name in again}
         return figures
 

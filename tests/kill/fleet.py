@@ -45,6 +45,7 @@ _CALLS = (
     "FROM swarm.calls LEFT JOIN swarm.outcomes ON call = calls.seq GROUP BY calls.seq"
 )
 _BEGINNING = 8.0  # seconds until a process has connected, with much to spare
+NO_ROOM = "full disk of server"
 _LATE = 0.01  # seconds that a request may come after it was sent, about
 
 
@@ -168,9 +169,9 @@ class Fleet:
             assert not known.process.is_alive()
             wires, folder = known.wires, known.member.folder
         else:
-            wires, folder = (self.wires.wire(self.cluster.socket),), self._folder()
+            wires, folder = (self.wires.wire(self.cluster.socket),), self.new_folder()
         if anew:
-            folder = self._folder()
+            folder = self.new_folder()
         member = Member(
             part=part,
             job=self.job,
@@ -185,7 +186,8 @@ class Fleet:
         made = self.members[name] = Running(member=member, wires=wires, process=start(member), began=time.time())
         return made
 
-    def _folder(self) -> Path:
+    def new_folder(self) -> Path:
+        """For one more machine."""
         folder = self.job.folder / f"machine {next(self._numbers)}"
         folder.mkdir()
         return folder
@@ -294,19 +296,29 @@ class Fleet:
         return None
 
     def check_alive(self) -> None:
-        """Nobody ended who was not made to. Those that began when there was no server begin again."""
+        """Nobody ended who was not made to. Those that began when there was no server begin again, and those that
+        found no room at the server, each after one line."""
         for name, one in list(self.members.items()):
             code = one.process.exitcode
-            if code == 1 and self._began_without_server(one):
+            if code == 1 and self._may_begin_again(one):
                 self.restarts += 1
                 self.start(one.member.part, name)
                 continue
             assert code in (None, 0, -signal.SIGKILL), f"{name} ended with {code}: {self.said()}"
 
-    def _began_without_server(self, one: Running) -> bool:
+    def _may_begin_again(self, one: Running) -> bool:
+        path = one.member.folder / SAID
+        said = path.read_text("utf-8") if path.exists() else ""
+        if not said.splitlines()[-1].startswith("StoreError: "):
+            return False
         return any(
-            upset.pids is None and upset.since - _BEGINNING < one.began < (upset.until or time.time())
+            upset.since - _BEGINNING < one.began < (upset.until or time.time())
+            or upset.kind == NO_ROOM
+            or (
+                one.member.part == "coordinator" and "standing by" in said
+            )  # it opens the store when it takes over
             for upset in self.upsets
+            if upset.pids is None
         )
 
     def finish(self, seconds: float = PATIENT) -> dict[str, Any]:

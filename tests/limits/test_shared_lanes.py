@@ -80,16 +80,16 @@ class Machines:
         return [counts[number] for number in range(len(self.lanes))]
 
 
-@pytest.mark.parametrize("rate", [30, 600])
+@pytest.mark.parametrize("rate", [30, 200])
 def test_requests_a_minute_hold_over_all_machines_are_used_and_are_shared_evenly(rate: int) -> None:
     async def main() -> None:
         machines = Machines(Rates(requests_per_minute=rate), 64)
         for _ in range(4):
-            machines.add(32)
-        await asyncio.sleep(310.0)
+            machines.add(8)
+        await asyncio.sleep(130.0)
         assert machines.most_in_a_minute() <= rate
-        assert len(machines.arrived) >= 4.5 * rate
-        counts = machines.by_machine()
+        assert len(machines.arrived) >= 1.8 * rate
+        counts = machines.by_machine(since=30.0)
         assert max(counts) <= 1.3 * min(counts)
 
     in_no_time(main())
@@ -99,11 +99,11 @@ def test_tokens_a_minute_hold_over_all_machines_are_used_and_are_shared_evenly()
     async def main() -> None:
         machines = Machines(Rates(output_tokens_per_minute=60_000), 64)
         for _ in range(4):
-            machines.add(32)
-        await asyncio.sleep(190.0)
+            machines.add(8)
+        await asyncio.sleep(100.0)
         assert machines.most_in_a_minute(tokens=True) <= 60_000
-        assert sum(used for *_, used in machines.arrived) >= 2.7 * 60_000
-        counts = machines.by_machine(since=60.0)
+        assert sum(used for *_, used in machines.arrived) >= 1.5 * 60_000
+        counts = machines.by_machine(since=30.0)
         assert max(counts) <= 1.5 * min(counts)
 
     in_no_time(main())
@@ -148,7 +148,7 @@ def test_more_machines_than_places_take_turns() -> None:
         machines = Machines(Rates(), 3)
         for _ in range(6):
             machines.add(3)
-        await asyncio.sleep(200.0)
+        await asyncio.sleep(60.0)
         assert machines.peak <= 3
         counts = machines.by_machine()
         assert max(counts) <= 1.5 * min(counts)
@@ -199,11 +199,11 @@ def test_what_the_others_use_is_not_taken_for_the_use_of_strangers() -> None:
             return Quota(requests=Level(limit=300, remaining=300 - used, reset_seconds=59.0))
 
         machines._quota = left()
-        for _ in range(1_900):
+        for _ in range(1_300):
             await asyncio.sleep(0.1)
             machines._quota = left()
         assert machines.most_in_a_minute() <= 300 + 16 * 3  # what left before anybody had learnt of it
-        assert len(machines.arrived) >= 0.85 * 300 * 3
+        assert len(machines.arrived) >= 0.85 * 300 * 2
 
     in_no_time(main())
 
@@ -286,11 +286,11 @@ def test_a_call_costs_far_less_than_an_exchange_where_many_leave() -> None:
     async def main() -> None:
         machines = Machines(Rates(requests_per_minute=60_000), 64, latency=0.2)
         machines.add(64)
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(10.0)
         before = len(machines.arrived), machines.memory.exchanges
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(10.0)
         calls, exchanges = len(machines.arrived) - before[0], machines.memory.exchanges - before[1]
-        assert calls > 6_000
+        assert calls > 2_000
         assert exchanges < calls / 40
 
     in_no_time(main())

@@ -105,6 +105,28 @@ async def test_machines_write_under_leases_to_a_run_that_another_holds(
     assert coordinator.journal.spent("run").calls == 2
 
 
+async def test_who_was_taken_over_from_offers_and_withdraws_nothing_more(
+    coordinator: Store, opened: Callable[[], Store]
+) -> None:
+    before = coordinator.journal.hold("run")
+    await coordinator.claims.offer("run", {"a": b""}, hold=before)
+    coordinator.journal.close()
+    other = opened()
+    while True:
+        with contextlib.suppress(StoreInUse):  # the server has not noticed yet
+            now = other.journal.hold("run")
+            break
+    assert now > before
+    with pytest.raises(StoreInUse, match="was taken over by another process"):
+        await coordinator.claims.offer("run", {"b": b""}, hold=before)
+    with pytest.raises(StoreInUse, match="was taken over by another process"):
+        await coordinator.claims.withdraw("run", ["a"], hold=before)
+    await other.claims.offer("run", {"c": b""}, hold=now)
+    assert [one.ref for one in other.claims.standings("run")] == ["a", "c"]
+    await other.claims.withdraw("run", ["a", "c"], hold=now)
+    assert not other.claims.standings("run")
+
+
 async def test_a_lease_says_nothing_of_other_runs(coordinator: Store, worker: Store) -> None:
     lease = await lease_of(coordinator, worker)
     coordinator.journal.hold("other")
