@@ -122,9 +122,10 @@ class Steered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unserved:
-    """Slices are offered to other machines, and none has begun one for a while."""
+    """Slices are offered to other machines, and none has begun one for a while; why, where a worker says so."""
 
     slices: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

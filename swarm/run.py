@@ -264,9 +264,10 @@ class Swarm:
         self, task: Task, run_id: str, emit: Emit, plan: Program | None, corpus: Corpus | None = None
     ) -> Answer:
         from swarm.coordinator.begin import end
-        from swarm.coordinator.distributed import coordinating
+        from swarm.coordinator.distributed import checked, coordinating
         from swarm.coordinator.listen import listening
 
+        checked(self._engine, self._store)
         async with self._models():
             with shared_store(self._store) as opened, alone(opened, run_id), traced(run_id, emit) as trace:
                 begun = await self._begin(task, run_id, opened.store, trace.emit, plan, corpus)
@@ -288,12 +289,10 @@ class Swarm:
         """The desk of a run that begins or goes on, brought to where the journal leaves off; its answer, where
         nothing is left to do."""
         from swarm.coordinator.begin import answer_of, begin, forget_unread
-        from swarm.coordinator.distributed import checked
         from swarm.coordinator.kept import bring_back
         from swarm.coordinator.restore import catch_up, restore
         from swarm.coordinator.work.fit import fit_to_work
 
-        checked(self._engine, self._store)
         began = self._clock()
         window = max(self._model.window, self._reader.window)
         emit(RunStarted(run_id=run_id, model=self._model.name, reader=self._reader.name, window=window))

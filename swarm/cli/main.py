@@ -10,6 +10,7 @@ import gc
 import io
 import os
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -22,7 +23,18 @@ from swarm.cli.estimating import Estimates, execute_estimate
 from swarm.cli.export import export
 from swarm.cli.graph import graph
 from swarm.cli.memory import memory
-from swarm.cli.options import PATHS, PATHS_IF_ANY, RUN, STANDBY, WHOLE, Settings, argument, command, option
+from swarm.cli.options import (
+    NEW,
+    PATHS,
+    PATHS_IF_ANY,
+    RUN,
+    STANDBY,
+    WHOLE,
+    Settings,
+    argument,
+    command,
+    option,
+)
 from swarm.cli.plain import one_line
 from swarm.cli.recalled import allow_address, allowed, recalled
 from swarm.cli.recipes import estimated_recipes, recipes
@@ -30,7 +42,7 @@ from swarm.cli.rehearse import rehearsals
 from swarm.cli.report import report
 from swarm.cli.runs import forget, replay, runs, show
 from swarm.cli.serve import serve
-from swarm.cli.session import FAILED, USAGE, begin, execute, go_on, prepare
+from swarm.cli.session import FAILED, USAGE, Work, begin, execute, go_on, prepare
 from swarm.cli.view import view
 from swarm.cli.watch import watch
 from swarm.cli.why import why
@@ -119,6 +131,9 @@ def _resume(settings: Settings, run: str, standby: bool) -> int:
     from swarm.history import find
 
     id_ = find(run, settings.store)
+    if standby:  # what speaks against it is said now, and not when it is needed
+        _allow(settings, id_)
+        settings = replace(settings, yes=True)
     while standby:
         _stand_by(settings, id_)
         try:
@@ -143,11 +158,21 @@ def _stand_by(settings: Settings, id_: str) -> None:
 def _go_on(settings: Settings, id_: str) -> int:
     if (code := steering.go_on_if_paused(id_, settings.store, as_json=settings.json)) is not None:
         return code
+    recipe = _allow(settings, id_) or (lambda it: it.resume(id_))
+    return execute(settings, go_on(settings, id_), recipe, resume_with(settings))
+
+
+def _allow(settings: Settings, id_: str) -> Work | None:
+    """What goes on with the recipe that a run belongs to, if any, once all that stands in the store is allowed.
+
+    Raises:
+        UsageError: something is not, or it cannot be gone on with here.
+    """
     allow_address(settings, id_)
-    if (recipe := recalled(settings, id_)) is not None:
-        return execute(settings, go_on(settings, id_), recipe, resume_with(settings))
-    _allow_check(settings, id_)
-    return execute(settings, go_on(settings, id_), lambda it: it.resume(id_), resume_with(settings))
+    recipe = recalled(settings, id_)
+    if recipe is None:
+        _allow_check(settings, id_)
+    return recipe
 
 
 def _allow_check(settings: Settings, run: str) -> None:
@@ -165,7 +190,7 @@ def _allow_check(settings: Settings, run: str) -> None:
 
 _QUESTION = argument("question", str, metavar="QUESTION", help="What you want to know.")
 
-app.command()(command(_ask, (_QUESTION, PATHS), WHOLE, name="ask", text="Answer a question from files."))
+app.command()(command(_ask, (_QUESTION, PATHS), NEW, name="ask", text="Answer a question from files."))
 _WORK = (
     argument("goal", str, metavar="GOAL", help="What is to be done."),
     PATHS_IF_ANY,
@@ -175,7 +200,7 @@ _WORK = (
     ),
 )
 app.command()(
-    command(_work, _WORK, WHOLE, name="work", text="Work towards a goal by a plan; needs a language model.")
+    command(_work, _WORK, NEW, name="work", text="Work towards a goal by a plan; needs a language model.")
 )
 app.command()(
     command(

@@ -40,6 +40,7 @@ class Settings:
     """A file, or the URL of a database."""
     engine: str = "local"
     """Where slices are worked."""
+    run_id: str | None = None
     prices: Path | None = None
     yes: bool = False
     json: bool = False
@@ -143,13 +144,19 @@ ENGINE = _common(
     help="Where slices are worked: local, or postgres, by each `swarm worker` on the --store.",
 )
 
+RUN_ID = _common(
+    "run_id", str | None, metavar="ID", help="The run's name: given again with the same question, it goes on."
+)
+
 MANNER = (STORE, ENGINE, PRICES, YES, JSON, _QUIET, _LOG)
 """What is told anew each time."""
 
 WHOLE = (*SHAPE, *LIMITS, *MANNER)
 """What a run takes."""
+NEW = (*WHOLE, RUN_ID)
+"""What one takes that may begin."""
 
-RESERVED = frozenset(parameter.name for parameter in WHOLE)
+RESERVED = frozenset(parameter.name for parameter in NEW)
 
 
 def command(

@@ -251,6 +251,8 @@ def noted(event: events.Event) -> str:
             return "paused: calls in flight finish, and nothing new is begun"
         case events.WentOn():
             return "going on"
+        case events.Unserved(reason=reason) if reason:
+            return f"no worker can work this run: {one_line(reason, 200)}"
         case events.Unserved(slices=slices):
             return f"nobody has begun any of {plural(slices, 'slice')}: start `swarm worker` on this store"
         case events.Steered():

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import Settings
 from swarm.cli.plain import one_line
@@ -37,18 +37,25 @@ def recalled(settings: Settings, run: str) -> Callable[[Watched], Awaitable[Answ
     made = invocation_of(run, settings.store)
     if made is None:
         return None
-    if made.folder != str(Path.cwd()):
-        raise UsageError(f"the recipe was called in {made.folder}: go on from there")
     if made.recipe not in _QUIET:
         allowed(settings, f"the run belongs to the recipe {one_line(_told(made), 300)}", "call it here?")
     recipe = load(find(made.recipe))
     options = options_of(recipe, made.options)
+    if made.folder != str(Path.cwd()) and _is_bound(made, options):
+        raise UsageError(f"the recipe was called in {made.folder}: go on from there")
 
     async def work(swarm: Watched) -> Answer | None:
         swarm.invocation = made
         return await recipe.run(swarm, list(made.paths), **options)
 
     return work
+
+
+def _is_bound(made: Invocation, options: Mapping[str, Any]) -> bool:
+    """Whether a call means something else in another folder. One on a remote, say, names nothing of its folder:
+    another machine may go on with it."""
+    given = [value for value in options.values() if isinstance(value, Path)]
+    return not all(path.is_absolute() for path in (*map(Path, made.paths), *given))
 
 
 def _told(made: Invocation) -> str:

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from swarm.cli.again import resume_with
 from swarm.cli.estimating import execute_estimate
-from swarm.cli.options import PATHS, PATHS_IF_ANY, RESERVED, WHOLE, Settings, command, option
+from swarm.cli.options import NEW, PATHS, PATHS_IF_ANY, RESERVED, Settings, command, option
 from swarm.cli.session import begin, execute
 from swarm.errors import RecipeError
 from swarm.recipe import Option, Recipe, find, load, shipped, summary
@@ -91,7 +91,7 @@ def as_command(recipe: Recipe, *, estimated: bool = False) -> Any:
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     single.command()(
         command(
-            body, (PATHS if recipe.needs_paths else PATHS_IF_ANY, *own), WHOLE, name=recipe.name, text=recipe.help
+            body, (PATHS if recipe.needs_paths else PATHS_IF_ANY, *own), NEW, name=recipe.name, text=recipe.help
         )
     )
     return typer.main.get_command(single)

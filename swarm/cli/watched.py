@@ -59,11 +59,14 @@ class Watched(Swarm):
     def _next(self) -> str | None:
         """The run that the recipe made in this place when it was called before. What is recorded of this one says
         that it belongs to the recipe."""
-        if self.invocation is None:
-            return None
         self._made += 1
+        named = self.settings.run_id
+        if named is not None:
+            named = named if self._made == 1 else f"{named}-{self._made}"
+        if self.invocation is None:
+            return named
         self._settings[KEY] = self.invocation.body(self._made)
-        return self.invocation.known.get(self._made)
+        return self.invocation.known.get(self._made, named)
 
     def _held(self, task: Task) -> Task:
         return replace(task, limits=limits_with(task.limits, self.settings))

@@ -15,15 +15,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
+from itertools import count
 from typing import Literal
 
 from swarm.coordinator.away import Away
 from swarm.coordinator.desk import Desk
 from swarm.engine.base import Engine
 from swarm.errors import StoreError, UsageError
+from swarm.events import Unserved
 from swarm.limits.shared import sharing
 from swarm.observe.log import get_logger
-from swarm.store.machines import Machine
+from swarm.store.machines import Machine, Seen
 from swarm.store.opening import Store, is_url
 from swarm.store.texts import publish
 
@@ -32,6 +34,7 @@ log = get_logger("machines")
 EngineName = Literal["local", "postgres"]
 ENGINES: tuple[EngineName, ...] = ("local", "postgres")
 _BEAT_SECONDS = 3.0
+_LOOK_EVERY = 4  # beats: a thousand workers say a lot
 
 
 def checked(engine: EngineName | Engine, store: object) -> None:
@@ -69,7 +72,7 @@ async def coordinating(engine: EngineName | Engine, store: Store, desk: Desk) ->
         given = await held.enter_async_context(_opened(engine, store))
         me = _machine(desk.run)
         held.push_async_callback(_leave, store, me)
-        beating = asyncio.create_task(_beat(store, me))
+        beating = asyncio.create_task(_beat(store, me, desk))
         held.push_async_callback(_ended, beating)
         if store.url is not None:
             await publish(desk.library, store.blobs, desk.corpus.sources)
@@ -118,17 +121,32 @@ def _machine(run: str) -> Machine:
     )
 
 
-async def _beat(store: Store, me: Machine) -> None:
-    told = False
-    while True:
+async def _beat(store: Store, me: Machine, desk: Desk) -> None:
+    """Say that it lives; and tell whoever watches the run, once, where no worker can work it."""
+    away = said = False
+    for number in count():
         try:
             await asyncio.to_thread(store.machines.beat, me)
-            told = False
+            away = False
+            if number % _LOOK_EVERY == 1:
+                reason = _refused(await asyncio.to_thread(store.machines.seen), desk.run)
+                if reason and not said:
+                    desk.emit(Unserved(slices=0, reason=reason))
+                said = bool(reason)
         except StoreError as error:
-            if not told:
+            if not away:
                 log.warning("the store is not there", reason=str(error))
-            told = True
+            away = True
         await asyncio.sleep(_BEAT_SECONDS)
+
+
+def _refused(seen: list[Seen], run: str) -> str:
+    """Why workers leave a run to others, where all that live do."""
+    workers = [one for one in seen if one.places and one.life == "alive"]
+    mark = f"run {run}: "
+    if not workers or not all(one.note.startswith(mark) for one in workers):
+        return ""
+    return workers[0].note.removeprefix(mark)
 
 
 async def _leave(store: Store, me: Machine) -> None:

@@ -42,7 +42,7 @@ _SCHEMA = _CHANNEL = "swarm_queue"
 _SLICE = "slice"  # what PgQueuer calls an entry point
 _AT_ONCE = 1_000  # references in one statement
 _LOOK_SECONDS = 2.0  # at the most until it looks by itself for what no notification told of
-_FIRST_SECONDS, _MOST_SECONDS = 0.2, 60.0  # until what failed is delivered again, doubled each time
+_FIRST_SECONDS, _MOST_SECONDS = 0.2, 10.0  # until what failed is delivered again, doubled each time
 _LOGGED = 20_000  # references whose log is kept, three lines each
 _LETTING_GO_SECONDS = 5.0
 # by what the server knows of a table that was just filled it would sort all that waits to find the first few of it

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from swarm.errors import LimitReached, UsageError
-from swarm.limits.sums import NOTHING, UNITS, Room, Sum, units
+from swarm.limits.sums import NOTHING, UNITS, Room, Sum, sum_of, units
 from swarm.models.base import Model, Price
 from swarm.task import Limits, Usage
 
@@ -67,7 +67,7 @@ class Budget:
         self._clock = clock
         self._began = clock()
         self._usage = spent or Usage()
-        self._paid = units(self._usage.cost_usd)
+        self._settled = sum_of(self._usage)
         self._reserved = NOTHING
         self._finishing = False
         self._waiting: list[asyncio.Future[None]] = []
@@ -88,7 +88,7 @@ class Budget:
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cached_tokens=used.cached_tokens,
-            cost_usd=self._paid / UNITS,
+            cost_usd=self._settled.units / UNITS,
         )
 
     def note(self, usage: Usage) -> None:
@@ -230,7 +230,8 @@ class Budget:
 
     def _refusal(self, most: Reservation) -> _Refusal | None:
         """Why a call cannot be afforded. The run's limit comes first, then one that no settling can change."""
-        found = [refusal for budget in self._chain() if (refusal := budget._own_refusal(most.sum)) is not None]
+        wanted = most.sum
+        found = [refusal for budget in self._chain() if (refusal := budget._own_refusal(wanted)) is not None]
         return max(reversed(found), key=lambda refusal: refusal.final, default=None)
 
     def _own_refusal(self, wanted: Sum) -> _Refusal | None:
@@ -274,20 +275,17 @@ class Budget:
             int(units(limits.cost_usd or 0.0) * (1 - held)) if limited else None,
         )
 
-    @property
-    def _settled(self) -> Sum:
-        return Sum(self._usage.calls, self._usage.tokens, self._paid)
-
     def _set_aside(self, most: Reservation, sign: int) -> None:
+        change = most.sum if sign > 0 else NOTHING.less(most.sum)
         for budget in self._chain():
-            budget._put(most, sign)
+            budget._put(most, change)
 
-    def _put(self, most: Reservation, sign: int) -> None:
-        self._reserved = self._reserved.plus(most.sum) if sign > 0 else self._reserved.less(most.sum)
+    def _put(self, most: Reservation, change: Sum) -> None:  # noqa: ARG002  # which one it is matters to a purse
+        self._reserved = self._reserved.plus(change)
 
     def _pay(self, usage: Usage, paid: int) -> None:
         self._usage += usage
-        self._paid += paid
+        self._settled = self._settled.plus(Sum(usage.calls, usage.tokens, paid))
 
     def _short_of(self, wanted: Sum) -> None:
         """Hear that a call waits until so much is there."""

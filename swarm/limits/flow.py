@@ -38,7 +38,7 @@ class Ask:
     said since it asked last. It has to have `need`, all of it or nothing, to let the next call leave, and would
     like `want`. `back` corrects what was drawn before, by its stamp: less than nothing was not used. `unused` is
     what its calls in flight might still use beyond that. `pause` asks for so many seconds of silence, and `down`
-    says that its provider just went down."""
+    says that its provider just went down. Of late, an exchange `took` so many seconds."""
 
     holder: str
     number: int
@@ -53,6 +53,7 @@ class Ask:
     unused: Amounts
     pause: float = 0.0
     down: bool = False
+    took: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +89,8 @@ def draw(asked: Ask) -> Step[Answer]:
         limits = _limits(state)
         _pass_time(state, limits, facts.now, since)
         drawn: dict[str, int] = {}
-        stamp = floor(facts.now + _life(state)) + 1
+        life = _LIFE_SECONDS + 2 * (tick(state) + asked.took)
+        stamp = floor(facts.now + life) + 1
         if not again:
             _take_back(state, mine, asked, limits)
             drawn = _serve(state, asked, limits, facts.now)
@@ -101,7 +103,7 @@ def draw(asked: Ask) -> Step[Answer]:
             told=dict(state["told"]),
             drawn=drawn,
             stamp=stamp,
-            life=_life(state),
+            life=life,
             used={kind: _used(state, kind) for kind in KINDS},
             unused=_unused(state, asked.holder),
             pause=max(0.0, state.get("pause", 0.0) - facts.now),
@@ -325,7 +327,3 @@ def _sum_of(holders: Any, kind: str) -> int:
 
 def _burst(limit: int) -> float:
     return max(1.0, limit * _BURST)
-
-
-def _life(state: State) -> float:
-    return _LIFE_SECONDS + 2 * tick(state)

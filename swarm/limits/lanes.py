@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 from weakref import WeakSet
 
@@ -79,8 +80,7 @@ class Lane:
         self._for_all: dict[str, int] = {}
         """Limits of all machines, where they share them."""
         self.common: Common | None = None
-        self.waiting = 0
-        """Calls in the queue."""
+        self.waiting = 0  # calls in the queue
         self.answered_at = float("-inf")
         """When the provider answered last, be it with a refusal."""
         self._terms: WeakSet[Terms] = WeakSet()
@@ -205,9 +205,8 @@ class Lane:
         for name, meter in self._meters.items():
             meter.know(used.get(name, 0), unused.get(name, 0))
         self._requests.know(used.get("requests", 0))
-        before = dict(self._told), self._for_all
-        self._told.update(told)
-        self._for_all = dict(limits)
+        before = self._told, self._for_all
+        self._told, self._for_all = {**self._told, **told}, dict(limits)
         if before != (self._told, self._for_all):
             self._agree()
 
@@ -253,11 +252,7 @@ class Lane:
 
     def _answered(self, passage: Passage, completion: Completion) -> None:
         usage = completion.usage
-        used: dict[Tokens, int] = {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "tokens": usage.tokens,
-        }
+        used = dict(zip(TOKENS, (usage.input_tokens, usage.output_tokens, usage.tokens), strict=True))
         for name, taken in passage.taken.items():
             self._meters[name].settle(taken, used[name], learn=True)
         self._put_right(passage, used)
@@ -339,13 +334,11 @@ class Lane:
         parties = list(self._terms)
         self._parties = len(parties)
         self.places.ceiling = max((terms.concurrency for terms in parties), default=1)
-        asked: dict[str, int | None] = dict.fromkeys(("requests", "input_tokens", "output_tokens"))
-        for terms in parties:
-            rates = terms.rates
-            asked["requests"] = lower(asked["requests"], rates.requests_per_minute)
-            asked["input_tokens"] = lower(asked["input_tokens"], rates.input_tokens_per_minute)
-            asked["output_tokens"] = lower(asked["output_tokens"], rates.output_tokens_per_minute)
-        self.asked = {name: limit for name, limit in asked.items() if limit is not None}
+        self.asked = {}
+        for name in ("requests", "input_tokens", "output_tokens"):
+            said: list[int | None] = [getattr(terms.rates, f"{name}_per_minute") for terms in parties]
+            if (limit := reduce(lower, said, None)) is not None:
+                self.asked[name] = limit
         limits = {name: self._lowest(name) for name in ("requests", *TOKENS)}
         self._requests.allow(limits["requests"])
         for name, meter in self._meters.items():

@@ -116,11 +116,11 @@ class PooledBudget(Budget):
         wait = _SOON_SECONDS if self._met else self._tick
         self._rounds.by(max(self._loop.time(), self._sent + wait))
 
-    def _put(self, most: Reservation, sign: int) -> None:
-        super()._put(most, sign)
-        if sign > 0:
+    def _put(self, most: Reservation, change: Sum) -> None:
+        super()._put(most, change)
+        if change.calls > 0:
             self._made[id(most)] = most
-            self._used = self._used.plus(most.sum)
+            self._used = self._used.plus(change)
             if any(left < pace / 2 for left, pace in zip(self._spare(), self._pace, strict=True)):
                 self._rounds.by(max(self._loop.time(), self._sent + self._tick))
             else:

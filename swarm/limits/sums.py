@@ -18,10 +18,10 @@ class Sum(NamedTuple):
     units: int
 
     def plus(self, other: Sum) -> Sum:
-        return Sum(self.calls + other.calls, self.tokens + other.tokens, self.units + other.units)
+        return Sum(self[0] + other[0], self[1] + other[1], self[2] + other[2])
 
     def less(self, other: Sum) -> Sum:
-        return Sum(self.calls - other.calls, self.tokens - other.tokens, self.units - other.units)
+        return Sum(self[0] - other[0], self[1] - other[1], self[2] - other[2])
 
 
 NOTHING = Sum(0, 0, 0)
@@ -35,14 +35,21 @@ class Room(NamedTuple):
     units: int | None
 
     def less(self, other: Sum) -> Room:
-        return Room(*(None if left is None else left - gone for left, gone in zip(self, other, strict=True)))
+        calls, tokens, units = self
+        return Room(
+            None if calls is None else calls - other[0],
+            None if tokens is None else tokens - other[1],
+            None if units is None else units - other[2],
+        )
 
     def passed_by(self, wanted: Sum) -> str | None:
         """The first limit that would be passed, as it is called in `Limits`."""
-        for name, left, want in zip(("calls", "tokens", "cost_usd"), self, wanted, strict=True):
-            if left is not None and want > left:
-                return name
-        return None
+        calls, tokens, units = self
+        if calls is not None and wanted[0] > calls:
+            return "calls"
+        if tokens is not None and wanted[1] > tokens:
+            return "tokens"
+        return "cost_usd" if units is not None and wanted[2] > units else None
 
 
 def sum_of(usage: Usage) -> Sum:

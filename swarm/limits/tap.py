@@ -22,6 +22,7 @@ from swarm.store.shares import Shares
 _SOON_SECONDS = 0.02  # between two exchanges: many that come to want something ask together
 _HEARTBEAT_SECONDS = 1.0
 _PACE_SECONDS = 1.0  # over which what leaves in a second is looked at
+_LONG_SECONDS = 2.0  # of an exchange, for which longer ones count
 _SAME_SECONDS = 0.25  # two pauses, or two failures, so close are one
 
 Drawn = dict[str, tuple[int, int]]
@@ -57,7 +58,11 @@ class Tap:
         self._asking: Ask | None = None
         self._number = 0
         self._met = True
-        """Whether all that was asked for last was there."""
+        """Whether what the next call needed last was there, and"""
+        self._seated = True
+        """whether there were as many places as were wanted."""
+        self._took = 0.0
+        """Seconds of an exchange, of late."""
         self._sent = self._fresh_until = float("-inf")
         self._tick = TICK_SECONDS
         self._stamp, self._stamped = 0, 0.0
@@ -79,7 +84,8 @@ class Tap:
             self._need = {}
             return 0.0
         self._peak = max(self._peak, self._lane.places.taken + self._lane.waiting)
-        self._rounds.by(self._sent + (_SOON_SECONDS if self._met else self._tick))
+        met = self._met if self.free else self._seated
+        self._rounds.by(self._sent + (_SOON_SECONDS if met else self._tick))
         return float("inf")
 
     def take(self, tokens: Mapping[Tokens, int]) -> Drawn:
@@ -88,7 +94,9 @@ class Tap:
         for kind, amount in amounts.items():
             self._used[kind] += amount
             drawn[kind] = self._consume(kind, amount), amount
-        self._peak = max(self._peak, self._lane.places.taken + self._lane.waiting)
+        self._peak = max(
+            self._peak, self._lane.places.taken + self._lane.waiting - 1
+        )  # it is not yet out of the queue
         low = any(self._has(kind) < self._ahead(kind) / 2 for kind in self._limits)
         self._rounds.by(self._sent + (self._tick if low else _HEARTBEAT_SECONDS))
         return drawn
@@ -124,7 +132,7 @@ class Tap:
 
     def _ahead(self, kind: str) -> int:
         """What leaves until there is more."""
-        return int(min(self._pace[kind] * (2 * self._tick + 0.1), self._limits[kind] / 120))
+        return int(min(self._pace[kind] * (2 * (self._tick + self._took) + 0.1), self._limits[kind] / 120))
 
     def _consume(self, kind: str, amount: int) -> int:
         """Take it from the oldest blocks; what has no limit is only counted. The stamp that it counts under."""
@@ -184,6 +192,7 @@ class Tap:
             unused=lane.unused,
             pause=self._own_pause(now),
             down=self._went_down(),
+            took=self._took,
         )
 
     def _wanted(self) -> dict[str, int]:
@@ -217,6 +226,7 @@ class Tap:
         asked, first, sent = self._asking, self._sent, self._loop.time()
         answer = await self._shares.change(self._name, draw(asked))
         self._asking = None
+        self._took += (min(_LONG_SECONDS, self._loop.time() - sent) - self._took) / 4
         self._take_in(asked, answer, first)
         self._fresh_until = sent + FRESH_SECONDS
         self._lane.stir()
@@ -228,7 +238,7 @@ class Tap:
         self._places += answer.places - asked.taken
         self._target = answer.target
         self._limits, self._tick = answer.limits, answer.seconds
-        self._met = bool(answer.drawn or not asked.need) and answer.places >= asked.wanted
+        self._met, self._seated = bool(answer.drawn or not asked.need), answer.places >= asked.wanted
         self._stamp, self._stamped = answer.stamp, sent
         if answer.drawn:
             self._blocks.append(_Block(stamp=answer.stamp, until=sent + answer.life, amounts=dict(answer.drawn)))

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
 from swarm.coordinator.offers import Named, Offer, Outcome, Told, failed
+from swarm.coordinator.work.knowledge import asks
 from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.slices import Kept, Slices
+from swarm.coordinator.work.state import Branch
 from swarm.errors import RunError
 from swarm.limits.budget import Budget
 from swarm.limits.hedged import Hedged
@@ -111,8 +113,16 @@ async def _work(desk: Desk, slice_: Slice, offer: Offer) -> Outcome:
         entries=tuple((one.kind, one.key, _body(one)) for one in ledger.entries()),
         kept=_named(kept),
         handoffs=tuple(handoffs),
+        asked=_asked(plan.branch_of(slice_), order.name),
         peak=desk.gate.peak,
     )
+
+
+def _asked(branch: Branch, name: str) -> tuple[str, ...]:
+    """What a slice asked the coordinator, taken from the branch that slices here have in common."""
+    own = [one for one in branch.reasons if one.startswith(asks(name))]
+    branch.reasons[:] = [one for one in branch.reasons if one not in own]
+    return tuple(own)
 
 
 def _hedged(desk: Desk) -> Hedged:

@@ -21,7 +21,7 @@ from swarm.coordinator.following import Following
 from swarm.coordinator.records import TASK, corpus_of
 from swarm.coordinator.work.fit import roles_of
 from swarm.coordinator.work.places import workplaces
-from swarm.coordinator.work.state import ROOT, Branch, Work, order_id
+from swarm.coordinator.work.state import ROOT, Branch, Places, Work, order_id
 from swarm.errors import LimitReached, NoSuchRun, StoreError, UsageError
 from swarm.graph.graph import SharedGraph
 from swarm.limits.budget import Budget
@@ -137,6 +137,15 @@ class Joined:
             self.over = LimitReached(posture["over"], posture["limit"] or "")
 
 
+@dataclass(kw_only=True)
+class _Placed:
+    """The worktrees of a run, and how many sessions of it have them."""
+
+    places: Places | None
+    held: AsyncExitStack
+    sessions: int = 0
+
+
 StillOurs = Callable[[str, str], Awaitable[bool]]
 """Whether a slice, by its run and its id, is this worker's for sure."""
 
@@ -149,6 +158,8 @@ class Runs:
         self._joined: dict[tuple[str, int], tuple[Joined, AsyncExitStack]] = {}
         self._joining: dict[tuple[str, int], asyncio.Lock] = {}
         self._made: dict[tuple[str, int | None, str | None], Model] = {}
+        self._placed: dict[str, _Placed] = {}
+        self._placing = asyncio.Lock()
 
     @asynccontextmanager
     async def at(self, run: str, session: int) -> AsyncIterator[Joined]:
@@ -194,13 +205,34 @@ class Runs:
             uses = any(role.tools or role.code is not None for role in roles)
             joined = Joined(desk=desk, store=self._store, needs_all=uses)
             if desk.work is not None:
-                desk.work.places = await held.enter_async_context(workplaces(desk, partial(self._still_ours, run)))
+                desk.work.places = await held.enter_async_context(self._places(desk))
             following = asyncio.create_task(joined.follow())
             held.push_async_callback(_ended, following)
         except BaseException:
             await held.aclose()
             raise
         return joined, held
+
+    @asynccontextmanager
+    async def _places(self, desk: Desk) -> AsyncIterator[Places | None]:
+        """The worktrees of a run. They are one process's at a time: where another coordinator has taken the run
+        over, and slices of the first one are still worked here, they share them with those of the second."""
+        run = desk.run
+        async with self._placing:
+            if run not in self._placed:
+                held = AsyncExitStack()
+                made = await held.enter_async_context(workplaces(desk, partial(self._still_ours, run)))
+                self._placed[run] = _Placed(places=made, held=held)
+            placed = self._placed[run]
+            placed.sessions += 1
+        try:
+            yield placed.places
+        finally:
+            async with self._placing:
+                placed.sessions -= 1
+                if not placed.sessions:
+                    del self._placed[run]
+                    await placed.held.aclose()
 
     async def _desk(self, run: str, session: int, held: AsyncExitStack) -> Desk:
         journal, database = self._store.journal, self._store.database
@@ -237,7 +269,6 @@ class Runs:
             gate=Gate(journal, run, budget, Rates.of(limits), at_once, lambda _: None),
             corpus=corpus,
             graph=graph,
-            follow=Following(journal, run, graph, Library(database), corpus).catch_up,
             emit=lambda _: None,
             concurrency=self._terms.places,
             window=max(model.window, reader.window),
@@ -249,6 +280,10 @@ class Runs:
             root = Branch(order=Order(name=ROOT, objective=desk.question, done_when=task.done_when))
             coded = plan if plan is not None and plan.orders is not None else None
             desk.work = Work(root=root, program=coded, roles=roles_of(plan), branches={ROOT: root})
+        branches = desk.work.branches if desk.work is not None and desk.work.program is None else None
+        said = desk.steering.instructions
+        following = Following(journal, run, graph, desk.library, corpus, said=said, branches=branches)
+        desk.follow = following.catch_up
         return desk
 
     def _models(self, body: dict[str, Any]) -> tuple[Model, Model]:

@@ -86,8 +86,8 @@ class Worker:
                     await self._engine.serve(self.handle)
             finally:
                 await self._runs.close()
-        with suppress(StoreError):  # it is taken for silent, then
-            await asyncio.to_thread(self._store.machines.leave, self.id)
+                with suppress(StoreError):  # it is taken for silent, then
+                    await asyncio.to_thread(self._store.machines.leave, self.id)
 
     def drain(self) -> None:
         """Begin nothing more. Safe to call from a signal handler of the event loop, and more than once."""

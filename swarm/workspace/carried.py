@@ -140,11 +140,15 @@ async def forget_kept(repository: Repository, run: str) -> None:
     remote = repository.remote
     if remote is None:
         return
-    there = await remote.refs(f"{prefix(run)}*")
-    gone = [Push(ref=ref, commit="", expected=at) for ref, at in there.items() if ref.startswith(prefix(run))]
-    for first in range(0, len(gone), _AT_ONCE):
-        said = await remote.push(*gone[first : first + _AT_ONCE])
-        if said.code:
+    waits = Waits(PATIENCE_SECONDS)
+    while True:
+        there = await remote.refs(f"{prefix(run)}*")
+        gone = [Push(ref=ref, commit="", expected=at) for ref, at in there.items() if ref.startswith(prefix(run))]
+        if not gone:
+            return
+        said = await remote.push(*gone[:_AT_ONCE])
+        # who settled a slice removes its ref, too, maybe at the same moment
+        if said.code and not await waits.more():
             raise RunError(f"the remote {remote.url} does not let go of {prefix(run)}: {said.error}")
 
 

@@ -51,6 +51,7 @@ _THEIRS = {
 }  # fmt: skip
 _HELD_BACK = {"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"}  # what keeps a git from the user's configuration
 _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+_HALF_MADE = "bad object worktrees/"  # of a worktree that another git makes at this very moment
 _TLS = "GIT_SSL_"
 _USER = re.compile(r"(\w://)[^/\s'\"]*@")
 _log = get_logger("workspace")
@@ -107,7 +108,8 @@ class Remote:
                 return False
             if not await waits.more():
                 raise RunError(f"the remote {self.url} cannot be reached: {said.error}")
-            _log.warning("remote not reached, tried again", remote=self.url, reason=said.error)
+            if _HALF_MADE not in said.error:
+                _log.warning("remote not reached, tried again", remote=self.url, reason=said.error)
 
     async def push(self, *pushes: Push) -> Said:
         """Set refs by compare and swap: all of them, or where it fails, as far as is known, none. Where it is said

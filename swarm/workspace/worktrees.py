@@ -186,15 +186,17 @@ class Worktrees:
 
     async def end(self, *, keep: bool) -> None:
         """End the run: no worktree is left. With `keep`, what is unfinished is kept for `open` of a later process,
-        on the remote where there is one; without, it is gone, and what was kept before with it."""
+        on the remote where there is one; without, it is gone, and what was kept before with it. What a killed
+        process left here and nobody opened again goes to no remote: another may be far ahead of it."""
         if self._hold is None:
             return
         hold, self._hold = self._hold, None
         assert hold.descriptor is not None
-        away = False
+        away, own = False, self._own()
+        ours = set(self._open) if self.repository.remote is not None else {left.slice for left in own}
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._put_away(left, keep=keep)) for left in self._own()]
+                tasks = [group.create_task(self._put_away(left, keep=keep and left.slice in ours)) for left in own]
             await self._pass_on() if keep else await self._forget()
             away = all(task.result() for task in tasks)
             with suppress(OSError):
@@ -212,8 +214,12 @@ class Worktrees:
         """Give other machines what is unfinished here. What they have got is not needed here any more."""
         if self.repository.remote is not None:
             saved = await self.repository.refs(prefix(self.run))
-            given = [name for name, commit in saved.items() if await self.carried.give(name, commit)]
-            await self.repository.drop(*(prefix(self.run) + name for name in given))
+            over = [
+                name
+                for name, commit in saved.items()
+                if name not in self._open or await self.carried.give(name, commit)
+            ]
+            await self.repository.drop(*(prefix(self.run) + name for name in over))
 
     async def _forget(self) -> None:
         await self.repository.drop(*(prefix(self.run) + name for name in self.saved))

@@ -372,6 +372,23 @@ class Fleet:
         finally:
             await engine.close()
 
+    def claimed_by(self, name: str) -> list[str]:
+        """The slices that a worker has a lease of, which lasts."""
+        return [
+            ref
+            for (ref,) in self.ask(
+                f"SELECT ref FROM swarm.claims WHERE holder LIKE '%-{self.members[name].pid}-%' "
+                "AND state = 'claimed' AND until > clock_timestamp()"
+            )
+        ]
+
+    def until_claimed(self, name: str) -> None:
+        """Until a worker is at something."""
+        end = time.monotonic() + PATIENT
+        while not self.ask("SELECT to_regclass('swarm.claims')")[0][0] or not self.claimed_by(name):
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.01)
+
     def under_way(self) -> list[str]:
         """The slices that are offered and not settled."""
         return [ref for (ref,) in self.ask("SELECT ref FROM swarm.claims")]

@@ -66,8 +66,6 @@ class Member:
     hasty: bool = False
     network: str = ""
     """A network namespace to be in."""
-    file_bytes: int = 0
-    """The most that a file of its may grow to; 0: any."""
 
 
 def start(member: Member) -> BaseProcess:
@@ -92,8 +90,6 @@ def _main(member: Member) -> None:
     to_stderr(level=logging.WARNING)
     _hasten()
     _note_requests(member.job.folder / SENT)
-    if member.file_bytes:
-        _bound_files(member.file_bytes)
     try:
         answer = asyncio.run(_work(member) if member.part == "worker" else _coordinate(member))
     except SwarmError as error:
@@ -156,11 +152,3 @@ def _note_requests(path: Path) -> None:
         return await original(self, request)
 
     transport.handle_async_request = noted
-
-
-def _bound_files(most: int) -> None:
-    """No file grows past so many bytes, as where the disk is full."""
-    import resource
-
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

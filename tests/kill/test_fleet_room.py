@@ -7,10 +7,10 @@ The provider is SIMULATED: what it says comes from the prompt itself.
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,33 +26,32 @@ from tests.kill.victim import SAID
 pytestmark = pytest.mark.soak
 
 
-@pytest.mark.parametrize("kilobytes", [100, 550])
+@pytest.mark.parametrize("midst", [False, True], ids=["at once", "in the midst"])
 async def test_a_worker_whose_disk_is_full_ends_in_one_line_and_the_others_go_on(
-    cluster: Cluster, busy: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kilobytes: int
+    cluster: Cluster, busy: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, midst: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
     case = await acting(tmp_path, busy, 8, 0.2)
     with case.fleet(tmp_path / "fleet", busy, cluster) as fleet:
-        full = fleet.start("worker", "full", file_bytes=kilobytes * 1_000)
         fleet.begin(workers=2)
-        upset = fleet.befall("full disk of worker", "full")
-        while fleet.answered() is None:
-            if full.process.exitcode is not None:
-                fleet.members.pop("full", None)
-            fleet.check_alive()
-            await asyncio.sleep(0.05)
-        upset.until = time.time()
-        fleet.members.pop("full", None)
-        ended = full.process.exitcode
-        if ended is None:
-            full.process.terminate()
+        full = fleet.start("worker", "full")
+        if midst:
+            fleet.until_claimed("full")
+        most = 2**16 if not midst else _largest(full.member.folder)
+        fleet.befall("full disk of worker", "full")
+        resource.prlimit(full.pid, resource.RLIMIT_FSIZE, (most, most))
         full.process.join(60)
+        del fleet.members["full"]
         said = (full.member.folder / SAID).read_text("utf-8")
+        assert full.process.exitcode == 1, said
         assert "Traceback" not in said
-        assert full.process.exitcode in (0, 1), said
-        if full.process.exitcode == 1:
-            assert "StoreError" in said.splitlines()[-1], said
+        assert said.splitlines()[-1].endswith("cannot be written (disk I/O error): free some disk and run again")
         await fleet.come_out()
+
+
+def _largest(folder: Path) -> int:
+    """Bytes of the largest file."""
+    return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.fixture

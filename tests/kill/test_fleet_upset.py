@@ -64,19 +64,6 @@ def written(fleet: Watched) -> list[tuple[object, ...]]:
     )
 
 
-def until_claimed(fleet: Watched, name: str) -> None:
-    """Until a worker is at something."""
-    until(lambda: bool(claimed_by(fleet, name)))
-
-
-def claimed_by(fleet: Watched, name: str) -> list[tuple[object, ...]]:
-    pid = fleet.members[name].pid
-    return fleet.ask(
-        f"SELECT ref FROM swarm.claims WHERE holder LIKE '%-{pid}-%' AND state = 'claimed' "
-        "AND until > clock_timestamp()"
-    )
-
-
 def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
@@ -89,7 +76,7 @@ async def test_a_worker_frozen_past_its_lease_writes_nothing_and_sends_nothing_w
 ) -> None:
     fleet = begun(read).begin()
     assert fleet.wait_for(10)
-    until_claimed(fleet, "worker 1")
+    fleet.until_claimed("worker 1")
     upset = fleet.freeze("worker 1")
     until(lambda: fleet.answered() is not None)
     before, came = written(fleet), len(fleet.requests.came)
@@ -155,10 +142,10 @@ async def test_a_coordinator_that_was_frozen_takes_nothing_from_those_who_work_f
 async def test_a_worker_cut_off_from_the_store_past_its_lease(read: Case, begun: Begin, broken: bool) -> None:
     fleet = begun(read).begin()
     assert fleet.wait_for(10)
-    until_claimed(fleet, "worker 0")
+    fleet.until_claimed("worker 0")
     upset = fleet.cut("worker 0")
     wait(fleet, 3 * LEASE_SECONDS)
-    assert not claimed_by(fleet, "worker 0"), "its leases are over"
+    assert not fleet.claimed_by("worker 0"), "its leases are over"
     fleet.mend("worker 0", upset, broken=broken)
     await fleet.come_out()
 
@@ -253,7 +240,7 @@ async def test_an_event_loop_that_is_blocked_past_its_lease_loses_nothing(acted:
 async def test_a_worker_that_is_drained_finishes_what_it_is_at(read: Case, begun: Begin) -> None:
     fleet = begun(read).begin()
     assert fleet.wait_for(15)
-    until_claimed(fleet, "worker 1")
+    fleet.until_claimed("worker 1")
     drained = fleet.members["worker 1"]
     os.kill(drained.pid, signal.SIGTERM)
     drained.process.join(30)

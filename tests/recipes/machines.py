@@ -82,11 +82,11 @@ class Machines:
 
     def coordinator(self, name: str, recipe: str, *options: str) -> Machine:
         """`swarm run RECIPE`."""
-        return self.start(name, "run", recipe, *options, *self._shared(), *self._asked(), "--json")
+        return self.start(name, "run", recipe, *options, *self._shared(), *self._asked(), "--json", "--log-json")
 
     def standby(self, name: str, run: str) -> Machine:
         """`swarm resume RUN --standby`."""
-        return self.start(name, "resume", run, "--standby", *self._shared(), "--yes", "--json")
+        return self.start(name, "resume", run, "--standby", *self._shared(), "--yes", "--json", "--log-json")
 
     def worker(self, name: str, recipe: str, places: int = 4) -> Machine:
         return self.start(

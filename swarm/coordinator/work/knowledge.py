@@ -102,7 +102,7 @@ async def ask_coordinator(desk: Desk, work: Work, branch: Branch, who: str, ques
     what slices came to. The planner hears of the question, where there is one."""
     await _up_to_date(desk)
     if work.program is None:
-        branch.reasons.append(f'"{who}" asks: {question[:400]}')
+        branch.reasons.append(f"{asks(who)}{question[:400]}")
     parts = [f"The goal: {desk.question}"]
     if said := said_to(desk, ""):
         parts.append("Said by the person who asked:\n" + "\n".join(f"- {one}" for one in said))
@@ -116,6 +116,11 @@ async def ask_coordinator(desk: Desk, work: Work, branch: Branch, who: str, ques
     parts += [f"{name} came to:\n{results[name][:_RESULT_CHARS]}" for name in named]
     parts.append(await search_graph(desk, question))
     return "\n\n".join(parts)
+
+
+def asks(who: str) -> str:
+    """How a question begins that a planner hears of."""
+    return f'"{who}" asks: '
 
 
 def _names(branch: Branch, question: str) -> Sequence[str]:

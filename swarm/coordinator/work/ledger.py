@@ -31,9 +31,7 @@ class SliceLedger:
     """Of one slice, the `tries`-th time that it is worked after it failed. `again`: this process may have been at
     it before; `moved`: so may another."""
 
-    def __init__(
-        self, desk: Desk, slice_: str, tries: int, *, again: bool = False, moved: bool = False
-    ) -> None:
+    def __init__(self, desk: Desk, slice_: str, tries: int, *, again: bool = False, moved: bool = False) -> None:
         self._desk, self._slice, self._tries = desk, slice_, tries
         self._of = f"{slice_}:{tries}" if tries else slice_
         self._moved = moved or desk.session > 1

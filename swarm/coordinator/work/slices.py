@@ -101,6 +101,7 @@ class Slices:
             outcome = await desk.steering.work(slice_.id, lambda: away.attempt(offer))
         desk.gate.peak = max(desk.gate.peak, outcome.peak)
         ledger.add(outcome.recorded())
+        self.plan.branch_of(slice_).reasons += outcome.asked
         for key, named in outcome.handoffs:
             kept = await self._kept(named)
             record = desk.journal.record(desk.run, "handoff", key)
