@@ -39,8 +39,8 @@ _PAGE = 1_000
 
 class Following:
     """Of one run. `graph` belongs to this process alone, and is empty at first; texts that the run made come into
-    `library`, and what the person who asked added into `said`. Where a planner plans, `branches` are those that are
-    known by their ids: the standings of their slices come to them, and branches that are not there yet."""
+    `library`, and what the person who asked added into `said`. Where a planner plans, `branches` are those that
+    are known, by their ids: the standings of their slices come to them, and branches that are not there yet."""
 
     def __init__(
         self,

@@ -90,8 +90,8 @@ class Failed:
 class Outcome:
     """What a slice came to: a report, or why there is none. `entries` are to be recorded with what becomes of it;
     `kept` are the texts that it rests on or made, by their ids and paths, and `handoffs` the keys of those that
-    were recorded on the way, each with its own. `asked` are the questions that its planner is to hear of. `peak` is
-    the largest request, in tokens; `usage` is what it spent of its share, where it has one."""
+    were recorded on the way, each with its own. `asked` are the questions that its planner is to hear of. `peak`
+    is the largest request, in tokens; `usage` is what it spent of its share, where it has one."""
 
     report: Report | None = None
     failed: Failed | None = None

@@ -29,10 +29,12 @@ Change = Callable[[apsw.Connection], None]
 
 
 class SharedGraph:
-    """The graph of the run `run`. `merge` is the way in; reading is safe from any thread."""
+    """The graph of the run `run`. `merge` is the way in; reading is safe from any thread. `copy` names one more of
+    the same run in the same store."""
 
-    def __init__(self, database: Database, run: str) -> None:
+    def __init__(self, database: Database, run: str, copy: str = "") -> None:
         self.database, self.run = database, run
+        self._name = f"{run}, {copy}" if copy else run
         self._memory = Memory()
         self._undone = database.undone
         self._num: int | None = None
@@ -68,7 +70,7 @@ class SharedGraph:
 
     def _clearing(self, connection: apsw.Connection) -> None:
         self.database.end_shared()
-        for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (self.run,))):
+        for (num,) in list(connection.execute("SELECT num FROM graphs WHERE run = ?", (self._name,))):
             delete_graph(connection, num)
 
     def _cleared(self) -> None:
@@ -81,8 +83,8 @@ class SharedGraph:
             self._undone = self.database.undone
             self._memory.clear()
         try:
-            begin = partial(join.Joined, connection, self.run, self._memory)
-            join.merge(self.database.shared(f"graph {self.run}", begin), parts)
+            begin = partial(join.Joined, connection, self._name, self._memory)
+            join.merge(self.database.shared(f"graph {self._name}", begin), parts)
         except BaseException:
             self._memory.clear()
             raise
@@ -93,12 +95,12 @@ class SharedGraph:
     def num(self) -> int:
         """The number of the graph in the store; 0 as long as nothing was merged."""
         if not self._num:
-            rows = self.database.read("SELECT num FROM graphs WHERE run = ?", (self.run,))
+            rows = self.database.read("SELECT num FROM graphs WHERE run = ?", (self._name,))
             self._num = rows[0][0] if rows else 0
         return self._num
 
     def _counted(self, column: str, otherwise: Any) -> Any:
-        rows = self.database.read(f"SELECT {column} FROM graphs WHERE run = ?", (self.run,))  # noqa: S608
+        rows = self.database.read(f"SELECT {column} FROM graphs WHERE run = ?", (self._name,))  # noqa: S608
         return rows[0][0] if rows else otherwise
 
     def fingerprint(self) -> str:

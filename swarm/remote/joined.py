@@ -253,7 +253,7 @@ class Runs:
         budget = Budget(limits, spent) if self._purse is None else self._purse.budget(run, limits)
         # of the run's calls in flight each machine has a part, where they share
         at_once = self._terms.places if self._purse is None else int(body.get("places") or self._terms.places)
-        graph = SharedGraph(database, f"{run}, {session}, of a worker")  # a coordinator here has one of its own
+        graph = SharedGraph(database, run, f"{session}, of a worker")  # a coordinator here has one of its own
         await graph.clear()
         held.push_async_callback(graph.clear)
         desk = Desk(

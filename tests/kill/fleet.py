@@ -337,12 +337,14 @@ class Fleet:
         for one in self.members.values():
             if one.member.part == "coordinator":
                 one.process.join(max(0.0, end - time.monotonic()))
+        young = {name for name, one in self.members.items() if time.time() - one.began < _BEGINNING}
         for one in self.members.values():
             if one.member.part == "worker" and one.process.is_alive():
-                os.kill(one.pid, signal.SIGTERM)
+                os.kill(one.pid, signal.SIGTERM)  # which the young ones may not listen to yet
         for name, one in self.members.items():
             one.process.join(max(0.0, end - time.monotonic()))
-            assert one.process.exitcode in (0, -signal.SIGKILL), f"{name}: {one.process.exitcode}\n{self.said()}"
+            fine = {0, -signal.SIGKILL} | ({-signal.SIGTERM} if name in young else set())
+            assert one.process.exitcode in fine, f"{name}: {one.process.exitcode}\n{self.said()}"
 
     def said(self) -> str:
         """What the processes said."""

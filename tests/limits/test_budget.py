@@ -111,7 +111,7 @@ def within(budget: Budget) -> None:
     limits, spent, reserved = budget.limits, budget._usage, budget._reserved
     assert limits.calls is None or spent.calls + reserved.calls <= limits.calls
     assert limits.tokens is None or spent.tokens + reserved.tokens <= limits.tokens
-    assert limits.cost_usd is None or budget._paid + reserved.units <= round(limits.cost_usd * 10**12)
+    assert limits.cost_usd is None or budget._settled.units + reserved.units <= round(limits.cost_usd * 10**12)
 
 
 def test_a_hundred_thousand_cents_add_up_to_exactly_a_thousand_dollars() -> None:
@@ -246,7 +246,7 @@ def test_hundreds_of_tasks_over_nested_budgets_never_pass_one(seed: int) -> None
     asyncio.run(all_of_them())
     assert run._reserved == (0, 0, 0)
     assert run.spent.tokens == sum(share.spent.tokens for share in shares)
-    assert run._paid == sum(share._paid for share in shares)
+    assert run._settled.units == sum(share._settled.units for share in shares)
 
 
 # The run's own limits

@@ -31,6 +31,7 @@ from tests.kill.victim import SAID
 PATIENT = 300.0
 MODEL = "openai:gpt-5-mini"  # a model whose price is known; nobody is asked for it
 ANSWER = "answer.json"
+_MEANT = (None, 0, -signal.SIGKILL, 128 + signal.SIGTERM)  # how a process may end, the last by leaving at once
 _fork = multiprocessing.get_context("forkserver")
 _CALLS = (
     "SELECT count(*), coalesce(sum(tries), 0)::int, count(*) FILTER (WHERE 1 < ("
@@ -148,7 +149,7 @@ class Machines:
         """Nobody ended who was not made to."""
         for name, one in self.members.items():
             code = one.process.exitcode
-            assert code in (None, 0, -signal.SIGKILL), f"{name} ended with {code}: {self.told()}"
+            assert code in _MEANT, f"{name} ended with {code}: {self.told()}"
 
     def answer(self, *names: str, seconds: float = PATIENT) -> dict[str, Any]:
         """What one of these coordinators came to; all workers are told to leave after that."""
@@ -167,7 +168,7 @@ class Machines:
                 self.drain(name)
         for name, one in workers.items():
             one.process.join(60)
-            assert one.process.exitcode in (0, -signal.SIGKILL), f"{name}: {one.process.exitcode}\n{self.told()}"
+            assert one.process.exitcode in _MEANT[1:], f"{name}: {one.process.exitcode}\n{self.told()}"
         answer: dict[str, Any] = json.loads((done[0].folder / ANSWER).read_text("utf-8"))
         return answer
 
@@ -206,6 +207,11 @@ class Machines:
             "WHERE kind = %s ORDER BY seq"
         )
         return [(key, json.loads(body)) for key, body in self.ask(sql, kind)]
+
+    def at(self, slice_: str) -> str:
+        """The name of the worker that a slice was worked by last."""
+        pid = [body["machine"] for key, body in self.records("placed") if key.partition(":")[0] == slice_][-1]
+        return next(name for name, one in self.members.items() if f"-{one.pid}-" in pid)
 
     def calls(self) -> tuple[int, int, int]:
         """Calls, how often they were begun, and those that have more than one reply."""

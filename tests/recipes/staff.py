@@ -1,5 +1,5 @@
-"""Who works on the code base of `swarm.testing.codebase` where the recipe `codebase` does, SIMULATED: planners that
-look at what has landed, the coder that errs, reviewers, and a judge that runs the tests.
+"""Who works on the code base of `swarm.testing.codebase` where the recipe `codebase` does, SIMULATED: planners
+that look at what has landed, the coder that errs, reviewers, and a judge that runs the tests.
 
 All of them go by what they are shown, and keep nothing.
 """
@@ -13,7 +13,9 @@ from swarm.testing.codebase import CHECK
 from swarm.testing.coder import Coder, Sight
 
 _MODULE = re.compile(r"kit/(\w+)\.py")
-_MISSING = re.compile(r"^(?:\d+\t)?def (\w+)\((?:(?!^(?:\d+\t)?def ).)*?raise NotImplementedError", re.DOTALL | re.MULTILINE)
+_MISSING = re.compile(
+    r"^(?:\d+\t)?def (\w+)\((?:(?!^(?:\d+\t)?def ).)*?raise NotImplementedError", re.DOTALL | re.MULTILINE
+)
 _FAILED = re.compile(r"FAILED tests/test_(\w+)\.py::test_(\w+)")
 _STANDING = re.compile(r"^- (.*?) \((\w+)\)(?::|$)", re.MULTILINE)
 _ROOM = re.compile(r"You may add up to ([\d,]+) slices")
@@ -55,7 +57,9 @@ class Staff:
 
 
 def _files(listing: str) -> list[str]:
-    found = dict.fromkeys(_MODULE.findall(listing)) or dict.fromkeys(re.findall(r"^(\w+)\.py", listing, re.MULTILINE))
+    found = dict.fromkeys(_MODULE.findall(listing)) or dict.fromkeys(
+        re.findall(r"^(\w+)\.py", listing, re.MULTILINE)
+    )
     return [f"kit/{name}.py" for name in found if name not in ("__init__", "shared", "catalogue")]
 
 

@@ -124,7 +124,7 @@ def asks(who: str) -> str:
 
 
 def _names(branch: Branch, question: str) -> Sequence[str]:
-    return [name for name in (*branch.standings, *branch.ends) if name and name in question]
+    return [name for name in dict.fromkeys((*branch.standings, *branch.ends)) if name and name in question]
 
 
 def known(desk: Desk, question: str, tokens: int) -> list[str]:
