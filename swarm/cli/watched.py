@@ -17,6 +17,7 @@ from swarm.cli.options import Settings
 from swarm.cli.progress import Display, Silent
 from swarm.errors import SwarmError
 from swarm.invocation import KEY, Invocation
+from swarm.limits.budget import changed
 from swarm.program import Program
 from swarm.run import Swarm
 from swarm.task import Answer, Estimate, Limits, Task
@@ -46,7 +47,7 @@ class Watched(Swarm):
     async def run(self, task: Task, *, run_id: str | None = None, plan: Program | None = None) -> Answer:
         made = self._next()
         self.called = True
-        async with self.stream(self._held(task), run_id=run_id or made, plan=plan) as stream:
+        async with self.stream(self._held(task, made), run_id=run_id or made, plan=plan) as stream:
             async for event in stream:
                 self.display.tell(event)
                 if isinstance(event, events.RunStarted):
@@ -68,8 +69,12 @@ class Watched(Swarm):
         self._settings[KEY] = self.invocation.body(self._made)
         return self.invocation.known.get(self._made, named)
 
-    def _held(self, task: Task) -> Task:
-        return replace(task, limits=limits_with(task.limits, self.settings))
+    def _held(self, task: Task, made: str | None = None) -> Task:
+        """The task with the user's limits; those that nobody names are as they were in a run `made` before."""
+        limits = task.limits
+        if made is not None and self.invocation is not None and made in self.invocation.known.values():
+            limits = changed(self.task_of(made).limits, limits)
+        return replace(task, limits=limits_with(limits, self.settings))
 
     def _asked(self, estimate: Estimate) -> bool:
         """Tell what a run will come to, and ask whether to begin it. Called on a thread."""

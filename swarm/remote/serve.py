@@ -22,7 +22,7 @@ from pathlib import Path
 from swarm.coordinator.offers import VERSION, Offer, offer_from, outcome_to_bytes
 from swarm.coordinator.work.state import Places
 from swarm.engine.base import Engine
-from swarm.errors import RunError, StaleLease, StoreError, UsageError
+from swarm.errors import NoSuchRun, RunError, StaleLease, StoreError, UsageError
 from swarm.observe.log import get_logger
 from swarm.observe.serving import Serving, serving
 from swarm.remote import heart
@@ -35,6 +35,7 @@ from swarm.store.opening import Store
 
 log = get_logger("worker")
 
+_FAILED = 3  # slices in a row
 _TIDY_SECONDS = 15.0
 
 
@@ -70,6 +71,7 @@ class Worker:
         self._host, self._started = host, time.time()
         self._runs = Runs(store, purse, terms, self._still_ours)
         self._tell = tell
+        self._failed: list[StoreError] = []
         self._heart: Heart
         self._told: Serving
 
@@ -77,13 +79,16 @@ class Worker:
         """Until it is drained.
 
         Raises:
-            StoreError: the store, or the engine, cannot be reached any more.
+            StoreError: the store, or the engine, cannot be reached any more, or what is beside it here cannot be
+                written: nothing that was tried went any more.
         """
         self._heart = Heart(self._store.claims, self._store.machines, self._described, self.drain)
         with serving() as self._told, self._heart.beating():
             try:
                 async with self._tidying():
                     await self._engine.serve(self.handle)
+                if len(self._failed) >= _FAILED:
+                    raise self._failed[-1]
             finally:
                 await self._runs.close()
                 with suppress(StoreError):  # it is taken for silent, then
@@ -119,8 +124,10 @@ class Worker:
             except StaleLease as error:
                 log.warning("left a slice to another", slice=ref, reason=str(error))
             except UsageError as error:
-                await self._let_go(lease)
+                there = await self._let_go(lease)
                 if isinstance(error, StoreError):
+                    if there and not isinstance(error, NoSuchRun):  # so it is not the server that is away
+                        self._fail(error)
                     raise
                 if self.count.note != (note := f"run {run}: {error}"):
                     self.count.note = note
@@ -131,6 +138,14 @@ class Worker:
                 self._told.ended(handed_in=handed)
                 if held.lost:
                     self._told.lost()
+
+    def _fail(self, error: StoreError) -> None:
+        """A slice came to nothing here. Where several did so, one after another, this machine is of no use, and
+        would only keep slices from the others."""
+        self.count.note = str(error)
+        self._failed.append(error)
+        if len(self._failed) >= _FAILED:
+            self.drain()
 
     async def _held(self, held: Held) -> None:
         lease = held.lease
@@ -145,6 +160,7 @@ class Worker:
             held.ending = True
             await self._store.claims.hand_in(lease, outcome_to_bytes(outcome))
             self.count.done += 1
+            self._failed.clear()
             self.count.note = ""
             place.done = outcome.report is not None and outcome.report.failure is None
 
@@ -157,9 +173,12 @@ class Worker:
                     return True
         return False
 
-    async def _let_go(self, lease: Lease) -> None:
-        with suppress(StoreError):  # else it lapses
+    async def _let_go(self, lease: Lease) -> bool:
+        """Whether the store was there to hear of it; else the lease lapses."""
+        with suppress(StoreError):
             await asyncio.shield(self._store.claims.let_go(lease))
+            return True
+        return False
 
     @asynccontextmanager
     async def _tidying(self) -> AsyncIterator[None]:

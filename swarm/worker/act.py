@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from swarm.equipment import Tool, ToolFailed
-from swarm.errors import CallFailed, InvalidReply, LimitReached, PromptTooLong, Rejected, RunError
+from swarm.errors import CallFailed, InvalidReply, LimitReached, PromptTooLong, Rejected, RunError, StoreError
 from swarm.limits.budget import Budget
 from swarm.limits.gate import reserved_output
 from swarm.models.base import Model
@@ -359,6 +359,8 @@ class _Window(Generic[R]):
                 raise  # a limit, or a person's word: no outcome of the subtask
             return f"The subtask failed: {error}", True
         except Exception as error:  # a tool is somebody's code: what it trips over is told to who used it
+            if call.name == SUBTASK and isinstance(error, StoreError):
+                raise  # the journal is not there, or this is another's by now: no outcome of the subtask
             log.info("tool failed", tool=call.name, error=type(error).__name__)
             return redact_text(f"{type(error).__name__}: {error}")[:2_000], True
 

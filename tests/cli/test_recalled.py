@@ -17,7 +17,7 @@ import pytest
 from swarm.testing.provider import Provider
 from swarm.testing.seen import Seen
 from tests.cli.conftest import Run
-from tests.recipes.crew import CHECK, content, make, order, subjects
+from tests.recipes.crew import CHECK, content, git, make, order, subjects
 
 RUN = "the run belongs to the recipe"
 
@@ -120,6 +120,23 @@ def test_a_run_that_a_limit_ended_goes_on_and_from_its_own_folder_alone(
         other = swarm("resume", "last", "--yes", "--store", str(tmp_path / ".swarm" / "swarm.db"))
     assert other.returncode == 2
     assert other.stderr == f"swarm: the recipe was called in {tmp_path}: go on from there\n"
+    still = swarm("resume", "last", "--yes", "--quiet", "--json")
+    assert still.returncode == 3, "a limit that is not named is what it was"
     done = swarm("resume", "last", "--yes", "--max-calls", "50", "--quiet")
     assert done.returncode == 0, done.stderr
     assert "2 changes landed on green:" in done.stdout
+
+
+def test_a_recipe_on_a_remote_is_gone_on_with_from_anywhere(
+    swarm: Run, provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(make(tmp_path / "project"), "clone", "-q", "--bare", ".", str(tmp_path / "remote.git"))
+    store, given = str(tmp_path / "swarm.db"), ["--goal", "Write", "--check", CHECK, "--unconfined", "--yes"]
+    model = ["--model", "openai:any", "--base-url", provider.openai_url, "--window", "64000", "--quiet"]
+    remote = ["--remote", str(tmp_path / "remote.git"), "--store", store]
+    assert swarm("run", "codebase", *remote, *given, *model, "--max-calls", "2").returncode == 3
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = swarm("resume", "last", "--yes", "--max-calls", "50", "--quiet", "--store", store)
+    assert done.returncode == 0, done.stderr
+    assert sorted(subjects(tmp_path / "remote.git")) == ["Begin", "Wrote second.", "Wrote third."]

@@ -94,7 +94,7 @@ class Watched(Fleet):
         assert {name: answer[name] for name in SAME} == {name: whole[name] for name in SAME}
         figures = self.check_calls()
         held = Held.by(self.url)
-        assert (held.replies, held.calls) == (undisturbed.replies, undisturbed.calls)
+        assert (held.replies, held.calls) == (undisturbed.replies, undisturbed.calls), self.said()
         lived_through = sum(not upset.kind.startswith("kill") or "server" in upset.kind for upset in self.upsets)
         marks = marks_in(self.job.folder)
         check_uses(marks, self._lives, held, len(self.upsets), 1 + lived_through)

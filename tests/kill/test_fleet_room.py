@@ -41,11 +41,11 @@ async def test_a_worker_whose_disk_is_full_ends_in_one_line_and_the_others_go_on
         fleet.befall("full disk of worker", "full")
         resource.prlimit(full.pid, resource.RLIMIT_FSIZE, (_ROOM, _ROOM))
         full.process.join(60)
-        del fleet.members["full"]
         said = (full.member.folder / SAID).read_text("utf-8")
         assert full.process.exitcode == 1, said
         assert "Traceback" not in said
         assert said.splitlines()[-1].endswith("cannot be written (disk I/O error): free some disk and run again")
+        del fleet.members["full"]
         await fleet.come_out()
 
 

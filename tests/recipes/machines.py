@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -312,12 +312,3 @@ def check_calls(machines: Machines, *, disturbed: bool = False) -> int:
     if not disturbed:
         assert (tally.requests, again) == (calls, 0)
     return again
-
-
-@contextmanager
-def frozen(machines: Machines, name: str) -> Iterator[None]:
-    machines.freeze(name)
-    try:
-        yield
-    finally:
-        machines.thaw(name)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,18 @@ from swarm.workspace.worktrees import Worktrees
 from tests.workspace.repos import Straight, git, make
 
 
+@cache
+def _begun() -> tempfile.TemporaryDirectory[str]:
+    """Made once: the tests need many."""
+    folder = tempfile.TemporaryDirectory(prefix="swarm-remote-")
+    made = make(Path(folder.name, "begun"))
+    git(made, "clone", "--quiet", "--bare", str(made), f"{folder.name}/remote.git")
+    return folder
+
+
 def bare(folder: Path) -> Path:
     """A bare repository with one commit on `main`, made by git as a person would."""
-    made = make(folder.with_name(f"{folder.name}-begun"))
-    git(made, "clone", "--quiet", "--bare", str(made), str(folder))
+    shutil.copytree(f"{_begun().name}/remote.git", folder)
     return folder
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from swarm.equipment import Workspace, fit_remote
 from swarm.errors import RunError, UsageError
+from swarm.workspace import shared
 from swarm.workspace.account import place_of
 from swarm.workspace.git import Git
 from swarm.workspace.landing import Landing
@@ -79,7 +80,9 @@ def test_a_workspace_is_one_or_the_other() -> None:
         place_of(None, "")
 
 
-async def test_a_remote_on_this_machine_runs_nothing_of_its_own(tmp_path: Path) -> None:
+async def test_a_remote_on_this_machine_runs_nothing_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     remote, ran = bare(tmp_path / "remote.git"), tmp_path / "ran"
     planted = f"#!/bin/sh\necho $0 >> {ran}\n"
     for hook in ("pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive"):
@@ -102,6 +105,7 @@ async def test_a_remote_on_this_machine_runs_nothing_of_its_own(tmp_path: Path) 
     assert (await land(Landing(run), tree)).commit
     await run.end(keep=False)
     assert not ran.exists(), ran.read_text()
+    monkeypatch.setattr(shared, "_FIRST_PATIENCE_SECONDS", 0.0)
     git(remote, "config", "receive.procReceiveRefs", "refs/heads")  # one that it insists on
     with pytest.raises(UsageError, match=r"cannot be made in .*proc-receive"):
         await joined(remote, tmp_path / "one", branch="other")

@@ -83,6 +83,7 @@ class Fleet:
         )
 
 
+@pytest.mark.soak
 def test_who_is_killed_before_a_push_or_after_it_lands_each_slice_once(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, processes=2, each=2)
     killed = [fleet.start(0, "about_to"), fleet.start(1, "landed")]
