@@ -130,7 +130,7 @@ class Away:
 
     async def _let_go(self) -> None:
         """Of all that is under way: what is not done is offered anew by whoever goes on with the run."""
-        self._over |= self._sent.keys()
+        self._over |= self._sent.keys() | (self._epochs.keys() - self._early.keys())
         self._undone |= self._sent.keys()
         with suppress(StoreError):  # that one does it, too; and where it is at it, we may not
             await self._withdraw()

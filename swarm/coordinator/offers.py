@@ -8,6 +8,7 @@ made, so that the calls have the names that they would have had here.
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from swarm import errors
-from swarm.errors import CallFailed, LimitReached, PromptTooLong, RunError
+from swarm.errors import CallFailed, LimitReached, PromptTooLong, RunError, SwarmError, UsageError
+from swarm.observe.log import redact_text
 from swarm.prompts.typed import Shown
 from swarm.source import Passage
 from swarm.store.journal import Entry
@@ -172,12 +174,23 @@ def failed(error: RunError) -> Failed:
     return Failed(kind=type(error).__name__, text=str(error))
 
 
-_ERRORS: Mapping[str, type[RunError]] = {
-    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RunError)
+def broken(error: Exception) -> Failed:
+    """An error that no slice is expected to end with, as it travels: Swarm is used wrongly, or the user's code, or
+    ours, has a mistake. It ends the run, as it would where the run is coordinated."""
+    if isinstance(error, UsageError):
+        return Failed(kind=type(error).__name__, text=str(error))
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return Failed(kind="RecipeError", text=f"a slice broke off: {redact_text(told)[:400]}{where}")
+
+
+_ERRORS: Mapping[str, type[SwarmError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SwarmError)
 }
 
 
-def raised(failed: Failed | None) -> RunError:
+def raised(failed: Failed | None) -> SwarmError:
     """The error that travelled."""
     if failed is None:
         return CallFailed("nothing came of it")

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarm.coordinator.desk import Desk
-from swarm.coordinator.offers import Named, Offer, Outcome, Told, failed
+from swarm.coordinator.offers import Named, Offer, Outcome, Told, broken, failed
 from swarm.coordinator.work.knowledge import asks
 from swarm.coordinator.work.ledger import SliceLedger
 from swarm.coordinator.work.slices import Kept, Slices
 from swarm.coordinator.work.state import Branch
-from swarm.errors import RunError
+from swarm.errors import RunError, StoreError
 from swarm.limits.budget import Budget
 from swarm.limits.hedged import Hedged
 from swarm.limits.timed import in_time
+from swarm.observe.log import get_logger
 from swarm.observe.scope import within
 from swarm.observe.telemetry import working
 from swarm.remote.heart import Held
@@ -25,6 +26,8 @@ from swarm.store.journal import Entry
 from swarm.task import Report, Slice, Usage
 from swarm.worker.job import Worked
 from swarm.worker.read import Brief, read
+
+log = get_logger("worker")
 
 PLACED = "placed"
 """Records of the machine that began a slice, by the slice and the epoch of its lease."""
@@ -48,10 +51,16 @@ async def attempt(joined: Joined, held: Held, offer: Offer, machine: dict[str, s
     gate.sure_before_sending(held.sure)
     desk = replace(template, journal=journal, gate=gate)
     with working(lease.run, slice_.id, offer.session, offer.trace), within(run=lease.run, asker=slice_.id):
-        if offer.told is not None:
-            outcome = await _read(desk, slice_, offer, offer.told)
-        else:
-            outcome = await _work(desk, slice_, offer)
+        try:
+            if offer.told is not None:
+                outcome = await _read(desk, slice_, offer, offer.told)
+            else:
+                outcome = await _work(desk, slice_, offer)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.warning("slice broke off", slice=slice_.id, exc_info=True)
+            outcome = Outcome(failed=broken(error))
     return replace(outcome, machine=machine["machine"], host=machine["host"])
 
 

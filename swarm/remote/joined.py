@@ -187,7 +187,6 @@ class Runs:
         for name, (joined, held) in list(self._joined.items()):
             idle = all_ or name[0] == run or now - joined.idle_since > _IDLE_SECONDS
             if idle and not joined.slices and self._joined.pop(name, None) is not None:
-                self._joining.pop(name, None)
                 await held.aclose()
 
     async def close(self) -> None:

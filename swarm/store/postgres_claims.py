@@ -40,10 +40,7 @@ _RENEW = (
     "WHERE claims.epoch = ours.epoch RETURNING claims.epoch"
 )
 _OF_RUN = "FROM claims WHERE run = (SELECT num FROM runs WHERE id = %s)"
-_HANDED = (
-    f"SELECT ref, epoch, body, outcome {_OF_RUN} AND state = 'handed' AND NOT epoch = ANY(%s) "
-    "ORDER BY epoch"
-)
+_HANDED = f"SELECT ref, epoch, body, outcome {_OF_RUN} AND state = 'handed' AND NOT epoch = ANY(%s) ORDER BY epoch"
 _STANDINGS = (
     "SELECT ref, state, coalesce(epoch, 0), holder, "  # noqa: S608
     "coalesce(extract(epoch FROM until - clock_timestamp()), 0)::float8, "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swarm.coordinator.offers import Offer, offer_to_bytes
-from swarm.errors import ModelError
+from swarm.errors import ModelError, RecipeError
 from swarm.models.extractive import Extractive
 from swarm.orders import Order
 from swarm.program import Done, Piece, Program, Role
@@ -89,3 +89,30 @@ async def test_a_slice_that_is_delivered_over_and_over_is_worked_once(tmp_path: 
         answer = await swarm.run(Task(questions=("All",), paths=(), mode="work"), plan=plan, run_id="run")
     assert answer.text == ", ".join(names)
     assert sorted(done) == names
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("it is empty"), r"a slice broke off: ValueError: it is empty \(.*test_worker.py:"),
+        (RecipeError("give it a folder"), "^give it a folder"),
+    ],
+)
+async def test_a_mistake_in_the_users_code_ends_the_run_as_it_would_in_one_process(
+    error: Exception, told: str, store: str
+) -> None:
+    async def code(_: Piece) -> Done:
+        raise error
+
+    plan = Program(
+        orders=lambda: [Order(name="a", objective="Make it.", role="code")],
+        roles=(Role(name="code", code=code, view_tokens=0),),
+        answer=lambda _: "",
+    )
+    engine = Embedded(2)
+    swarm = Swarm("openai:any", base_url="http://127.0.0.1:9/v1", store=store, engine=engine)
+    async with working(store, engine, plan):
+        with pytest.raises(RecipeError, match=told):
+            await swarm.run(Task(questions=("All",), paths=(), mode="work"), plan=plan, run_id="run")
+    with shared_store(store) as opened:
+        assert not opened.store.claims.standings("run")
