@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from swarm.cli.worker import serving
 from swarm.engine.postgres import PostgresEngine
@@ -154,6 +155,14 @@ def server_cpu(server: LocalPostgres) -> float:
     return spent
 
 
+def size_of(url: str) -> int:
+    """Bytes of a database."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def cpu_of(processes: list[BaseProcess]) -> float:
     spent = 0.0
     for process in processes:
@@ -183,6 +192,8 @@ def run(
             row["workers_cpu_us"] = 1e6 * (cpu_of(made) - before) / count
             row["server_cpu_us"] = 1e6 * (server_cpu(server) - served) / count
             row["workers_mb"] = [round(psutil.Process(one.pid).memory_info().rss / 1e6) for one in made]
+    if store == "server":
+        row["stored_bytes"] = (size_of(where) - size_of(server.database())) / count
     row["ideal_s"] = MODEL_SECONDS * -(-count // in_flight)
     row["all_cpu_us"] = row["cpu_us"] + row["workers_cpu_us"] + row["server_cpu_us"]
     del row["ends"]

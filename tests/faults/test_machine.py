@@ -203,6 +203,7 @@ def test_sigterm_finishes_what_is_in_flight_and_nothing_is_sent_twice(ask, provi
     goes_on(tmp_path / "swarm.db", provider, undisturbed, 0)
 
 
+@pytest.mark.soak  # `tests/cli/test_stopping.py` has the short of it
 def test_ctrl_c_twice_leaves_at_once_and_only_what_was_in_flight_is_sent_again(
     ask, provider, tmp_path, undisturbed
 ):

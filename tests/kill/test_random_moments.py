@@ -60,7 +60,8 @@ def killed(
     return run
 
 
-@pytest.mark.parametrize("store", [STORES[0], pytest.param(STORES[1], marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("store", STORES[:2])
 async def test_what_was_finished_is_never_sent_again_and_all_comes_out_the_same(
     store: str, killed: Callable[..., object]
 ) -> None:

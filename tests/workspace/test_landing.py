@@ -43,7 +43,7 @@ async def work(run: Worktrees, landing: Landing, number: int, told: list[str]) -
         write(tree.path, {f"parts/{name}": "ok\n"})
 
 
-@pytest.mark.parametrize("speculate", [True, False])
+@pytest.mark.parametrize("speculate", [True, pytest.param(False, marks=pytest.mark.soak)])
 async def test_many_land_at_once_and_the_branch_passes_at_each_commit(speculate: bool, tmp_path: Path) -> None:
     repository, told = make(tmp_path / "repository"), list[str]()
     run = await begun(repository, tmp_path / "work", check="sh check.sh", protected=("check.sh", "/protected/"))

@@ -132,7 +132,7 @@ async def trial(
     return counted
 
 
-@pytest.mark.parametrize("speculate", [True, False])
+@pytest.mark.parametrize("speculate", [True, pytest.param(False, marks=pytest.mark.soak)])
 async def test_a_run_that_is_killed_lands_each_slice_once(speculate: bool, tmp_path: Path) -> None:
     await trial(tmp_path, slices=6, kills=3, speculate=speculate, gits=0.0, seed=SEED)
 
