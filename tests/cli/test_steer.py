@@ -121,6 +121,7 @@ def test_a_run_is_paused_told_something_goes_on_and_is_stopped(ask: Start, provi
     steered_and_stopped(ask, provider, swarm)
 
 
+@pytest.mark.soak  # the mailbox on a server has tests of its own
 def test_so_is_one_whose_store_is_on_a_server(
     ask: Start, provider: Provider, swarm: Run, postgres: LocalPostgres
 ) -> None:

@@ -189,6 +189,7 @@ async def test_a_clock_that_is_set_back_in_mid_run_changes_nothing(provider, cor
     assert provider.tally.requests == len(provider.tally.received) == requests
 
 
+@pytest.mark.soak  # `tests/cli/test_stopping.py` has the short of it
 def test_sigterm_finishes_what_is_in_flight_and_nothing_is_sent_twice(ask, provider, tmp_path, undisturbed):
     provider.latency = always(0.03)
     process = ask()

@@ -136,6 +136,7 @@ async def test_a_run_that_dies_at_one_point_after_another_comes_out_the_same(
     assert sum(one.finished_again for one in figures) == 0
 
 
+@pytest.mark.soak
 async def test_one_that_dies_among_many_pairs_judges_the_same_pairs_when_it_goes_on(
     provider: Provider, new_store: Callable[[str], tuple[Path, str]]
 ) -> None:

@@ -101,7 +101,7 @@ async def test_what_was_finished_is_never_sent_again_and_the_state_is_right(
 ) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # shown when it fails
-    kills, _ = await kill_and_check(tmp_path, working, 14, 16, 3, random.Random(seed))
+    kills, _ = await kill_and_check(tmp_path, working, 8, 8, 2, random.Random(seed))
     assert kills
 
 

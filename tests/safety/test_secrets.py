@@ -120,7 +120,9 @@ ASK = ("ask", "Who was the keeper of the lighthouse?")
     ("model", "faults"),
     [
         ("openai:any", [Fault(status=401, message=ECHO, headers=HEADERS)]),
-        ("openai:any", [Fault(status=400, message=ECHO, headers=HEADERS)] * 40),
+        pytest.param(
+            "openai:any", [Fault(status=400, message=ECHO, headers=HEADERS)] * 40, marks=pytest.mark.soak
+        ),
         ("anthropic:any", [Fault(status=500, message=ECHO, headers=HEADERS, code=KEY)] * 3),
         ("openai:any", [Fault(status=502, body=f"<html>{ECHO}</html>", headers=HEADERS)] * 2),
     ],
