@@ -239,6 +239,7 @@ run()
 """
 
 
+@pytest.mark.soak
 def test_a_process_that_runs_out_of_memory_is_one_line_and_the_run_goes_on(
     provider, corpus, tmp_path, undisturbed
 ):
