@@ -64,7 +64,6 @@ class Heart:
         self._loop = asyncio.get_running_loop()
         self._ended = threading.Event()
         self._came_by = time.monotonic()
-        self.renewals_lost = 0
 
     @property
     def held(self) -> Mapping[int, Held]:
@@ -126,7 +125,6 @@ class Heart:
                 held.until = since + LEASE_SECONDS
             elif not (held.lost or held.ending):
                 held.lost = True
-                self.renewals_lost += 1
                 log.warning("lost a slice to another", slice=held.lease.ref)
                 self._loop.call_soon_threadsafe(held.task.cancel)
 

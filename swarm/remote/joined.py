@@ -248,8 +248,10 @@ class Runs:
             plan = await held.enter_async_context(programs)
         task = replace(TASK.validate_python(asked.body["task"]), limits=limits)
         corpus = await asyncio.to_thread(corpus_of, journal, run) or Corpus(sources=())
-        spent = await asyncio.to_thread(journal.spent, run)
-        budget = Budget(limits, spent) if self._purse is None else self._purse.budget(run, limits)
+        if self._purse is None:
+            budget = Budget(limits, await asyncio.to_thread(journal.spent, run))
+        else:
+            budget = self._purse.budget(run, limits)
         # of the run's calls in flight each machine has a part, where they share
         at_once = self._terms.places if self._purse is None else int(body.get("places") or self._terms.places)
         graph = SharedGraph(database, run, f"{session}, of a worker")  # a coordinator here has one of its own
