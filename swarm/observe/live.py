@@ -156,16 +156,7 @@ class Trace(Parts):
         slice_ = self._known.get(id_)
         if slice_ is None:
             return Told("invoke_agent", spans.by(id_))
-        order = slice_.order
-        return spans.slice_span(
-            self._run,
-            self._session,
-            id_,
-            round_=slice_.round,
-            tokens=slice_.tokens,
-            agent=(order.role or "worker") if order is not None else "reader",
-            branch=(slice_.parent or "") if order is not None else spans.branch_of(slice_.question),
-        )
+        return spans.slice_span(self._run, self._session, slice_)
 
     @never_fails
     def placed(self, slice_: str, machine: str, host: str) -> None:

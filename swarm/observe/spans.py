@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Final
 
 from swarm.observe.scope import PHASES
-from swarm.task import Usage
+from swarm.task import Slice, Usage
 
 Value = str | int | float | bool
 Attributes = dict[str, Value]
@@ -134,10 +134,17 @@ def asker_span(run: str, session: int, asker: str) -> Told:
     return Told("plan planner" if what == "plan" else what, named | _of(run, session) | by(asker))
 
 
-def slice_span(run: str, session: int, id_: str, *, round_: int, tokens: int, agent: str, branch: str) -> Told:
-    """A slice that is worked. `agent` is the role of who works it; `branch` the id of the slice that it is a part
-    of, empty for the outermost, or of its question where it is read (`branch_of`)."""
-    more: Attributes = {"swarm.slice.id": id_, "swarm.slice.round": round_, "swarm.slice.tokens": tokens}
+def slice_span(run: str, session: int, slice_: Slice) -> Told:
+    """A slice that is worked, by an agent in its role; its branch is the slice that it is a part of, nothing for
+    the outermost, or its question where it is read (`branch_of`)."""
+    order = slice_.order
+    agent = (order.role or "worker") if order is not None else "reader"
+    branch = (slice_.parent or "") if order is not None else branch_of(slice_.question)
+    more: Attributes = {
+        "swarm.slice.id": slice_.id,
+        "swarm.slice.round": slice_.round,
+        "swarm.slice.tokens": slice_.tokens,
+    }
     more |= {"swarm.branch.id": branch} if branch else {}
     named: Attributes = {OPERATION: "invoke_agent", "gen_ai.agent.name": agent}
     return Told(f"invoke_agent {agent}", named | _of(run, session) | more)

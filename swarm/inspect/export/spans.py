@@ -119,17 +119,7 @@ class _Run:
         seen = self.followed.plan.slices.get(asker)
         if seen is None:
             return Told("invoke_agent", named.by(asker)), parent
-        slice_, order = seen.slice, seen.slice.order
-        told = named.slice_span(
-            self.run,
-            session.number,
-            asker,
-            round_=slice_.round,
-            tokens=slice_.tokens,
-            agent=(order.role or "worker") if order is not None else "reader",
-            branch=(slice_.parent or "") if order is not None else named.branch_of(slice_.question),
-        )
-        return told, parent
+        return named.slice_span(self.run, session.number, seen.slice), parent
 
     def _call(self, session: Session, row: int, tried: list[Outcome], root: int) -> Span:
         calls = self.followed.calls
